@@ -1,0 +1,118 @@
+/** What every command has in common: its arguments, its help, how it fails and with which code. */
+import yargs, { type Argv } from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { PeerError, VERSION, asError, printable, systemCode, type ErrorCode } from '../../lib/index.js';
+
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  unreachable: 4,
+  mismatch: 5,
+} as const;
+
+const EXIT_OF: Partial<Record<ErrorCode, number>> = {
+  ERR_USAGE: EXIT.usage,
+  ERR_NOT_FOUND: EXIT.notFound,
+  ERR_HASHING: EXIT.notFound,
+  ERR_UNREACHABLE: EXIT.unreachable,
+  ERR_TIMED_OUT: EXIT.unreachable,
+  ERR_NOT_A_PEER: EXIT.unreachable,
+  ERR_MISMATCH: EXIT.mismatch,
+};
+
+export interface Command<T> {
+  name: string;
+  /** The positional arguments, as yargs writes them: `<peer> <hash>`. */
+  usage: string;
+  describe: string;
+  /** Adds options and examples. */
+  build(argv: Argv): Argv<T>;
+  /** @returns the exit code, if it is not 0 */
+  run(args: T): Promise<number | undefined>;
+}
+
+/** Parse the command line, run, and end the process with the right code. */
+export async function runCommand<T>(command: Command<T>): Promise<void> {
+  const { name } = command;
+  try {
+    const parsed = await parse(command);
+    if (parsed !== undefined) process.exitCode = (await command.run(parsed)) ?? EXIT.done;
+  } catch (thrown) {
+    const { text, code } = describe(thrown);
+    process.stderr.write(`${name}: ${printable(text)}\n`);
+    process.exitCode = code;
+  }
+}
+
+/** The arguments; undefined when help or version was asked for and printed. */
+async function parse<T>({ name, usage, describe, build }: Command<T>): Promise<T | undefined> {
+  let informed = false;
+  const hint = `(see ${name} --help)`;
+  const argv = build(
+    yargs()
+      .scriptName(name)
+      .usage(`$0 ${usage}\n\n${describe}`)
+      .strict()
+      .version(VERSION)
+      .alias({ help: 'h', version: 'V' })
+      // A value that begins with a dash, or an option given twice, is a mistake here.
+      .parserConfiguration({ 'duplicate-arguments-array': true, 'populate--': false })
+      .wrap(Math.min(100, process.stdout.columns || 100)),
+  );
+  const parsed = await argv
+    .command(`$0 ${usage}`, false)
+    .exitProcess(false)
+    .fail((message: string | null, error: Error | undefined) => {
+      if (error !== undefined) throw error;
+      throw new PeerError('ERR_USAGE', `${(message ?? 'wrong usage').split('\n')[0] ?? ''} ${hint}`);
+    })
+    .parseAsync(hideBin(process.argv), {}, (_error, _args, output) => {
+      if (output === '') return;
+      informed = true;
+      process.stdout.write(`${output}\n`);
+    });
+  if (informed) return undefined;
+  for (const [key, value] of Object.entries(parsed)) {
+    if (Array.isArray(value) && key !== '_' && !REPEATABLE.has(key)) {
+      throw new PeerError('ERR_USAGE', `--${key} is given more than once ${hint}`);
+    }
+  }
+  return parsed as T;
+}
+
+const REPEATABLE = new Set(['ignore', 'file']);
+
+const SYSTEM = new Map([
+  ['ENOENT', 'no such file or folder'],
+  ['EACCES', 'permission denied'],
+  ['EPERM', 'not permitted'],
+  ['ENOSPC', 'no space left on the device'],
+  ['EDQUOT', 'the disk quota is used up'],
+  ['EROFS', 'the file system is read-only'],
+  ['EISDIR', 'is a folder'],
+  ['ENOTDIR', 'a part of the path is not a folder'],
+  ['EIO', 'input/output error'],
+  ['EFBIG', 'the file would be too large'],
+  ['ENAMETOOLONG', 'the name is too long'],
+  ['EMFILE', 'too many open files'],
+]);
+
+/** An error as one line, and the exit code for it. */
+export function describe(thrown: unknown): { text: string; code: number } {
+  const error = asError(thrown);
+  if (error instanceof PeerError) {
+    return { text: error.message, code: EXIT_OF[error.code] ?? EXIT.failed };
+  }
+  const code = systemCode(error);
+  const why = code === undefined ? undefined : (SYSTEM.get(code) ?? code);
+  const path = 'path' in error && typeof error.path === 'string' ? `${error.path}: ` : '';
+  return { text: why === undefined ? error.message : `${path}${why}`, code: EXIT.failed };
+}
+
+/** A whole number out of an option, or undefined when it was not given. */
+export function wholeNumber(name: string, value: number | undefined): number | undefined {
+  if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) return value;
+  throw new PeerError('ERR_USAGE', `--${name} is a whole number from 0`);
+}

@@ -1,0 +1,43 @@
+/** Write bytes to stdout without a copy and without holding up the event loop. */
+import { write } from 'node:fs';
+import { systemCode, type ByteSink } from '../../lib/index.js';
+
+const STDOUT = 1;
+
+export class StdoutSink implements ByteSink {
+  /** Set when stdout turned out to be non-blocking: then Node's own stream waits for room. */
+  #stream = false;
+
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length; ) {
+      const rest = bytes.subarray(done);
+      done += this.#stream ? await writeStream(rest) : await this.#writeDirect(rest);
+    }
+  }
+
+  async #writeDirect(bytes: Uint8Array): Promise<number> {
+    try {
+      return await new Promise<number>((resolve, reject) => {
+        write(STDOUT, bytes, 0, bytes.length, null, (error, written) => {
+          if (error === null) resolve(written);
+          else reject(error);
+        });
+      });
+    } catch (error) {
+      if (systemCode(error) !== 'EAGAIN') throw error;
+      this.#stream = true;
+      return 0;
+    }
+  }
+}
+
+function writeStream(bytes: Uint8Array): Promise<number> {
+  return new Promise((resolve, reject) => {
+    // The callback brings the error too; without a listener the event would end the process.
+    if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', () => undefined);
+    process.stdout.write(bytes, (error) => {
+      if (error == null) resolve(bytes.length);
+      else reject(error);
+    });
+  });
+}

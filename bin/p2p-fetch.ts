@@ -1,0 +1,133 @@
+#!/usr/bin/env node
+/** Fetch a file by its hash, to stdout or into a file. */
+import {
+  FileTarget,
+  PeerError,
+  connect,
+  printable,
+  systemCode,
+  type ByteSink,
+  type FileHead,
+  type Peer,
+} from '../lib/index.js';
+import { runCommand, wholeNumber } from './common/command.js';
+import { ProgressBar } from './common/progress.js';
+import { StdoutSink } from './common/stdout-sink.js';
+
+interface Args {
+  peer: string;
+  hash: string;
+  output: string | undefined;
+  offset: number | undefined;
+  length: number | undefined;
+}
+
+await runCommand<Args>({
+  name: 'p2p-fetch',
+  usage: '<peer> <hash>',
+  describe: 'Fetch a file by its hash. Every byte is verified before it is written.',
+  build: (argv) =>
+    argv
+      .positional('peer', {
+        type: 'string',
+        demandOption: true,
+        describe: 'host, host:port or [v6]:port',
+      })
+      .positional('hash', {
+        type: 'string',
+        demandOption: true,
+        describe: '64 hexadecimal digits, as p2p-search prints them',
+      })
+      .option('output', {
+        alias: 'o',
+        type: 'string',
+        requiresArg: true,
+        describe: 'file to write, by way of FILE.part [default: stdout]',
+      })
+      .option('offset', { type: 'number', requiresArg: true, describe: 'first byte wanted' })
+      .option('length', { type: 'number', requiresArg: true, describe: 'number of bytes wanted' })
+      .example('$0 host:7000 7f83b1…c9 > out', 'into a pipe or file')
+      .example('$0 host 7f83b1…c9 -o film.mkv', 'with a name of your own')
+      .example('$0 host 7f83b1…c9 --offset 1000 --length 24', '24 bytes of it'),
+  run: fetchFile,
+});
+
+async function fetchFile(args: Args): Promise<number | undefined> {
+  const hash = args.hash.toLowerCase();
+  if (!/^[0-9a-f]{64}$/.test(hash)) {
+    throw new PeerError(
+      'ERR_USAGE',
+      `"${args.hash}" is not a hash: that is 64 hexadecimal digits (this has ${args.hash.length} characters)`,
+    );
+  }
+  const range = {
+    offset: wholeNumber('offset', args.offset),
+    length: wholeNumber('length', args.length),
+  };
+  const peer = await connect(args.peer);
+  try {
+    if (args.output === undefined) await toStdout(peer, hash, range);
+    else await toFile(peer, hash, range, args.output);
+  } finally {
+    await peer.close();
+  }
+  return undefined;
+}
+
+interface Range {
+  offset: number | undefined;
+  length: number | undefined;
+}
+
+async function toStdout(peer: Peer, hash: string, range: Range): Promise<void> {
+  try {
+    await withProgress(new StdoutSink(), (sink, onHead) =>
+      peer.fetchTo(hash, sink, { ...range, onHead }),
+    );
+  } catch (error) {
+    // Whoever reads has had enough (`| head`): nothing is wrong.
+    if (systemCode(error) !== 'EPIPE') throw error;
+  }
+}
+
+async function toFile(peer: Peer, hash: string, range: Range, file: string): Promise<void> {
+  const target = await FileTarget.open(file, range.offset);
+  try {
+    await withProgress(target, (sink, onHead) => peer.fetchTo(hash, sink, { ...range, onHead }));
+    await target.finish();
+  } catch (error) {
+    const kept = await target.abandon();
+    if (kept !== undefined) process.stderr.write(`what was verified is in ${printable(kept)}\n`);
+    const onDisk = systemCode(error) !== undefined && !(error instanceof PeerError);
+    throw onDisk ? Object.assign(error as Error, { path: file }) : error;
+  }
+}
+
+/** Run a fetch with a progress bar, if stderr is a terminal. */
+async function withProgress(
+  sink: ByteSink,
+  fetch: (sink: ByteSink, onHead: (head: FileHead) => void) => Promise<void>,
+): Promise<void> {
+  if (!process.stderr.isTTY) {
+    await fetch(sink, () => undefined);
+    return;
+  }
+  const bar = new ProgressBar();
+  let bytes = 0;
+  let total = 0;
+  const counting: ByteSink = {
+    write: async (chunk, position) => {
+      await sink.write(chunk, position);
+      bytes += chunk.length;
+      bar.update({ bytes, total });
+    },
+  };
+  try {
+    await fetch(counting, (head) => {
+      total = head.length;
+      bar.update({ bytes: 0, total });
+    });
+  } finally {
+    bar.stop();
+  }
+}

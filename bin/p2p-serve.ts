@@ -1,0 +1,135 @@
+#!/usr/bin/env node
+/** Share a folder. */
+import prettyBytes from 'pretty-bytes';
+import {
+  OPTIONS,
+  checked,
+  createNode,
+  defaultStateFolder,
+  formatAddress,
+  printable,
+  type PeerNode,
+  type Progress,
+} from '../lib/index.js';
+import { EXIT, describe, runCommand } from './common/command.js';
+import { makeLog, type Logger } from './common/log.js';
+import { ProgressBar } from './common/progress.js';
+
+/** Lines about files that are left out; of the others only the number is said. */
+const MAX_WARNINGS = 50;
+/** Milliseconds between lines of progress where there is no terminal. */
+const LINE_EVERY = 5000;
+
+interface Args {
+  dir: string;
+  port: number;
+  host: string;
+  dotfiles: boolean;
+  ignore: string[];
+  threads: number | undefined;
+  state: string | undefined;
+  verbose: boolean;
+}
+
+await runCommand<Args>({
+  name: 'p2p-serve',
+  usage: '<dir>',
+  describe: 'Share a folder: everybody who knows this peer can search it and fetch its files.',
+  build: (argv) =>
+    argv
+      .positional('dir', { type: 'string', demandOption: true, describe: OPTIONS.share.describe })
+      .option('port', { type: 'number', ...pick(OPTIONS.port) })
+      .option('host', { type: 'string', ...pick(OPTIONS.host) })
+      .option('dotfiles', { type: 'boolean', ...pick(OPTIONS.dotfiles) })
+      .option('ignore', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        nargs: 1,
+        default: [] as string[],
+        defaultDescription: 'none',
+        describe: OPTIONS.ignore.describe,
+      })
+      .option('threads', { type: 'number', describe: OPTIONS.threads.describe })
+      .option('state', { type: 'string', describe: OPTIONS.state.describe })
+      .option('verbose', { type: 'boolean', default: false, describe: 'say more in the log' })
+      .example('$0 ./data', 'share ./data on port 7000')
+      .example('$0 ./data --port 0 --ignore "*.tmp"', 'on a free port, without *.tmp'),
+  run: serve,
+});
+
+function pick<T>({ describe, default: value }: { describe: string; default: T }): {
+  describe: string;
+  default: T;
+} {
+  return { describe, default: value };
+}
+
+async function serve(args: Args): Promise<number> {
+  const log = makeLog(args.verbose ? 'debug' : 'info');
+  const node = createNode({
+    share: args.dir,
+    port: args.port,
+    host: args.host,
+    dotfiles: args.dotfiles,
+    ignore: args.ignore,
+    threads: args.threads,
+    state: checked('state', args.state ?? (await defaultStateFolder(args.dir))),
+  });
+  const ended = until(node, log);
+  report(node, log);
+  await node.start();
+  process.stdout.write(`listening on ${formatAddress(node.address)} as ${node.id}\n`);
+  const code = await ended;
+  await node.close();
+  return code;
+}
+
+/** Resolves with the exit code when the node shall stop. */
+function until(node: PeerNode, log: Logger): Promise<number> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => {
+        log.debug(`${signal}: stopping`);
+        // A second signal ends the process at once: its default action is back in force.
+        resolve(EXIT.done);
+      });
+    }
+    node.once('error', (error) => {
+      log.error(printable(describe(error).text));
+      resolve(EXIT.failed);
+    });
+  });
+}
+
+/** Say what the node does while it indexes. */
+function report(node: PeerNode, log: Logger): void {
+  const bar = process.stderr.isTTY ? new ProgressBar() : undefined;
+  let warnings = 0;
+  let lastLine = performance.now();
+  node.on('progress', (progress) => {
+    if (bar !== undefined) {
+      bar.update({ bytes: progress.bytes, total: progress.totalBytes, detail: filesOf(progress) });
+    } else if (performance.now() - lastLine > LINE_EVERY) {
+      lastLine = performance.now();
+      const bytes = `${prettyBytes(progress.bytes)} of ${prettyBytes(progress.totalBytes)}`;
+      log.info(`${progress.scanned ? 'hashing' : 'scanning'}: ${filesOf(progress)}, ${bytes}`);
+    }
+  });
+  node.on('warning', ({ path, reason }) => {
+    warnings++;
+    if (warnings > MAX_WARNINGS) return;
+    bar?.stop();
+    log.warn(`${printable(path)}: ${printable(reason)}`);
+  });
+  node.once('indexed', ({ files, bytes, milliseconds }) => {
+    bar?.stop();
+    if (warnings > MAX_WARNINGS) log.warn(`${warnings - MAX_WARNINGS} more were left out`);
+    const seconds = (milliseconds / 1000).toFixed(1);
+    process.stdout.write(`indexed ${files} files, ${bytes} bytes in ${seconds} s\n`);
+  });
+}
+
+function filesOf({ files, totalFiles }: Progress): string {
+  return `${files} of ${totalFiles} files`;
+}

@@ -1,0 +1,231 @@
+/** Talk to one peer: who are you, what do you have, give me this file. */
+import { once } from 'node:events';
+import { PeerError } from './errors.js';
+import { formatAddress, parseAddress, type PeerAddress } from './net/address.js';
+import type { Connection } from './net/connection.js';
+import { dial } from './net/dialer.js';
+import type { RequestHandler } from './net/exchange.js';
+import { option, type ConnectOptions } from './options.js';
+import { FileStream } from './transfer/file-stream.js';
+import { BodyReceiver, SinkOutput, type ByteSink } from './transfer/receive.js';
+import { AGENT } from './version.js';
+import { PROTOCOL_VERSION } from './wire/limits.js';
+import type { FileHead, FileMatch, GetFile, Hash, PeerInfo, Pong } from './wire/messages.js';
+
+export interface SearchOptions {
+  /** Matches wanted. @default all */
+  max?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface FetchOptions {
+  /** First byte wanted. @default 0 */
+  offset?: number | undefined;
+  /** Bytes wanted. @default to the end of the file */
+  length?: number | undefined;
+  signal?: AbortSignal | undefined;
+  /** Told the file's size and the range granted, before the first byte. */
+  onHead?: ((head: FileHead) => void) | undefined;
+}
+
+/**
+ * Connect to a peer.
+ *
+ * @param peer `host`, `host:port` or `[v6]:port`
+ * @throws PeerError ERR_USAGE, ERR_UNREACHABLE, ERR_TIMED_OUT, ERR_NOT_A_PEER, ERR_ABORTED
+ */
+export async function connect(peer: string | PeerAddress, options: ConnectOptions = {}): Promise<Peer> {
+  const address = typeof peer === 'string' ? parseAddress(peer) : peer;
+  const client = new Peer(address, options);
+  await client.ping(options.signal);
+  return client;
+}
+
+/** Who asks, and nothing else: a client serves no files. */
+const CLIENT: PeerInfo = { version: PROTOCOL_VERSION, agent: AGENT };
+
+const answerAsClient: RequestHandler = (request, exchange) => {
+  if (request.type !== 'PING') throw new PeerError('ERR_UNSUPPORTED', 'this peer shares nothing');
+  exchange.send({ type: 'ACKN', of: 'PING', info: CLIENT, files: 0, bytes: 0, state: 'ready' });
+};
+
+/** A peer to talk to. Keeps one connection, and makes a new one when it was lost. */
+export class Peer {
+  readonly address: PeerAddress;
+  readonly #options: ConnectOptions;
+  #connection: Promise<Connection> | undefined;
+
+  constructor(address: PeerAddress, options: ConnectOptions) {
+    this.address = address;
+    this.#options = options;
+  }
+
+  /** `host:port`, for messages. */
+  get name(): string {
+    return formatAddress(this.address);
+  }
+
+  /** Ask who the peer is and what it shares. */
+  async ping(signal?: AbortSignal): Promise<Pong> {
+    const connection = await this.#connect(signal);
+    return connection.request({ type: 'PING', info: CLIENT }, signal);
+  }
+
+  /** The peer's files whose paths hold every term of the query, page after page. */
+  async *search(query: string, options: SearchOptions = {}): AsyncGenerator<FileMatch> {
+    const { max = Infinity, signal } = options;
+    let left = max;
+    let after: Uint8Array | undefined;
+    while (left > 0) {
+      const connection = await this.#connect(signal);
+      const want = Number.isFinite(left) ? left : undefined;
+      const page = await connection.request(
+        { type: 'RQFS', query, ttl: 0, max: want, after },
+        signal,
+      );
+      yield* page.files.slice(0, left);
+      left -= page.files.length;
+      after = page.after;
+      // A page with nothing on it and a cursor would go on for ever.
+      if (after === undefined || page.files.length === 0) return;
+    }
+  }
+
+  /** A file's bytes as a stream; nothing comes out of it that was not verified. */
+  fetch(hash: Hash, options: FetchOptions = {}): FileStream {
+    const request = getFile(hash, options);
+    const cancel = new AbortController();
+    const { signal: outer } = options;
+    const signal = outer === undefined ? cancel.signal : AbortSignal.any([outer, cancel.signal]);
+    let resume = (): void => undefined;
+    return new FileStream({
+      start: async (stream) => {
+        const connection = await this.#connect(signal);
+        resume = connection.resume;
+        await connection.requestBody(
+          request,
+          (head) => {
+            const receiver = new BodyReceiver(request, head, stream);
+            options.onHead?.(head);
+            stream.head(head);
+            return receiver;
+          },
+          signal,
+        );
+      },
+      resume: () => {
+        resume();
+      },
+      cancel: () => {
+        cancel.abort();
+      },
+    });
+  }
+
+  /**
+   * Write a file's verified bytes into a sink. Faster than `fetch`: the memory of blocks is used
+   * again. What was verified before an error has been written when the promise rejects.
+   *
+   * @throws PeerError; or what the sink threw
+   */
+  async fetchTo(hash: Hash, sink: ByteSink, options: FetchOptions = {}): Promise<void> {
+    const request = getFile(hash, options);
+    const connection = await this.#connect(options.signal);
+    const broken = new AbortController();
+    let sinkError: Error | undefined;
+    const output = new SinkOutput(sink, connection.resume, (error) => {
+      sinkError = error;
+      broken.abort();
+    });
+    const { signal: outer } = options;
+    const signal = outer === undefined ? broken.signal : AbortSignal.any([outer, broken.signal]);
+    try {
+      await connection.requestBody(
+        request,
+        (head) => {
+          const receiver = new BodyReceiver(request, head, output);
+          options.onHead?.(head);
+          return receiver;
+        },
+        signal,
+      );
+    } catch (error) {
+      await output.written;
+      throw sinkError ?? error;
+    }
+    await output.written;
+    if (sinkError !== undefined) throw sinkError as Error;
+  }
+
+  /** End the connection when what is under way has been answered. */
+  async close(): Promise<void> {
+    const connection = await this.#connection?.catch(() => undefined);
+    this.#connection = undefined;
+    if (connection === undefined || connection.closed.aborted) return;
+    connection.end();
+    await once(connection.closed, 'abort');
+  }
+
+  /** The connection, made and known to be a peer's. */
+  async #connect(signal: AbortSignal | undefined): Promise<Connection> {
+    this.#connection ??= this.#dial(signal);
+    const dialing = this.#connection;
+    try {
+      const connection = await dialing;
+      if (!connection.closed.aborted) return connection;
+    } catch (error) {
+      if (this.#connection === dialing) this.#connection = undefined;
+      throw error;
+    }
+    if (this.#connection === dialing) this.#connection = undefined;
+    return this.#connect(signal);
+  }
+
+  async #dial(signal: AbortSignal | undefined): Promise<Connection> {
+    const connection = await dial(this.address, {
+      handler: answerAsClient,
+      connectTimeout: option('connectTimeout', this.#options.connectTimeout),
+      answerTimeout: option('answerTimeout', this.#options.answerTimeout),
+      signal,
+    });
+    try {
+      await connection.request({ type: 'PING', info: CLIENT }, signal);
+      return connection;
+    } catch (error) {
+      connection.destroy();
+      throw notAPeer(error, this.name);
+    }
+  }
+}
+
+/** What an error on the very first exchange says about the other end. */
+function notAPeer(error: unknown, name: string): unknown {
+  if (!(error instanceof PeerError)) return error;
+  switch (error.code) {
+    case 'ERR_MALFORMED':
+    case 'ERR_TOO_LARGE':
+      return new PeerError('ERR_NOT_A_PEER', `${name} is not a peer: its answer makes no sense`, {
+        cause: error,
+      });
+    case 'ERR_CLOSED':
+      return new PeerError(
+        'ERR_NOT_A_PEER',
+        `${name} is not a peer, or refuses: it closed the connection without an answer`,
+        { cause: error },
+      );
+    default:
+      return error;
+  }
+}
+
+function getFile(hash: Hash, { offset, length }: FetchOptions): GetFile {
+  if (!/^[0-9a-f]{64}$/.test(hash)) {
+    throw new PeerError('ERR_USAGE', 'a hash is 64 hexadecimal digits (0-9, a-f)');
+  }
+  for (const [name, value] of Object.entries({ offset, length })) {
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) {
+      throw new PeerError('ERR_USAGE', `${name} is a whole number of bytes`);
+    }
+  }
+  return { type: 'RQFH', hash, offset, length };
+}

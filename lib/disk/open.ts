@@ -1,0 +1,103 @@
+/**
+ * Open a file of the share for reading, and only that: whatever else stands at the path now (a
+ * symbolic link on any level, a fifo, a device) is refused without being opened for real.
+ *
+ * The check is made on the open descriptor, so that a folder swapped for a link between the look and
+ * the open changes nothing.
+ */
+import { constants, closeSync, fstatSync, lstatSync, openSync, readlinkSync, realpathSync } from 'node:fs';
+import { lstat, open, readlink, realpath, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BigIntStats } from 'node:fs';
+import { PeerError } from '../errors.js';
+
+/** What tells whether a file is still the one that was hashed. */
+export interface FileIdentity {
+  /** Bytes. */
+  size: number;
+  /** Time of last modification, nanoseconds since 1970. */
+  mtimeNs: bigint;
+  dev: bigint;
+  ino: bigint;
+}
+
+export function identityOf(stat: BigIntStats): FileIdentity {
+  return { size: Number(stat.size), mtimeNs: stat.mtimeNs, dev: stat.dev, ino: stat.ino };
+}
+
+/**
+ * Whether the content can be taken as unchanged: size and mtime. Never ctime or inode, which change
+ * when nothing of the content did (chmod, a restored backup, a network mount).
+ */
+export function sameContent(a: FileIdentity, b: FileIdentity): boolean {
+  return a.size === b.size && a.mtimeNs === b.mtimeNs;
+}
+
+// O_NONBLOCK: opening a fifo without a writer would wait for ever. It means nothing to files.
+const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+// Linux says where a descriptor really is; elsewhere the path is resolved again after the open.
+const FD_LINKS = process.platform === 'linux';
+
+function refuse(path: string, why: string): PeerError {
+  return new PeerError('ERR_FORBIDDEN', `${path}: ${why}`);
+}
+
+function notRegular(stat: BigIntStats): boolean {
+  return !stat.isFile();
+}
+
+/**
+ * @param root the share's folder, resolved (no symbolic link in it)
+ * @param path inside the share, separated by `/`
+ * @throws PeerError ERR_FORBIDDEN when it is not a regular file that lies there; the system's error
+ *   when it cannot be opened.
+ */
+export async function openInside(
+  root: string,
+  path: string,
+): Promise<{ handle: FileHandle; identity: FileIdentity }> {
+  const full = join(root, path);
+  const handle = await open(full, FLAGS);
+  try {
+    const stat = await handle.stat({ bigint: true });
+    if (notRegular(stat)) throw refuse(path, 'not a regular file');
+    if (FD_LINKS) {
+      const real = await readlink(`/proc/self/fd/${handle.fd}`);
+      if (real !== full) throw refuse(path, 'not where it seems to be');
+    } else {
+      const there = await lstat(full, { bigint: true });
+      if ((await realpath(full)) !== full || there.ino !== stat.ino || there.dev !== stat.dev) {
+        throw refuse(path, 'not where it seems to be');
+      }
+    }
+    return { handle, identity: identityOf(stat) };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** The same, synchronous: for workers. The caller closes the descriptor. */
+export function openInsideSync(root: string, path: string): { fd: number; identity: FileIdentity } {
+  const full = join(root, path);
+  const fd = openSync(full, FLAGS);
+  try {
+    const stat = fstatSync(fd, { bigint: true });
+    if (notRegular(stat)) throw refuse(path, 'not a regular file');
+    if (FD_LINKS) {
+      if (readlinkSync(`/proc/self/fd/${fd}`) !== full) {
+        throw refuse(path, 'not where it seems to be');
+      }
+    } else {
+      const there = lstatSync(full, { bigint: true });
+      if (realpathSync(full) !== full || there.ino !== stat.ino || there.dev !== stat.dev) {
+        throw refuse(path, 'not where it seems to be');
+      }
+    }
+    return { fd, identity: identityOf(stat) };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Hash files with synchronous reads. Runs inside a worker of the pool, where waiting for the disk
+ * holds up nobody else.
+ */
+import { closeSync, fstatSync, readSync } from 'node:fs';
+import { identityOf, openInsideSync, sameContent, type FileIdentity } from '../disk/open.js';
+import { BLOCK_BYTES, blockCount, blockLength } from '../wire/body.js';
+import { HASH_BYTES } from '../wire/limits.js';
+import { asError, systemCode } from '../errors.js';
+import { hashBlock } from './blake3.js';
+
+/** Hash the blocks [first, first + count) of a file; the whole file when both are left out. */
+export interface HashJob {
+  path: string;
+  first?: number;
+  count?: number;
+  /** What the file must be for the part to make sense; read from the file when left out. */
+  expect?: FileIdentity;
+}
+
+export type HashOutcome =
+  | { status: 'hashed'; identity: FileIdentity; blockHashes: Uint8Array }
+  /** The file was written to meanwhile, or is not what was expected. */
+  | { status: 'changed' }
+  | { status: 'failed'; code: string; message: string };
+
+// One buffer a worker: a block stays in the cache between the read and the hash.
+let buffer: Buffer | undefined;
+
+export function hashFile(root: string, job: HashJob): HashOutcome {
+  let opened: { fd: number; identity: FileIdentity };
+  try {
+    opened = openInsideSync(root, job.path);
+  } catch (error) {
+    return failed(error);
+  }
+  try {
+    return hashOpen(opened.fd, opened.identity, job);
+  } catch (error) {
+    return failed(error);
+  } finally {
+    closeSync(opened.fd);
+  }
+}
+
+function hashOpen(fd: number, identity: FileIdentity, job: HashJob): HashOutcome {
+  if (job.expect !== undefined && !sameContent(identity, job.expect)) return { status: 'changed' };
+  const { size } = identity;
+  const first = job.first ?? 0;
+  const count = job.count ?? blockCount(size);
+  const blockHashes = new Uint8Array(count * HASH_BYTES);
+  buffer ??= Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  for (let i = 0; i < count; i++) {
+    const length = blockLength(size, first + i);
+    if (!readFully(fd, buffer, length, (first + i) * BLOCK_BYTES)) return { status: 'changed' };
+    blockHashes.set(hashBlock(buffer.subarray(0, length)), i * HASH_BYTES);
+  }
+  const after = identityOf(fstatSync(fd, { bigint: true }));
+  return sameContent(identity, after)
+    ? { status: 'hashed', identity, blockHashes }
+    : { status: 'changed' };
+}
+
+/** Whether all `length` bytes at `position` were there. */
+function readFully(fd: number, into: Buffer, length: number, position: number): boolean {
+  for (let filled = 0; filled < length; ) {
+    const n = readSync(fd, into, filled, length - filled, position + filled);
+    if (n === 0) return false;
+    filled += n;
+  }
+  return true;
+}
+
+function failed(error: unknown): HashOutcome {
+  return {
+    status: 'failed',
+    code: systemCode(error) ?? 'ERR_INTERNAL',
+    message: asError(error).message,
+  };
+}

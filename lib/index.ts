@@ -1,0 +1,16 @@
+/** The public API of p2p-serve. */
+export { createNode, type NodeEvents, type NodeStats, type PeerNode } from './node.js';
+export { connect, type FetchOptions, type Peer, type SearchOptions } from './client.js';
+export { PeerError, asError, systemCode, type ErrorCode } from './errors.js';
+export { hashPath, hashStream } from './hash/path.js';
+export { HashPool } from './hash/pool.js';
+export { parseAddress, formatAddress, type PeerAddress } from './net/address.js';
+export { OPTIONS, checked, option, type ConnectOptions, type NodeOptions } from './options.js';
+export { printable, printableJson } from './printable.js';
+export { defaultStateFolder } from './state-folder.js';
+export type { Progress } from './share/share.js';
+export type { FileStream } from './transfer/file-stream.js';
+export type { ByteSink } from './transfer/receive.js';
+export { FileTarget } from './transfer/file-target.js';
+export { AGENT, VERSION } from './version.js';
+export type { FileHead, FileMatch, Hash, PeerId, PeerInfo, Pong } from './wire/messages.js';

@@ -1,0 +1,458 @@
+/**
+ * One connection between two peers: answers matched to requests by tag, requests handed to the
+ * handler, bodies in both directions. Both ends may ask and both may answer.
+ *
+ * Knows nothing of files: what is asked and answered is for those above it.
+ */
+import type { Socket } from 'node:net';
+import { PeerError, abortError, asError, isWireErrorCode } from '../errors.js';
+import { bodyBytes } from '../wire/body.js';
+import { isMessageId, isRequestId, type Frame } from '../wire/frame.js';
+import { MAX_UNANSWERED } from '../wire/limits.js';
+import {
+  decodeMessage,
+  encodeMessage,
+  type Answer,
+  type FileHead,
+  type FileList,
+  type GetFile,
+  type ListPeers,
+  type PeerList,
+  type Ping,
+  type Pong,
+  type Request,
+  type Search,
+} from '../wire/messages.js';
+import { DiscardSink, type BodySink } from './body-sink.js';
+import { BodyQueue, type Exchange, type RequestHandler } from './exchange.js';
+import { Inbound } from './inbound.js';
+import { Outbound } from './outbound.js';
+
+/** The answer that completes a request. */
+export type AnswerTo<R extends Request> = R extends Ping
+  ? Pong
+  : R extends ListPeers
+    ? PeerList
+    : R extends Search
+      ? FileList
+      : never;
+
+export interface ConnectionOptions {
+  /** Answers the other side's requests. */
+  handler: RequestHandler;
+  /** Who is at the other end, for messages: `host:port`. */
+  name: string;
+  /** Milliseconds without a byte from the other side, while it owes an answer, until it is given up. */
+  answerTimeout: number;
+  /** Told of errors of the handler that are nobody's fault but ours. */
+  onInternalError?: ((error: Error) => void) | undefined;
+}
+
+/** A request that waits for its answer. */
+interface Waiting {
+  readonly tag: number;
+  readonly type: Request['type'];
+  /** The answer has come; for RQFH: all of the body has come. */
+  done(answer: Answer): void;
+  /** For RQFH: makes the sink for the body. */
+  sink?: ((head: FileHead) => BodySink) | undefined;
+  fail(error: PeerError): void;
+}
+
+/** An unwanted body of at most this many bytes is read to its end; a longer one costs the connection. */
+const DISCARD_BYTES = 1024 * 1024;
+/** Bytes waiting to be written at which no more requests are read. */
+const WRITE_HIGH_WATER = 1024 * 1024;
+/** Requests for files that are looked up and opened while an earlier body is being written. */
+const OPEN_AHEAD = 8;
+
+export class Connection {
+  readonly #socket: Socket;
+  readonly #options: ConnectionOptions;
+  readonly #inbound: Inbound;
+  readonly #outbound: Outbound;
+  readonly #bodies = new BodyQueue(OPEN_AHEAD);
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #closed = new AbortController();
+  /** The request whose body is being read. */
+  #reading: { waiting: Waiting; head: FileHead } | undefined;
+  #nextTag = 1;
+  /** Requests of the other side that are not answered yet. */
+  #unanswered = 0;
+  #peerEnded = false;
+  /** Why the connection ends, if anything is wrong. */
+  #error: PeerError | undefined;
+
+  /**
+   * @param socket connected. One made with `onread` gives its reads to `onread.buffer` and
+   *   `onread.callback` below; of any other the `data` events are used.
+   */
+  constructor(socket: Socket, options: ConnectionOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#outbound = new Outbound(socket);
+    this.#inbound = new Inbound({
+      onFrame: (frame) => {
+        this.#onFrame(frame);
+      },
+      onBodyEnd: () => {
+        this.#onBodyEnd();
+      },
+      mayTakeFrame: () => this.#outbound.waitingBytes < WRITE_HIGH_WATER,
+      onPause: (paused) => {
+        if (paused) socket.pause();
+        else socket.resume();
+        this.#watchTime();
+      },
+      onFault: (thrown) => {
+        this.#onFault(thrown);
+      },
+    });
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, 60_000);
+    socket.on('timeout', () => {
+      const seconds = options.answerTimeout / 1000;
+      this.destroy(new PeerError('ERR_TIMED_OUT', `${this.name} did not answer for ${seconds} s`));
+    });
+    socket.on('drain', () => {
+      if (this.#inbound.sink === undefined) this.#inbound.resume();
+    });
+    socket.once('end', () => {
+      this.#onPeerEnd();
+    });
+    socket.once('error', (error) => {
+      this.#error ??= new PeerError('ERR_CLOSED', `the connection to ${this.name} was lost`, {
+        cause: error,
+      });
+    });
+    socket.once('close', () => {
+      this.#onClose();
+    });
+  }
+
+  /** Who is at the other end, for messages. */
+  get name(): string {
+    return this.#options.name;
+  }
+
+  /** Aborted, with a PeerError as reason, when the connection is closed. */
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
+  /** For a socket made with `onread`: where its reads go. */
+  get onread(): { buffer: () => Uint8Array; callback: (n: number, memory: Uint8Array) => boolean } {
+    return { buffer: this.#inbound.buffer, callback: this.#inbound.onRead };
+  }
+
+  /** For a socket of any other kind: take its `data` events. */
+  readEvents(): this {
+    this.#socket.on('data', this.#inbound.take);
+    return this;
+  }
+
+  /**
+   * Ask for something that has one answer.
+   *
+   * @throws PeerError the other side's ERRR under its code; ERR_CLOSED; ERR_TIMED_OUT; ERR_ABORTED
+   */
+  request<R extends Ping | ListPeers | Search>(
+    request: R,
+    signal?: AbortSignal,
+  ): Promise<AnswerTo<R>> {
+    return new Promise<AnswerTo<R>>((resolve, reject) => {
+      const done = (answer: Answer): void => {
+        resolve(answer as AnswerTo<R>);
+      };
+      this.#ask(request, signal, { done, fail: reject });
+    });
+  }
+
+  /**
+   * Ask for a file's bytes. Resolves when the sink has been given all of the body.
+   *
+   * @param makeSink called with the ACKN; what it throws ends the connection
+   * @param signal gives the request up; the connection survives it if little of the body is left
+   * @throws PeerError as `request`; and what the sink threw. A sink that was made is told, too.
+   */
+  requestBody(
+    request: GetFile,
+    makeSink: (head: FileHead) => BodySink,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      let made: BodySink | undefined;
+      this.#ask(request, signal, {
+        sink: (head) => (made = makeSink(head)),
+        done: () => {
+          resolve();
+        },
+        fail: (error) => {
+          made?.fail(error);
+          reject(error);
+        },
+      });
+    });
+  }
+
+  /** To be called when a sink that had no space has some again. */
+  get resume(): () => void {
+    return this.#inbound.resume;
+  }
+
+  /** End the connection when what was written has gone out. */
+  end(): void {
+    this.#socket.end();
+  }
+
+  /** End the connection at once; whatever is under way fails with `error`. */
+  destroy(error?: PeerError): void {
+    this.#error ??= error;
+    this.#inbound.stop();
+    this.#socket.destroy();
+  }
+
+  // ------------------------------------------------------------ our requests
+
+  #ask(
+    request: Request,
+    signal: AbortSignal | undefined,
+    waiting: Pick<Waiting, 'done' | 'sink' | 'fail'>,
+  ): void {
+    if (signal?.aborted === true) {
+      waiting.fail(abortError(signal));
+      return;
+    }
+    if (this.#closed.signal.aborted || this.#socket.writableEnded || this.#peerEnded) {
+      waiting.fail(this.#error ?? this.#lost());
+      return;
+    }
+    const tag = this.#takeTag();
+    const onAbort = (): void => {
+      if (signal !== undefined) this.#giveUp(tag, abortError(signal));
+    };
+    this.#waiting.set(tag, {
+      tag,
+      type: request.type,
+      sink: waiting.sink,
+      done: (answer) => {
+        signal?.removeEventListener('abort', onAbort);
+        waiting.done(answer);
+      },
+      fail: (error) => {
+        signal?.removeEventListener('abort', onAbort);
+        waiting.fail(error);
+      },
+    });
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#watchTime();
+    this.#outbound.frame(encodeMessage(request, tag));
+  }
+
+  #takeTag(): number {
+    while (this.#waiting.has(this.#nextTag)) this.#nextTag = (this.#nextTag + 1) >>> 0;
+    const tag = this.#nextTag;
+    this.#nextTag = (tag + 1) >>> 0;
+    return tag;
+  }
+
+  #lost(): PeerError {
+    return new PeerError('ERR_CLOSED', `the connection to ${this.name} was closed`);
+  }
+
+  /** Nobody waits for `tag` any more. */
+  #giveUp(tag: number, error: PeerError): void {
+    const waiting = this.#waiting.get(tag);
+    if (waiting === undefined) return;
+    this.#waiting.delete(tag);
+    const sink = this.#reading?.waiting === waiting ? this.#inbound.sink : undefined;
+    if (waiting.type === 'RQFH') {
+      if (sink !== undefined && sink.remaining > DISCARD_BYTES) {
+        this.destroy(error);
+      } else {
+        // Its body comes all the same, and must be read past.
+        const unwanted = { tag, type: waiting.type, sink: discard, done: nothing, fail: nothing };
+        this.#waiting.set(tag, unwanted);
+        if (sink !== undefined && this.#reading !== undefined) {
+          this.#reading = { waiting: unwanted, head: this.#reading.head };
+          this.#inbound.replaceSink(new DiscardSink(sink.remaining));
+        }
+      }
+    }
+    waiting.fail(error);
+    this.#watchTime();
+  }
+
+  #onAnswer(answer: Answer, tag: number): void {
+    const waiting = this.#waiting.get(tag);
+    if (waiting === undefined) {
+      // Late, or never asked for: ignored, unless bytes follow of which nobody knows the meaning.
+      if (answer.type === 'ACKN' && answer.of === 'RQFH') {
+        throw new PeerError('ERR_MALFORMED', 'a body that was not asked for');
+      }
+      return;
+    }
+    if (answer.type === 'ERRR') {
+      this.#settled(tag);
+      waiting.fail(new PeerError(answer.code, `${this.name}: ${answer.message}`));
+    } else if (!answers(waiting.type, answer)) {
+      throw new PeerError('ERR_MALFORMED', `${answer.type} does not answer ${waiting.type}`);
+    } else if (answer.type === 'ACKN' && answer.of === 'RQFH') {
+      if (waiting.sink === undefined) throw new TypeError('RQFH without a sink');
+      this.#reading = { waiting, head: answer };
+      this.#inbound.beginBody(waiting.sink(answer));
+    } else {
+      this.#settled(tag);
+      waiting.done(answer);
+    }
+  }
+
+  #onBodyEnd(): void {
+    const reading = this.#reading;
+    this.#reading = undefined;
+    if (reading === undefined) return;
+    this.#settled(reading.waiting.tag);
+    reading.waiting.done(reading.head);
+  }
+
+  #settled(tag: number): void {
+    this.#waiting.delete(tag);
+    this.#watchTime();
+  }
+
+  /** Time runs while the other side owes something and we are ready to take it. */
+  #watchTime(): void {
+    const owed = this.#waiting.size > 0 && !this.#inbound.paused;
+    this.#socket.setTimeout(owed ? this.#options.answerTimeout : 0);
+  }
+
+  // ------------------------------------------------------------ the other side's requests
+
+  #onFrame({ id, tag, payload }: Frame): void {
+    if (!isMessageId(id)) {
+      this.#sendError(tag, new PeerError('ERR_UNKNOWN_MESSAGE', `${id} is not known here`));
+    } else if (!isRequestId(id)) {
+      this.#onAnswer(decodeMessage(id, payload), tag);
+    } else if (this.#unanswered >= MAX_UNANSWERED) {
+      this.#sendError(tag, new PeerError('ERR_BUSY', `${MAX_UNANSWERED} requests are unanswered`));
+    } else {
+      let request: Request;
+      try {
+        request = decodeMessage(id, payload);
+      } catch (error) {
+        // The frame was whole: what comes after it can be understood.
+        this.#sendError(tag, error);
+        return;
+      }
+      this.#onRequest(request, tag);
+    }
+  }
+
+  #onRequest(request: Request, tag: number): void {
+    this.#unanswered++;
+    if (request.type === 'RQFH') {
+      this.#bodies.add((turn) => this.#handle(request, tag, turn));
+    } else {
+      void this.#handle(request, tag, undefined);
+    }
+  }
+
+  async #handle(request: Request, tag: number, turn: Promise<void> | undefined): Promise<void> {
+    let inBody = false;
+    const exchange: Exchange = {
+      from: this.name,
+      closed: this.#closed.signal,
+      send: (answer) => {
+        this.#outbound.frame(encodeMessage(answer, tag));
+      },
+      sendBody: async (head, write) => {
+        await turn;
+        this.#closed.signal.throwIfAborted();
+        inBody = true;
+        await this.#outbound.frameAndBody(encodeMessage(head, tag), write);
+        inBody = false;
+      },
+    };
+    try {
+      this.#closed.signal.throwIfAborted();
+      await this.#options.handler(request, exchange);
+    } catch (error) {
+      if (inBody) this.destroy(asPeerError(error));
+      else if (!this.#closed.signal.aborted) this.#sendError(tag, error);
+    } finally {
+      this.#unanswered--;
+      this.#endIfDone();
+    }
+  }
+
+  #sendError(tag: number, thrown: unknown): void {
+    const known = thrown instanceof PeerError && isWireErrorCode(thrown.code) ? thrown : undefined;
+    if (known === undefined) this.#options.onInternalError?.(asError(thrown));
+    const { code, message } = known ?? { code: 'ERR_INTERNAL', message: 'internal error' };
+    if (!isWireErrorCode(code)) return;
+    this.#outbound.frame(encodeMessage({ type: 'ERRR', code, message }, tag));
+  }
+
+  // ------------------------------------------------------------ ends
+
+  /** The other side sent what cannot be understood, or is wrong. */
+  #onFault(thrown: unknown): void {
+    const error = asPeerError(thrown);
+    this.#error ??= error;
+    this.#inbound.stop();
+    if (this.#reading === undefined && isWireErrorCode(error.code)) {
+      // Say why, then go.
+      this.#sendError(0, error);
+      this.#socket.destroySoon();
+    } else {
+      this.#socket.destroy();
+    }
+    this.#failAll(error);
+  }
+
+  #onPeerEnd(): void {
+    this.#peerEnded = true;
+    this.#failAll(this.#error ?? this.#lost());
+    this.#endIfDone();
+  }
+
+  /** A peer that has sent its last request still gets its answers. */
+  #endIfDone(): void {
+    if (this.#peerEnded && this.#unanswered === 0) this.#socket.end();
+  }
+
+  #onClose(): void {
+    const error = this.#error ?? this.#lost();
+    this.#inbound.stop();
+    this.#failAll(error);
+    this.#closed.abort(error);
+  }
+
+  #failAll(error: PeerError): void {
+    const all = [...this.#waiting.values()];
+    this.#waiting.clear();
+    this.#reading = undefined;
+    for (const waiting of all) waiting.fail(error);
+  }
+}
+
+function answers(type: Request['type'], answer: Exclude<Answer, { type: 'ERRR' }>): boolean {
+  if (answer.type === 'ACKN') return answer.of === type && type !== 'RQFS';
+  return answer.type === 'RPFL' && type === 'RQFS';
+}
+
+function discard({ size, offset, length }: FileHead): BodySink {
+  const bytes = bodyBytes(size, offset, length);
+  if (bytes > DISCARD_BYTES) throw new PeerError('ERR_ABORTED', 'a body nobody wants any more');
+  return new DiscardSink(bytes);
+}
+
+function nothing(): void {
+  // Nobody waits.
+}
+
+function asPeerError(thrown: unknown): PeerError {
+  if (thrown instanceof PeerError) return thrown;
+  const { message } = asError(thrown);
+  return new PeerError('ERR_CLOSED', message, { cause: thrown });
+}

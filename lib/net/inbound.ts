@@ -1,0 +1,173 @@
+/**
+ * The reading half of a connection: bytes from the socket become frames, and the bytes of bodies go
+ * to their sinks, with as few copies as the socket allows and no more in memory than one read.
+ */
+import { FrameDecoder, type Frame } from '../wire/frame.js';
+import type { BodySink } from './body-sink.js';
+
+export interface InboundOwner {
+  /** A frame has come. May call `beginBody`. What it throws counts as the peer's fault. */
+  onFrame(frame: Frame): void;
+  /** All of a body has been given to its sink. */
+  onBodyEnd(): void;
+  /** Whether another frame may be taken now; when it may not, the owner calls `resume` later. */
+  mayTakeFrame(): boolean;
+  /** Reading stops (a sink is full), or goes on. */
+  onPause(paused: boolean): void;
+  /** The peer sent something wrong: nothing after it can be understood. */
+  onFault(thrown: unknown): void;
+}
+
+const SCRATCH_BYTES = 64 * 1024;
+
+export class Inbound {
+  readonly #owner: InboundOwner;
+  readonly #decoder = new FrameDecoder();
+  #sink: BodySink | undefined;
+  /** Read but not used yet, because reading is paused. */
+  #rest: Uint8Array | undefined;
+  #paused = false;
+  #stopped = false;
+  #scratch: Buffer | undefined;
+  /** Memory lent to the socket for its next read, and the sink it came from. */
+  #lent: { memory: Uint8Array; sink: BodySink } | undefined;
+
+  constructor(owner: InboundOwner) {
+    this.#owner = owner;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** The sink of the body that is being read. */
+  get sink(): BodySink | undefined {
+    return this.#sink;
+  }
+
+  /** The next bytes are a body. Called from `onFrame`. */
+  beginBody(sink: BodySink): void {
+    this.#sink = sink;
+    if (sink.remaining === 0) this.#endBody();
+  }
+
+  /** Give the rest of the body that is being read to another sink. */
+  replaceSink(sink: BodySink): void {
+    this.#sink = sink;
+    this.resume();
+  }
+
+  /** Use nothing that may still come. */
+  stop(): void {
+    this.#stopped = true;
+    this.#sink = undefined;
+    this.#rest = undefined;
+  }
+
+  /** Memory for the socket's next read (`onread.buffer` of net.Socket). */
+  readonly buffer = (): Uint8Array => {
+    const sink = this.#sink;
+    // Reading straight into the sink saves a copy. Not for a short rest, which would cost a system
+    // call of its own where one read brings many small bodies and the frames between them.
+    if (sink !== undefined && sink.remaining > SCRATCH_BYTES && this.#rest === undefined) {
+      const memory = sink.space();
+      if (memory !== undefined) {
+        this.#lent = { memory, sink };
+        return memory;
+      }
+    }
+    this.#lent = undefined;
+    return (this.#scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES));
+  };
+
+  /**
+   * The socket has read `n` bytes into `memory` (`onread.callback` of net.Socket).
+   *
+   * @returns whether it shall go on reading
+   */
+  readonly onRead = (n: number, memory: Uint8Array): boolean => {
+    const lent = this.#lent;
+    this.#lent = undefined;
+    if (lent !== undefined && lent.memory === memory && lent.sink === this.#sink) {
+      this.#guard(() => {
+        this.#advance(lent.sink, n);
+      });
+    } else {
+      this.take(memory.subarray(0, n));
+    }
+    return !this.#paused && !this.#stopped;
+  };
+
+  /** Use bytes. They must stay as they are until this returns or, if it pauses, until it resumes. */
+  readonly take = (chunk: Uint8Array): void => {
+    this.#guard(() => {
+      this.#consume(chunk);
+    });
+  };
+
+  /** Room has come where there was none. */
+  readonly resume = (): void => {
+    if (!this.#paused || this.#stopped) return;
+    this.#paused = false;
+    const rest = this.#rest;
+    this.#rest = undefined;
+    if (rest !== undefined) this.take(rest);
+    if (!this.paused && !this.#stopped) this.#owner.onPause(false);
+  };
+
+  #guard(step: () => void): void {
+    try {
+      step();
+    } catch (thrown) {
+      this.#owner.onFault(thrown);
+    }
+  }
+
+  #consume(chunk: Uint8Array): void {
+    let rest = chunk;
+    while (rest.length > 0 && !this.#stopped) {
+      const sink = this.#sink;
+      if (sink !== undefined) {
+        const space = sink.space();
+        if (space === undefined) {
+          this.#pause(rest);
+          return;
+        }
+        const n = Math.min(space.length, rest.length);
+        space.set(rest.subarray(0, n));
+        rest = rest.subarray(n);
+        this.#advance(sink, n);
+      } else if (this.#decoder.inFrame || this.#owner.mayTakeFrame()) {
+        const { used, frame } = this.#decoder.write(rest);
+        rest = rest.subarray(used);
+        if (frame !== undefined) this.#owner.onFrame(frame);
+      } else {
+        this.#pause(rest);
+        return;
+      }
+    }
+    // Full already: stop before the next read rather than after it, so that it need not be copied.
+    if (this.#sink !== undefined && this.#sink.space() === undefined) this.#pause(undefined);
+  }
+
+  #advance(sink: BodySink, n: number): void {
+    sink.advance(n);
+    if (sink !== this.#sink) return;
+    if (sink.remaining === 0) this.#endBody();
+    else if (sink.space() === undefined) this.#pause(undefined);
+  }
+
+  #endBody(): void {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    sink?.end();
+    this.#owner.onBodyEnd();
+  }
+
+  #pause(rest: Uint8Array | undefined): void {
+    this.#rest = rest;
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#owner.onPause(true);
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * The writing half of a connection: frames go out at once, except while a body is being written:
+ * then they wait for its end, because a body may not be interrupted. Bodies follow one another in
+ * the order in which they were asked for.
+ */
+import type { Socket } from 'node:net';
+
+/** Writes the raw bytes of a body; resolves when all have been handed to the socket. */
+export type BodyWriter = (socket: Socket) => Promise<void>;
+
+export class Outbound {
+  readonly #socket: Socket;
+  /** Frames that wait for the end of a body; undefined while none is written. */
+  #held: Buffer[] | undefined;
+  #heldBytes = 0;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** Bytes that were written here and have not gone out. */
+  get waitingBytes(): number {
+    return this.#socket.writableLength + this.#heldBytes;
+  }
+
+  frame(bytes: Buffer): void {
+    if (this.#socket.destroyed || this.#socket.writableEnded) return;
+    if (this.#held === undefined) {
+      this.#socket.write(bytes);
+    } else {
+      this.#held.push(bytes);
+      this.#heldBytes += bytes.length;
+    }
+  }
+
+  /**
+   * Write a frame and the body that belongs to it. Only one at a time.
+   *
+   * When `write` fails nobody can tell any more what the next byte means: the caller must then
+   * destroy the socket.
+   */
+  async frameAndBody(head: Buffer, write: BodyWriter): Promise<void> {
+    if (this.#held !== undefined) throw new TypeError('a body is being written');
+    this.#held = [];
+    // Bytes that the writer has at hand go out with the head, in one system call.
+    this.#socket.cork();
+    this.#socket.write(head);
+    process.nextTick(() => {
+      this.#socket.uncork();
+    });
+    try {
+      await write(this.#socket);
+    } finally {
+      const held = this.#held;
+      this.#held = undefined;
+      this.#heldBytes = 0;
+      for (const bytes of held) this.frame(bytes);
+    }
+  }
+}

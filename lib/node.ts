@@ -1,0 +1,207 @@
+/** A peer that shares a folder: wires the share, the listener and the handlers of every request. */
+import { EventEmitter, once } from 'node:events';
+import type { Server, Socket } from 'node:net';
+import { PeerError } from './errors.js';
+import { formatAddress, type PeerAddress } from './net/address.js';
+import { Connection } from './net/connection.js';
+import type { Exchange } from './net/exchange.js';
+import { listen } from './net/listener.js';
+import { checked, option, type NodeOptions } from './options.js';
+import { loadIdentity, newIdentity, type Identity } from './peers/identity.js';
+import { Share, type Progress, type ShareEvents } from './share/share.js';
+import { sendFile } from './transfer/send.js';
+import { AGENT } from './version.js';
+import { PROTOCOL_VERSION } from './wire/limits.js';
+import type { GetFile, PeerId, PeerInfo, Request, ShareState } from './wire/messages.js';
+
+export interface NodeEvents extends ShareEvents {
+  /** Connections are accepted. */
+  listening: [PeerAddress];
+}
+
+/** What a node has done since it was started. */
+export interface NodeStats {
+  /** Connections accepted, and open now. */
+  connections: number;
+  openConnections: number;
+  /** Bytes of files read to be sent. */
+  bytesRead: number;
+  /** Files or ranges sent to their end. */
+  sent: number;
+}
+
+/** Make a node. Nothing happens until `start`. @throws PeerError ERR_USAGE */
+export function createNode(options: NodeOptions): PeerNode {
+  return new PeerNode(options);
+}
+
+export class PeerNode extends EventEmitter<NodeEvents> {
+  readonly #options: NodeOptions;
+  readonly #share: Share;
+  readonly #connections = new Set<Connection>();
+  readonly #stats: NodeStats = { connections: 0, openConnections: 0, bytesRead: 0, sent: 0 };
+  #identity: Identity | undefined;
+  #server: Server | undefined;
+  #address: PeerAddress | undefined;
+
+  constructor(options: NodeOptions) {
+    super();
+    this.#options = {
+      ...options,
+      share: checked('share', options.share),
+      port: option('port', options.port),
+      host: option('host', options.host),
+      answerTimeout: option('answerTimeout', options.answerTimeout),
+      state: options.state === undefined ? undefined : checked('state', options.state),
+    };
+    this.#share = new Share({
+      folder: this.#options.share,
+      dotfiles: option('dotfiles', options.dotfiles),
+      ignore: option('ignore', options.ignore),
+      threads: options.threads === undefined ? undefined : checked('threads', options.threads),
+    });
+    this.#share.on('progress', (progress) => this.emit('progress', progress));
+    this.#share.on('indexed', (result) => this.emit('indexed', result));
+    this.#share.on('warning', (warning) => this.emit('warning', warning));
+    this.#share.on('error', (error) => this.emit('error', error));
+  }
+
+  /** The peer's id. @throws TypeError before `start` */
+  get id(): PeerId {
+    if (this.#identity === undefined) throw new TypeError('not started');
+    return this.#identity.id;
+  }
+
+  /** Where it listens. @throws TypeError before `start` */
+  get address(): PeerAddress {
+    if (this.#address === undefined) throw new TypeError('not started');
+    return this.#address;
+  }
+
+  /** `ready` when everything found at the start can be found and fetched. */
+  get state(): ShareState {
+    return this.#share.state;
+  }
+
+  /** Files and bytes shared now. */
+  get shared(): { files: number; bytes: number } {
+    return { files: this.#share.files, bytes: this.#share.bytes };
+  }
+
+  get progress(): Readonly<Progress> {
+    return this.#share.progress;
+  }
+
+  get stats(): Readonly<NodeStats> {
+    return { ...this.#stats, openConnections: this.#connections.size };
+  }
+
+  /**
+   * Accept connections, then begin to index the folder. Resolves when connections are accepted;
+   * `indexed` tells when the index is complete.
+   *
+   * @throws PeerError ERR_USAGE: the folder, the port or the state folder cannot be used
+   */
+  async start(): Promise<void> {
+    const { host = '', port = 0, state } = this.#options;
+    await this.#share.check();
+    this.#identity = state === undefined ? newIdentity() : await loadIdentity(state);
+    const { server, address } = await listen({ host, port }, (socket) => {
+      this.#accept(socket);
+    });
+    this.#server = server;
+    this.#address = address;
+    this.emit('listening', address);
+    this.#share.start();
+  }
+
+  /** Stop: no new connections, the open ones are ended, workers stopped. */
+  async close(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    const closed = server === undefined ? undefined : once(server, 'close');
+    server?.close();
+    const error = new PeerError('ERR_CLOSED', 'this node was closed');
+    for (const connection of this.#connections) connection.destroy(error);
+    await Promise.all([closed, this.#share.close()]);
+  }
+
+  #accept(socket: Socket): void {
+    const name = formatAddress({
+      host: socket.remoteAddress ?? 'unknown',
+      port: socket.remotePort ?? 0,
+    });
+    const connection = new Connection(socket, {
+      name,
+      handler: (request, exchange) => this.#handle(request, exchange),
+      answerTimeout: option('answerTimeout', this.#options.answerTimeout),
+      onInternalError: (error) =>
+        this.emit('warning', { path: name, reason: `internal error: ${error.message}` }),
+    }).readEvents();
+    this.#stats.connections++;
+    this.#connections.add(connection);
+    connection.closed.addEventListener(
+      'abort',
+      () => {
+        this.#connections.delete(connection);
+      },
+      { once: true },
+    );
+  }
+
+  async #handle(request: Request, exchange: Exchange): Promise<void> {
+    switch (request.type) {
+      case 'PING':
+        this.#checkVersion(request.info);
+        exchange.send({
+          type: 'ACKN',
+          of: 'PING',
+          info: this.#info(),
+          ...this.shared,
+          state: this.state,
+        });
+        return;
+      case 'RQLT':
+        exchange.send({ type: 'ACKN', of: 'RQLT', peers: [] });
+        return;
+      case 'RQFS': {
+        const { total, files, after } = this.#share.search(
+          request.query,
+          request.max,
+          request.after,
+        );
+        exchange.send({ type: 'RPFL', total, files, after });
+        // Nobody is asked on, so the search ends here.
+        if (request.ttl > 0) {
+          const none = { asked: 0, answered: 0, timedOut: 0, duplicates: 0 };
+          exchange.send({ type: 'ACKN', of: 'RQFS', ...none });
+        }
+        return;
+      }
+      case 'RQFH':
+        await this.#sendFile(request, exchange);
+    }
+  }
+
+  async #sendFile(request: GetFile, exchange: Exchange): Promise<void> {
+    const { file, handle } = await this.#share.open(request.hash);
+    try {
+      await sendFile(exchange, request, { handle, ...file }, (bytes) => {
+        this.#stats.bytesRead += bytes;
+      });
+      this.#stats.sent++;
+    } finally {
+      await handle.close();
+    }
+  }
+
+  #checkVersion({ version }: PeerInfo): void {
+    if (version !== PROTOCOL_VERSION) {
+      throw new PeerError('ERR_UNSUPPORTED', `protocol version ${version} is not spoken here`);
+    }
+  }
+
+  #info(): PeerInfo {
+    return { version: PROTOCOL_VERSION, id: this.id, port: this.address.port, agent: AGENT };
+  }
+}

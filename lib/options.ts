@@ -1,0 +1,132 @@
+/**
+ * Every option there is: what it means, its unit, its default and what values it takes. The library
+ * checks against this table and the commands build their help from it.
+ */
+import { PeerError } from './errors.js';
+import { DEFAULT_PORT } from './net/address.js';
+
+/** Options of a node. */
+export interface NodeOptions {
+  /** The folder to share. */
+  share: string;
+  /** TCP port to listen on; 0 picks a free one. @default 7000 */
+  port?: number | undefined;
+  /** Address to listen on. @default '::' (every address, IPv4 too) */
+  host?: string | undefined;
+  /** Share files and folders whose names begin with a dot, too. @default false */
+  dotfiles?: boolean | undefined;
+  /** Globs of files and folders to leave out; one without a slash counts in every folder. */
+  ignore?: readonly string[] | undefined;
+  /** Hashing threads. @default one per core */
+  threads?: number | undefined;
+  /** Folder where the peer's key is kept. @default none: a new key at every start */
+  state?: string | undefined;
+  /** Milliseconds without a byte from a peer that owes an answer, until it is given up. @default 30000 */
+  answerTimeout?: number | undefined;
+}
+
+/** Options of a connection to a peer. */
+export interface ConnectOptions {
+  /** Milliseconds until the connection must be there. @default 10000 */
+  connectTimeout?: number | undefined;
+  /** Milliseconds without a byte from a peer that owes an answer, until it is given up. @default 30000 */
+  answerTimeout?: number | undefined;
+  /** Gives up connecting. */
+  signal?: AbortSignal | undefined;
+}
+
+interface Spec<T> {
+  /** For the command's help. */
+  readonly describe: string;
+  readonly default?: T;
+  /** What is wrong with a value, if anything. */
+  check(value: T): string | undefined;
+}
+
+function integer(min: number, max: number): (value: number) => string | undefined {
+  return (value) =>
+    Number.isSafeInteger(value) && value >= min && value <= max
+      ? undefined
+      : `is a whole number from ${min} to ${max}`;
+}
+
+const text = (value: string): string | undefined =>
+  value === '' ? 'must not be empty' : undefined;
+const fine = (): string | undefined => undefined;
+const MAX_TIMEOUT = 2 ** 31 - 1;
+
+/** An option that always has a value. */
+function withDefault<T>(spec: Required<Spec<T>>): Required<Spec<T>> {
+  return spec;
+}
+
+/** An option that can be left out. */
+function without<T>(spec: Omit<Spec<T>, 'default'>): Omit<Spec<T>, 'default'> {
+  return spec;
+}
+
+export const OPTIONS = {
+  share: without<string>({ describe: 'folder to share', check: text }),
+  port: withDefault<number>({
+    describe: 'TCP port to listen on; 0 picks a free one',
+    default: DEFAULT_PORT,
+    check: integer(0, 65535),
+  }),
+  host: withDefault<string>({
+    describe: 'address to listen on; :: is every address, IPv4 too',
+    default: '::',
+    check: text,
+  }),
+  dotfiles: withDefault<boolean>({
+    describe: 'share files and folders whose names begin with a dot, too',
+    default: false,
+    check: fine,
+  }),
+  ignore: withDefault<readonly string[]>({
+    describe: 'glob of files or folders to leave out (repeatable); without a slash: in every folder',
+    default: [],
+    check: (globs) => (globs.includes('') ? 'must not be empty' : undefined),
+  }),
+  threads: without<number>({
+    describe: 'hashing threads [default: one per core]',
+    check: integer(1, 256),
+  }),
+  state: without<string>({
+    describe: "folder for the peer's key [default: one per share in the user's state folder]",
+    check: text,
+  }),
+  connectTimeout: withDefault<number>({
+    describe: 'milliseconds until a connection must be there',
+    default: 10_000,
+    check: integer(1, MAX_TIMEOUT),
+  }),
+  answerTimeout: withDefault<number>({
+    describe: 'milliseconds without a byte from a peer that owes an answer, until it is given up',
+    default: 30_000,
+    check: integer(1, MAX_TIMEOUT),
+  }),
+} as const;
+
+export type OptionName = keyof typeof OPTIONS;
+type ValueOf<N extends OptionName> = Parameters<(typeof OPTIONS)[N]['check']>[0];
+
+/**
+ * A value for an option: the one given, checked, or the default.
+ *
+ * @throws PeerError ERR_USAGE
+ */
+export function option<N extends Exclude<OptionName, 'share' | 'threads' | 'state'>>(
+  name: N,
+  value: ValueOf<N> | undefined,
+): ValueOf<N> {
+  const spec = OPTIONS[name] as unknown as Required<Spec<ValueOf<N>>>;
+  return value === undefined ? spec.default : checked(name, value);
+}
+
+/** The same for an option that has no default. */
+export function checked<N extends OptionName>(name: N, value: ValueOf<N>): ValueOf<N> {
+  const spec = OPTIONS[name] as unknown as Spec<ValueOf<N>>;
+  const wrong = spec.check(value);
+  if (wrong !== undefined) throw new PeerError('ERR_USAGE', `${name} ${wrong}`);
+  return value;
+}

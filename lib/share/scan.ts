@@ -1,0 +1,31 @@
+/** Scan the share's folder in a thread of its own, so that the event loop is free meanwhile. */
+import { Worker } from 'node:worker_threads';
+import type { ScanChunk, ScanRequest } from './walk.js';
+
+/**
+ * Everything in the folder, in chunks as they come.
+ *
+ * @param signal ends the scan; the promise is then rejected with its reason
+ */
+export async function scan(
+  request: ScanRequest,
+  onChunk: (chunk: ScanChunk) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  signal.throwIfAborted();
+  const worker = new Worker(new URL('./scan-worker.js', import.meta.url), { workerData: request });
+  const stop = (): void => void worker.terminate();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      worker.on('message', onChunk);
+      worker.once('error', reject);
+      worker.once('exit', () => {
+        resolve();
+      });
+    });
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+  signal.throwIfAborted();
+}

@@ -1,0 +1,65 @@
+/** Read typed, bounded fields out of a decoded CBOR map. Every violation is ERR_MALFORMED. */
+import { PeerError } from '../errors.js';
+
+export type Fields = ReadonlyMap<unknown, unknown>;
+
+export function malformed(what: string): PeerError {
+  return new PeerError('ERR_MALFORMED', what);
+}
+
+export function asMap(value: unknown, name: string): Fields {
+  if (!(value instanceof Map)) throw malformed(`${name} is not a map`);
+  return value;
+}
+
+export function asArray(value: unknown, name: string, max: number): readonly unknown[] {
+  if (!Array.isArray(value)) throw malformed(`${name} is not an array`);
+  if (value.length > max) throw malformed(`${name} has ${value.length} items (limit ${max})`);
+  return value;
+}
+
+/** An unsigned integer of at most `max` (and at most 2^53 - 1). */
+export function asUint(value: unknown, name: string, max = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value > max) {
+    throw malformed(`${name} is not an integer from 0 to ${max}`);
+  }
+  return value;
+}
+
+/** A text of at most `maxBytes` bytes of UTF-8. */
+export function asText(value: unknown, name: string, maxBytes: number): string {
+  if (typeof value !== 'string') throw malformed(`${name} is not a text`);
+  // A UTF-16 unit is at least one byte, so most texts need no count.
+  if (value.length > maxBytes || (value.length * 3 > maxBytes && byteLength(value) > maxBytes)) {
+    throw malformed(`${name} is longer than ${maxBytes} bytes`);
+  }
+  return value;
+}
+
+function byteLength(text: string): number {
+  return Buffer.byteLength(text, 'utf8');
+}
+
+export function asBytes(value: unknown, name: string, maxBytes: number): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw malformed(`${name} is not a byte string`);
+  if (value.length > maxBytes) throw malformed(`${name} is longer than ${maxBytes} bytes`);
+  return value;
+}
+
+/** A byte string of exactly `bytes` bytes, as lower-case hex. */
+export function asHex(value: unknown, name: string, bytes: number): string {
+  if (!(value instanceof Uint8Array) || value.length !== bytes) {
+    throw malformed(`${name} is not a byte string of ${bytes} bytes`);
+  }
+  return Buffer.from(value.buffer, value.byteOffset, value.length).toString('hex');
+}
+
+/** Apply `read` to a field that may be absent. */
+export function optional<T>(
+  fields: Fields,
+  name: string,
+  read: (value: unknown, name: string) => T,
+): T | undefined {
+  const value = fields.get(name);
+  return value === undefined ? undefined : read(value, name);
+}
