@@ -1,17 +1,12 @@
 #!/usr/bin/env node
 /** Fetch a file by its hash, to stdout or into a file. */
-import {
-  FileTarget,
-  PeerError,
-  connect,
-  printable,
-  systemCode,
-  type ByteSink,
-  type FileHead,
-  type Peer,
-} from '../lib/index.js';
+import { connect, type Peer } from '../lib/client.js';
+import { PeerError, systemCode } from '../lib/errors.js';
+import { printable } from '../lib/printable.js';
+import { FileTarget } from '../lib/transfer/file-target.js';
+import type { ByteSink } from '../lib/transfer/receive.js';
+import type { FileHead } from '../lib/wire/messages.js';
 import { runCommand, wholeNumber } from './common/command.js';
-import { ProgressBar } from './common/progress.js';
 import { StdoutSink } from './common/stdout-sink.js';
 
 interface Args {
@@ -112,6 +107,8 @@ async function withProgress(
     await fetch(sink, () => undefined);
     return;
   }
+  // Loaded only where it is shown.
+  const { ProgressBar } = await import('./common/progress.js');
   const bar = new ProgressBar();
   let bytes = 0;
   let total = 0;

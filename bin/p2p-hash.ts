@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 /** Print the hashes by which peers find files. */
-import { HashPool, hashPath, hashStream, printable } from '../lib/index.js';
+import { hashPath, hashStream } from '../lib/hash/path.js';
+import { HashPool } from '../lib/hash/pool.js';
+import { printable } from '../lib/printable.js';
 import { EXIT, describe, runCommand } from './common/command.js';
 
 interface Args {
@@ -31,8 +33,7 @@ async function hash(args: Args): Promise<number | undefined> {
   try {
     for (const file of args.file) {
       try {
-        const digest =
-          file === '-' ? await hashStream(process.stdin) : await hashPath(pool, file);
+        const digest = file === '-' ? await hashStream(process.stdin) : await hashPath(pool, file);
         process.stdout.write(`${line(digest, file)}\n`);
       } catch (error) {
         // The others are still hashed.

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /** Ask a peer who it is and what it shares. */
 import prettyBytes from 'pretty-bytes';
-import { connect, printable, printableJson } from '../lib/index.js';
+import { connect } from '../lib/client.js';
+import { printable, printableJson } from '../lib/printable.js';
 import { runCommand } from './common/command.js';
 
 interface Args {

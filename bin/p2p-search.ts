@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** Search a peer's files by name. */
-import { connect, printable, printableJson } from '../lib/index.js';
+import { connect } from '../lib/client.js';
+import { printable, printableJson } from '../lib/printable.js';
 import { EXIT, runCommand, wholeNumber } from './common/command.js';
 
 interface Args {
@@ -28,7 +29,11 @@ await runCommand<Args>({
         demandOption: true,
         describe: 'words to look for; "" lists everything',
       })
-      .option('max', { type: 'number', requiresArg: true, describe: 'matches wanted [default: all]' })
+      .option('max', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'matches wanted [default: all]',
+      })
       .option('json', { type: 'boolean', default: false, describe: 'one JSON object a line' })
       .example('$0 localhost holiday', 'files with "holiday" in their path')
       .example('$0 localhost "holiday .jpg" --json', 'both words, as JSON'),

@@ -34,7 +34,10 @@ export interface FetchOptions {
  * @param peer `host`, `host:port` or `[v6]:port`
  * @throws PeerError ERR_USAGE, ERR_UNREACHABLE, ERR_TIMED_OUT, ERR_NOT_A_PEER, ERR_ABORTED
  */
-export async function connect(peer: string | PeerAddress, options: ConnectOptions = {}): Promise<Peer> {
+export async function connect(
+  peer: string | PeerAddress,
+  options: ConnectOptions = {},
+): Promise<Peer> {
   const address = typeof peer === 'string' ? parseAddress(peer) : peer;
   const client = new Peer(address, options);
   await client.ping(options.signal);
@@ -132,9 +135,7 @@ export class Peer {
     const request = getFile(hash, options);
     const connection = await this.#connect(options.signal);
     const broken = new AbortController();
-    let sinkError: Error | undefined;
-    const output = new SinkOutput(sink, connection.resume, (error) => {
-      sinkError = error;
+    const output = new SinkOutput(sink, connection.resume, () => {
       broken.abort();
     });
     const { signal: outer } = options;
@@ -151,10 +152,10 @@ export class Peer {
       );
     } catch (error) {
       await output.written;
-      throw sinkError ?? error;
+      throw output.error ?? error;
     }
     await output.written;
-    if (sinkError !== undefined) throw sinkError as Error;
+    if (output.error !== undefined) throw output.error;
   }
 
   /** End the connection when what is under way has been answered. */
@@ -172,7 +173,7 @@ export class Peer {
     const dialing = this.#connection;
     try {
       const connection = await dialing;
-      if (!connection.closed.aborted) return connection;
+      if (connection.usable) return connection;
     } catch (error) {
       if (this.#connection === dialing) this.#connection = undefined;
       throw error;

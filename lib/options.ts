@@ -83,7 +83,8 @@ export const OPTIONS = {
     check: fine,
   }),
   ignore: withDefault<readonly string[]>({
-    describe: 'glob of files or folders to leave out (repeatable); without a slash: in every folder',
+    describe:
+      'glob of files or folders to leave out (repeatable); without a slash: in every folder',
     default: [],
     check: (globs) => (globs.includes('') ? 'must not be empty' : undefined),
   }),

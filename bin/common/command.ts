@@ -1,7 +1,10 @@
 /** What every command has in common: its arguments, its help, how it fails and with which code. */
 import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { PeerError, VERSION, asError, printable, systemCode, type ErrorCode } from '../../lib/index.js';
+// Not lib/index.js: a client starts faster without what only a server needs.
+import { PeerError, asError, systemCode, type ErrorCode } from '../../lib/errors.js';
+import { printable } from '../../lib/printable.js';
+import { VERSION } from '../../lib/version.js';
 
 export const EXIT = {
   done: 0,
@@ -28,9 +31,9 @@ export interface Command<T> {
   usage: string;
   describe: string;
   /** Adds options and examples. */
-  build(argv: Argv): Argv<T>;
+  build: (argv: Argv) => Argv<T>;
   /** @returns the exit code, if it is not 0 */
-  run(args: T): Promise<number | undefined>;
+  run: (args: T) => Promise<number | undefined>;
 }
 
 /** Parse the command line, run, and end the process with the right code. */
@@ -48,7 +51,7 @@ export async function runCommand<T>(command: Command<T>): Promise<void> {
 
 /** The arguments; undefined when help or version was asked for and printed. */
 async function parse<T>({ name, usage, describe, build }: Command<T>): Promise<T | undefined> {
-  let informed = false;
+  const printed: string[] = [];
   const hint = `(see ${name} --help)`;
   const argv = build(
     yargs()
@@ -66,14 +69,18 @@ async function parse<T>({ name, usage, describe, build }: Command<T>): Promise<T
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
       if (error !== undefined) throw error;
-      throw new PeerError('ERR_USAGE', `${(message ?? 'wrong usage').split('\n')[0] ?? ''} ${hint}`);
+      throw new PeerError(
+        'ERR_USAGE',
+        `${(message ?? 'wrong usage').split('\n')[0] ?? ''} ${hint}`,
+      );
     })
     .parseAsync(hideBin(process.argv), {}, (_error, _args, output) => {
-      if (output === '') return;
-      informed = true;
-      process.stdout.write(`${output}\n`);
+      if (output !== '') printed.push(output);
     });
-  if (informed) return undefined;
+  if (printed.length > 0) {
+    process.stdout.write(`${printed.join('\n')}\n`);
+    return undefined;
+  }
   for (const [key, value] of Object.entries(parsed)) {
     if (Array.isArray(value) && key !== '_' && !REPEATABLE.has(key)) {
       throw new PeerError('ERR_USAGE', `--${key} is given more than once ${hint}`);

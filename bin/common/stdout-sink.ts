@@ -1,6 +1,7 @@
 /** Write bytes to stdout without a copy and without holding up the event loop. */
 import { write } from 'node:fs';
-import { systemCode, type ByteSink } from '../../lib/index.js';
+import { systemCode } from '../../lib/errors.js';
+import type { ByteSink } from '../../lib/transfer/receive.js';
 
 const STDOUT = 1;
 
@@ -9,7 +10,7 @@ export class StdoutSink implements ByteSink {
   #stream = false;
 
   async write(bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const rest = bytes.subarray(done);
       done += this.#stream ? await writeStream(rest) : await this.#writeDirect(rest);
     }

@@ -63,7 +63,7 @@ function hashOpen(fd: number, identity: FileIdentity, job: HashJob): HashOutcome
 
 /** Whether all `length` bytes at `position` were there. */
 function readFully(fd: number, into: Buffer, length: number, position: number): boolean {
-  for (let filled = 0; filled < length; ) {
+  for (let filled = 0; filled < length;) {
     const n = readSync(fd, into, filled, length - filled, position + filled);
     if (n === 0) return false;
     filled += n;

@@ -30,6 +30,8 @@ export class HashPool {
       idleTimeout: 10_000,
       // A worker that waits in Atomics.wait cannot be told of an abort; messages are fast enough.
       atomics: 'disabled',
+      // Flags and loaders of the main thread are none of the workers' business.
+      execArgv: [],
     });
   }
 

@@ -16,7 +16,7 @@ export interface Tree {
 /** Build all levels from the hashes of the blocks. */
 export function buildTree(blockHashes: Uint8Array): Tree {
   const levels = [blockHashes];
-  for (let level = blockHashes; level.length > HASH_BYTES; ) {
+  for (let level = blockHashes; level.length > HASH_BYTES;) {
     const above = new Uint8Array(Math.ceil(level.length / LIST_BYTES) * HASH_BYTES);
     for (let at = 0, i = 0; at < level.length; at += LIST_BYTES, i++) {
       above.set(hashList(level.subarray(at, at + LIST_BYTES)), i * HASH_BYTES);
@@ -47,7 +47,7 @@ export class TreeHasher {
   #hashes: Uint8Array[] = [];
 
   update(chunk: Uint8Array): this {
-    for (let rest = chunk; rest.length > 0; ) {
+    for (let rest = chunk; rest.length > 0;) {
       if (this.#filled === BLOCK_BYTES) this.#endBlock();
       const n = Math.min(BLOCK_BYTES - this.#filled, rest.length);
       this.#block.set(rest.subarray(0, n), this.#filled);

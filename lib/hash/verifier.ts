@@ -60,7 +60,7 @@ export class BodyVerifier {
     this.#range = range;
     this.#root = range.hash;
     this.#parts = bodyParts(range.size, range.offset, range.length);
-    this.#lists = new Array(levelCounts(range.size).length);
+    this.#lists = levelCounts(range.size).map(() => undefined);
     this.#remaining = bodyBytes(range.size, range.offset, range.length);
     this.#next();
   }

@@ -16,7 +16,10 @@ export interface PeerAddress {
 export function parseAddress(text: string): PeerAddress {
   const { host, port } = split(text);
   const bad = (why: string): PeerError =>
-    new PeerError('ERR_USAGE', `"${text}" is not a peer (${why}); write host, host:port or [v6]:port`);
+    new PeerError(
+      'ERR_USAGE',
+      `"${text}" is not a peer (${why}); write host, host:port or [v6]:port`,
+    );
   if (host === '') throw bad('no host');
   if (host.length > MAX_HOST_BYTES || /[\s/@[\]\0]/u.test(host)) throw bad('not a host');
   if (host.includes(':') && !isIPv6(host)) throw bad('not an IPv6 address');

@@ -140,6 +140,11 @@ export class Connection {
     return this.#closed.signal;
   }
 
+  /** Whether a request can be sent and answered. */
+  get usable(): boolean {
+    return !this.#socket.destroyed && !this.#socket.writableEnded && !this.#peerEnded;
+  }
+
   /** For a socket made with `onread`: where its reads go. */
   get onread(): { buffer: () => Uint8Array; callback: (n: number, memory: Uint8Array) => boolean } {
     return { buffer: this.#inbound.buffer, callback: this.#inbound.onRead };
@@ -223,7 +228,7 @@ export class Connection {
       waiting.fail(abortError(signal));
       return;
     }
-    if (this.#closed.signal.aborted || this.#socket.writableEnded || this.#peerEnded) {
+    if (!this.usable) {
       waiting.fail(this.#error ?? this.#lost());
       return;
     }
@@ -358,7 +363,7 @@ export class Connection {
   }
 
   async #handle(request: Request, tag: number, turn: Promise<void> | undefined): Promise<void> {
-    let inBody = false;
+    const body = { begun: false };
     const exchange: Exchange = {
       from: this.name,
       closed: this.#closed.signal,
@@ -368,16 +373,16 @@ export class Connection {
       sendBody: async (head, write) => {
         await turn;
         this.#closed.signal.throwIfAborted();
-        inBody = true;
+        body.begun = true;
         await this.#outbound.frameAndBody(encodeMessage(head, tag), write);
-        inBody = false;
+        body.begun = false;
       },
     };
     try {
       this.#closed.signal.throwIfAborted();
       await this.#options.handler(request, exchange);
     } catch (error) {
-      if (inBody) this.destroy(asPeerError(error));
+      if (body.begun) this.destroy(asPeerError(error));
       else if (!this.#closed.signal.aborted) this.#sendError(tag, error);
     } finally {
       this.#unanswered--;

@@ -17,17 +17,16 @@ export async function dial(address: PeerAddress, options: DialOptions): Promise<
   const { connectTimeout, signal } = options;
   const name = formatAddress(address);
   if (signal?.aborted === true) throw abortError(signal);
-  // The socket needs the connection's buffers, and the connection the socket: made in two steps.
-  let connection: Connection | undefined;
-  const nowhere = Buffer.alloc(0);
+  // The socket needs the connection's buffers, and the connection the socket; nothing is read before
+  // it connects.
   const onread: OnReadOpts = {
-    buffer: () => connection?.onread.buffer() ?? nowhere,
-    callback: (n, memory) => connection?.onread.callback(n, memory) ?? false,
+    buffer: () => connection.onread.buffer(),
+    callback: (n, memory) => connection.onread.callback(n, memory),
   };
   // The constructor takes what net.connect takes (it passes it on); its type does not say so.
   const socketOptions: SocketConstructorOpts & { onread: OnReadOpts } = { onread };
   const socket = new Socket(socketOptions);
-  connection = new Connection(socket, { ...options, name });
+  const connection: Connection = new Connection(socket, { ...options, name });
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => {
       const seconds = connectTimeout / 1000;

@@ -88,14 +88,14 @@ export class Inbound {
   readonly onRead = (n: number, memory: Uint8Array): boolean => {
     const lent = this.#lent;
     this.#lent = undefined;
-    if (lent !== undefined && lent.memory === memory && lent.sink === this.#sink) {
+    if (lent?.memory === memory && lent.sink === this.#sink) {
       this.#guard(() => {
         this.#advance(lent.sink, n);
       });
     } else {
       this.take(memory.subarray(0, n));
     }
-    return !this.#paused && !this.#stopped;
+    return this.#goesOn();
   };
 
   /** Use bytes. They must stay as they are until this returns or, if it pauses, until it resumes. */
@@ -112,8 +112,12 @@ export class Inbound {
     const rest = this.#rest;
     this.#rest = undefined;
     if (rest !== undefined) this.take(rest);
-    if (!this.paused && !this.#stopped) this.#owner.onPause(false);
+    if (this.#goesOn()) this.#owner.onPause(false);
   };
+
+  #goesOn(): boolean {
+    return !this.#paused && !this.#stopped;
+  }
 
   #guard(step: () => void): void {
     try {

@@ -2,7 +2,12 @@
  * Who this peer is: an Ed25519 key pair (RFC 8032), made at the first start and kept in the state
  * folder. The peer's id is the public key, 32 bytes.
  */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+} from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PeerError, systemCode } from '../errors.js';

@@ -13,7 +13,11 @@ export async function scan(
   signal: AbortSignal,
 ): Promise<void> {
   signal.throwIfAborted();
-  const worker = new Worker(new URL('./scan-worker.js', import.meta.url), { workerData: request });
+  const worker = new Worker(new URL('./scan-worker.js', import.meta.url), {
+    workerData: request,
+    // Flags and loaders of the main thread are none of its business, and cost it time.
+    execArgv: [],
+  });
   const stop = (): void => void worker.terminate();
   signal.addEventListener('abort', stop, { once: true });
   try {

@@ -190,7 +190,7 @@ export class Share extends EventEmitter<ShareEvents> {
 
   /** Hash all of `files`, the smallest first; those that change meanwhile again. */
   async #hashAll(pool: HashPool, files: Pending[]): Promise<void> {
-    for (let round = files; round.length > 0; ) {
+    for (let round = files; round.length > 0;) {
       round.sort((a, b) => a.identity.size - b.identity.size);
       const again: Pending[] = [];
       const firstLarge = round.findIndex(({ identity }) => identity.size > SMALL_BYTES);

@@ -1,5 +1,5 @@
 /** Walk a folder with fast-glob and stat what is there. Synchronous: runs inside a worker. */
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync, readdirSync, type Dirent } from 'node:fs';
 import { join } from 'node:path';
 import fastGlob from 'fast-glob';
 import { identityOf, type FileIdentity } from '../disk/open.js';
@@ -53,16 +53,17 @@ export function* walk(request: ScanRequest): Generator<ScanChunk> {
       // A folder that cannot be read is named and left out; the rest is shared.
       readdirSync: ((path: string, options: { withFileTypes: true }) => {
         try {
-          return readdirSync(path, options);
+          return readdirSync(unveil(path), options).map(veiled);
         } catch (error) {
-          warnings.push({ path: relative(path), reason: reasonOf(error) });
+          warnings.push({ path: relative(unveil(path)), reason: reasonOf(error) });
           return [];
         }
       }) as typeof readdirSync,
     },
   });
   let files: ScanChunk['files'] = [];
-  for (const path of paths) {
+  for (const veiledPath of paths) {
+    const path = unveil(veiledPath);
     const reason = unfit(path);
     if (reason !== undefined) {
       warnings.push({ path, reason });
@@ -82,6 +83,24 @@ export function* walk(request: ScanRequest): Generator<ScanChunk> {
     }
   }
   yield { files, warnings };
+}
+
+// fast-glob's patterns are regular expressions whose dot does not match the end of a line: it would
+// leave out every name that holds one. It is shown such names with those characters replaced.
+const LINE_ENDS = ['\n', '\r', '\u2028', '\u2029'];
+/** Of the private use area; stands before the replaced character's number, and before itself. */
+const VEIL = '\ue000';
+const VEILED = [...LINE_ENDS, VEIL];
+
+function veiled(entry: Dirent): Dirent {
+  const name = entry.name.replace(/[\n\r\u2028\u2029\ue000]/g, (c) => VEIL + VEILED.indexOf(c));
+  return name === entry.name
+    ? entry
+    : (Object.create(entry, { name: { value: name, enumerable: true } }) as Dirent);
+}
+
+function unveil(path: string): string {
+  return path.replace(/\ue000(\d)/g, (_, digit: string) => VEILED[Number(digit)] ?? '');
 }
 
 /** Why a name cannot be shared, if it cannot. */

@@ -43,7 +43,7 @@ export class FileTarget implements ByteSink {
 
   async write(bytes: Uint8Array, position: number): Promise<void> {
     const at = this.#part === undefined ? null : position - this.#base;
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const { bytesWritten } = await this.#handle.write(
         bytes,
         done,

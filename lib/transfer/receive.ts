@@ -2,7 +2,7 @@
  * Receive a body: every block is checked before anything of it is passed on, and reading stops while
  * there is no memory for the next one.
  */
-import { PeerError } from '../errors.js';
+import { PeerError, asError } from '../errors.js';
 import { hashBlock } from '../hash/blake3.js';
 import { BodyVerifier, type VerifiedBlock } from '../hash/verifier.js';
 import type { BodySink } from '../net/body-sink.js';
@@ -103,20 +103,25 @@ const BLOCKS_AHEAD = 8;
 export class SinkOutput implements BlockOutput {
   readonly #sink: ByteSink;
   readonly #resume: () => void;
-  readonly #onError: (error: Error) => void;
+  readonly #onError: () => void;
   readonly #free: Uint8Array[] = [];
   #made = 0;
   #queue: Promise<void> = Promise.resolve();
-  #failed = false;
+  #error: Error | undefined;
 
   /**
    * @param resume tells the connection to go on reading
-   * @param onError told when the sink fails; nothing is written after that
+   * @param onError told when the sink has failed (`error`); nothing is written after that
    */
-  constructor(sink: ByteSink, resume: () => void, onError: (error: Error) => void) {
+  constructor(sink: ByteSink, resume: () => void, onError: () => void) {
     this.#sink = sink;
     this.#resume = resume;
     this.#onError = onError;
+  }
+
+  /** What the sink threw. */
+  get error(): Error | undefined {
+    return this.#error;
   }
 
   /** Resolves when all that was received has been written. */
@@ -135,12 +140,12 @@ export class SinkOutput implements BlockOutput {
 
   write({ bytes, start, buffer }: VerifiedBlock): void {
     this.#queue = this.#queue.then(async () => {
-      if (this.#failed) return;
+      if (this.#error !== undefined) return;
       try {
         await this.#sink.write(bytes, start);
       } catch (error) {
-        this.#failed = true;
-        this.#onError(error as Error);
+        this.#error = asError(error);
+        this.#onError();
         return;
       }
       const wasEmpty = this.#free.length === 0;

@@ -1,6 +1,6 @@
 /** Answer an RQFH: the head, then the block tree of the range, read from the file as it goes out. */
 import type { FileHandle } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Socket } from 'node:net';
 import { identityOf, sameContent, type FileIdentity } from '../disk/open.js';
@@ -51,22 +51,11 @@ export async function sendFile(
   const first = await body.next();
   await exchange.sendBody({ type: 'ACKN', of: 'RQFH', size, ...range }, async (socket) => {
     if (first.done === true) return;
-    await writeBody(socket, first.value, body, exchange.closed);
+    const chunks = prepend(first.value, body);
+    await pipeline(Readable.from(chunks, { objectMode: false }), new SocketBody(socket), {
+      signal: exchange.closed,
+    });
   });
-}
-
-async function writeBody(
-  socket: Socket,
-  first: Buffer,
-  rest: AsyncGenerator<Buffer>,
-  signal: AbortSignal,
-): Promise<void> {
-  if (!socket.write(first)) await drained(socket, signal);
-  const second = await rest.next();
-  if (second.done === true) return;
-  const chunks = Readable.from(prepend(second.value, rest), { objectMode: false });
-  // `end: false`: more answers follow on the same socket.
-  await pipeline(chunks, socket, { end: false, signal });
 }
 
 async function* prepend(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
@@ -74,16 +63,18 @@ async function* prepend(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGener
   yield* rest;
 }
 
-function drained(socket: Socket, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const finish = (): void => {
-      socket.off('drain', finish).off('close', finish);
-      if (signal.aborted || socket.destroyed) reject(new PeerError('ERR_CLOSED', 'closed'));
-      else resolve();
-    };
-    socket.on('drain', finish).on('close', finish);
-    if (socket.destroyed || !socket.writableNeedDrain) finish();
-  });
+/** The end of the pipeline: a socket that goes on to be used. */
+class SocketBody extends Writable {
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    super({ highWaterMark: CHUNK_BYTES, decodeStrings: false });
+    this.#socket = socket;
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    this.#socket.write(chunk, done);
+  }
 }
 
 /** The body's bytes in order. */
@@ -99,7 +90,7 @@ async function* bodyChunks(
       continue;
     }
     const begin = part.first * BLOCK_BYTES;
-    for (let at = 0; at < part.bytes; ) {
+    for (let at = 0; at < part.bytes;) {
       const want = Math.min(CHUNK_BYTES, part.bytes - at);
       const chunk = Buffer.allocUnsafeSlow(want);
       const { bytesRead } = await handle.read(chunk, 0, want, begin + at);

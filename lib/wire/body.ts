@@ -17,7 +17,7 @@ export const LIST_BYTES = LIST_HASHES * HASH_BYTES;
 /** Number of nodes on each level, from the blocks up to the root (which is 1). */
 export function levelCounts(size: number): number[] {
   const counts = [Math.max(1, Math.ceil(size / BLOCK_BYTES))];
-  for (let n = counts[0] ?? 1; n > 1; ) {
+  for (let n = counts[0] ?? 1; n > 1;) {
     n = Math.ceil(n / LIST_HASHES);
     counts.push(n);
   }
