@@ -88,9 +88,12 @@ export class Peer {
       );
       yield* page.files.slice(0, left);
       left -= page.files.length;
-      after = page.after;
       // A page with nothing on it and a cursor would go on for ever.
-      if (after === undefined || page.files.length === 0) return;
+      if (page.after === undefined || page.files.length === 0) return;
+      if (after !== undefined && Buffer.compare(after, page.after) === 0) {
+        throw new PeerError('ERR_MALFORMED', `${this.name} answers with the same page again`);
+      }
+      after = page.after;
     }
   }
 
@@ -190,8 +193,9 @@ export class Peer {
       signal,
     });
     try {
-      await connection.request({ type: 'PING', info: CLIENT }, signal);
-      return connection;
+      const { version } = (await connection.request({ type: 'PING', info: CLIENT }, signal)).info;
+      if (version === PROTOCOL_VERSION) return connection;
+      throw new PeerError('ERR_UNSUPPORTED', `${this.name} speaks protocol version ${version}`);
     } catch (error) {
       connection.destroy();
       throw notAPeer(error, this.name);

@@ -39,7 +39,7 @@ t.test('keys that are not known are ignored', (t) => {
   const payload = encode(
     new Map<string, unknown>([
       ['q', 'x'],
-      ['later', [1, 2, { a: 'b' }]],
+      ['later', [1, -2, { a: 'b' }, true, null]],
     ]),
   );
   t.match(decodeMessage('RQFS', payload), { type: 'RQFS', query: 'x', ttl: 0 });
@@ -75,6 +75,16 @@ const BAD: [string, Parameters<typeof decodeMessage>[0], unknown][] = [
   ['a path that is a number', 'RPFL', { n: 1, files: file(7, bytes32, 1) }],
   ['a file without size', 'RPFL', { n: 1, files: new Map([['x', [bytes32]]]) }],
   ['a file with a short hash', 'RPFL', { n: 1, files: file('x', Buffer.alloc(1), 1) }],
+  ...['', '/etc', 'a//b', '../x', 'a/..', './a', 'a/', 'a\0b'].map((path): (typeof BAD)[number] => [
+    `the path ${JSON.stringify(path)}`,
+    'RPFL',
+    { n: 1, files: file(path, bytes32, 1) },
+  ]),
+  [
+    'more than 1000 files',
+    'RPFL',
+    { n: 1001, files: new Map(Array.from({ length: 1001 }, (_, i) => [`${i}`, [bytes32, 1]])) },
+  ],
   ['no peer', 'TPHF', { q: 'x', hops: 1, n: 0 }],
   ['a code that is text', 'ERRR', { code: 'x' }],
   ['a long message', 'ERRR', { code: 1, message: 'x'.repeat(1025) }],
@@ -98,6 +108,11 @@ t.test('what is not as described is malformed', (t) => {
     ['a tag', 'c1a0'],
     ['a key twice', 'a2617161786171617a'],
     ['not the shortest form', 'a16171780178'],
+    ['a float', 'a2617161786374746cf93c00'],
+    ['a float below a key not known', 'a26171617861788101f93c00'],
+    ['a break', 'a26171617861 78ff'.replace(' ', '')],
+    ['a text that is not UTF-8', 'a1617161ff'],
+    ['a surrogate', 'a1617163eda080'],
   ] as const) {
     const decode = (): unknown => decodeMessage('RQFS', Buffer.from(hex, 'hex'));
     t.throws(decode, { code: 'ERR_MALFORMED' }, name);

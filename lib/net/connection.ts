@@ -304,8 +304,9 @@ export class Connection {
       throw new PeerError('ERR_MALFORMED', `${answer.type} does not answer ${waiting.type}`);
     } else if (answer.type === 'ACKN' && answer.of === 'RQFH') {
       if (waiting.sink === undefined) throw new TypeError('RQFH without a sink');
+      const sink = waiting.sink(answer);
       this.#reading = { waiting, head: answer };
-      this.#inbound.beginBody(waiting.sink(answer));
+      this.#inbound.beginBody(sink);
     } else {
       this.#settled(tag);
       waiting.done(answer);

@@ -1,11 +1,14 @@
 /**
- * Search by name: case-insensitive, Unicode NFC, every whitespace-separated term of the query is a
- * substring of the path inside the share.
+ * Search by name: without regard to case and to the normal form, every term of the query (separated by
+ * white space) is a substring of the path inside the share.
  */
 
-/** The form in which names and terms are compared. */
+/**
+ * The form in which names and terms are compared. A final sigma becomes an ordinary one: whether it
+ * is final changes with what is typed behind it.
+ */
 export function fold(text: string): string {
-  return text.normalize('NFC').toLowerCase().normalize('NFC');
+  return text.normalize('NFC').toLowerCase().replaceAll('\u03c2', '\u03c3').normalize('NFC');
 }
 
 /** The terms of a query, folded. None matches everything. */

@@ -34,7 +34,7 @@ export const MAX_CURSOR_BYTES = 8192;
 export const MAX_FEATURES = 32;
 export const MAX_PEERS = 50;
 export const MAX_TTL = 255;
-/** Entries an answerer puts in one RPFL at most, whatever `max` asks for. */
+/** Entries in one RPFL or TPHF at most, whatever `max` asks for. */
 export const MAX_FILES = 1000;
 /** Path bytes an answerer puts in one RPFL at most; keeps the payload below its limit. */
 export const MAX_FILES_PATH_BYTES = 512 * 1024;

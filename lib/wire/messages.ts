@@ -5,8 +5,8 @@
  * PROTOCOL.md, and nothing behind it checks again. Hashes and ids are lower-case hex in memory and
  * byte strings on the wire.
  */
-import { decode, encode } from 'cborg';
 import { WIRE_ERRORS, wireErrorCode, type WireErrorCode } from '../errors.js';
+import { decodeCbor, encodeCbor } from './cbor.js';
 import {
   asArray,
   asBytes,
@@ -182,16 +182,29 @@ function asPort(value: unknown, name: string): number {
   return port;
 }
 
+/** A path inside a share: relative, without empty, `.` or `..` parts, and without NUL. */
+function asPath(value: unknown): string {
+  const path = asText(value, 'path', limits.MAX_PATH_BYTES);
+  if (path.includes('\0') || path.split('/').some((part) => /^\.{0,2}$/.test(part))) {
+    throw malformed('path is not one inside a share');
+  }
+  return path;
+}
+
 /** The dict {path: [hash, size]}, in the order of `files`. */
 function fileDict(files: readonly FileMatch[]): Map<string, unknown> {
   return new Map(files.map((file) => [file.path, [bytes(file.hash), file.size]]));
 }
 
 function readFiles(value: unknown, name: string): FileMatch[] {
-  return Array.from(asMap(value, name), ([path, entry]) => {
+  const files = asMap(value, name);
+  if (files.size > limits.MAX_FILES) {
+    throw malformed(`${name} has ${files.size} entries (limit ${limits.MAX_FILES})`);
+  }
+  return Array.from(files, ([path, entry]) => {
     const [hash, size] = asArray(entry, name, 2);
     return {
-      path: asText(path, 'path', limits.MAX_PATH_BYTES),
+      path: asPath(path),
       hash: asHex(hash, 'hash', limits.HASH_BYTES),
       size: asUint(size, 'size'),
     };
@@ -382,21 +395,9 @@ function readAck(f: Fields): Acknowledgement {
   }
 }
 
-// Definite lengths and shortest forms only; a map keeps its order, because RPFL's is a ranking.
-const DECODE = {
-  strict: true,
-  useMaps: true,
-  rejectDuplicateMapKeys: true,
-  allowIndefinite: false,
-  allowUndefined: false,
-  allowInfinity: false,
-  allowNaN: false,
-} as const;
-const ENCODE = { mapSorter: undefined } as object;
-
 /** A message's payload: one CBOR map. */
 export function encodePayload(message: Message): Uint8Array {
-  return encode(fieldsOf(message), ENCODE);
+  return encodeCbor(fieldsOf(message));
 }
 
 /** A whole frame. Throws ERR_TOO_LARGE when the message exceeds its limit. */
@@ -413,13 +414,7 @@ export function decodeMessage<Id extends MessageId>(
   id: Id,
   payload: Uint8Array,
 ): Extract<Message, { type: Id }> {
-  let value: unknown;
-  try {
-    value = decode(payload, DECODE);
-  } catch (error) {
-    // Also RangeError: nesting deep enough to exhaust the stack is one more way to be malformed.
-    throw malformed(`${id}: payload is not valid CBOR (${(error as Error).message})`);
-  }
+  const value = decodeCbor(payload);
   return readers[id](asMap(value, `${id}'s payload`));
 }
 
