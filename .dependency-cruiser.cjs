@@ -29,15 +29,15 @@ module.exports = {
     layer('errors-below-all', '^lib/errors\\.ts', '^$'),
     layer('wire-is-bytes', '^lib/wire/', '^lib/(wire/|errors\\.ts)'),
     layer('disk', '^lib/disk/', '^lib/(disk/|errors\\.ts)'),
-    layer('hash', '^lib/hash/', '^lib/(hash/|wire/|disk/|errors\\.ts)'),
+    layer('hash', '^lib/hash/', '^lib/(hash/|wire/|disk/|(errors|memory)\\.ts)'),
     layer('share', '^lib/share/', '^lib/(share/|hash/|wire/|disk/|errors\\.ts)'),
-    layer('net-knows-no-files', '^lib/net/', '^lib/(net/|wire/|errors\\.ts)'),
+    layer('net-knows-no-files', '^lib/net/', '^lib/(net/|wire/|(errors|memory)\\.ts)'),
     layer('peers', '^lib/peers/', '^lib/(peers/|net/|wire/|errors\\.ts)'),
     layer('search', '^lib/search/', '^lib/(search/|peers/|net/|wire/|errors\\.ts)'),
     layer(
       'transfer',
       '^lib/transfer/',
-      '^lib/(transfer/|net/|share/|hash/|wire/|disk/|errors\\.ts)',
+      '^lib/(transfer/|net/|share/|hash/|wire/|disk/|(errors|memory)\\.ts)',
     ),
     {
       name: 'nothing-imports-upwards',

@@ -14,5 +14,20 @@ export default tseslint.config(
       '@typescript-eslint/prefer-promise-reject-errors': 'off',
     },
   },
+  {
+    files: ['test/**'],
+    rules: {
+      // tap itself waits for the tests it is given.
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        {
+          allowForKnownSafeCalls: [
+            { from: 'package', package: '@tapjs/core', name: ['test'] },
+            { from: 'package', package: '@tapjs/test', name: ['test'] },
+          ],
+        },
+      ],
+    },
+  },
   { files: ['.*.js', '.*.cjs'], ...tseslint.configs.disableTypeChecked },
 );

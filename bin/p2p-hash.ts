@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** Print the hashes by which peers find files. */
+import { PeerError } from '../lib/errors.js';
 import { hashPath, hashStream } from '../lib/hash/path.js';
 import { HashPool } from '../lib/hash/pool.js';
 import { printable } from '../lib/printable.js';
@@ -11,7 +12,7 @@ interface Args {
 
 await runCommand<Args>({
   name: 'p2p-hash',
-  usage: '<file...>',
+  usage: '[file...]',
   describe:
     'Print the hash by which peers find a file, as b3sum prints: hash  path. ' +
     'Up to 256 KiB it is the BLAKE3 hash; above, the root of the BLAKE3 block tree.',
@@ -20,18 +21,24 @@ await runCommand<Args>({
       .positional('file', {
         type: 'string',
         array: true,
-        demandOption: true,
-        describe: 'files; - is stdin',
+        default: [] as string[],
+        defaultDescription: 'stdin',
+        describe: 'files; none or - is stdin',
       })
       .example('$0 film.mkv', 'then: p2p-fetch <peer> <that hash>'),
   run: hash,
 });
 
 async function hash(args: Args): Promise<number | undefined> {
+  // yargs takes a lone dash for nothing.
+  if (args.file.length > 0 && process.argv.slice(2).includes('-')) {
+    throw new PeerError('ERR_USAGE', '- (stdin) stands alone');
+  }
+  const files = args.file.length > 0 ? args.file : ['-'];
   const pool = new HashPool();
   let code: number | undefined;
   try {
-    for (const file of args.file) {
+    for (const file of files) {
       try {
         const digest = file === '-' ? await hashStream(process.stdin) : await hashPath(pool, file);
         process.stdout.write(`${line(digest, file)}\n`);

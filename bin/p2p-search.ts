@@ -44,7 +44,7 @@ async function search(args: Args): Promise<number | undefined> {
   const max = wholeNumber('max', args.max);
   const peer = await connect(args.peer);
   try {
-    const { id } = (await peer.ping()).info;
+    const { id } = peer.hello.info;
     const { host, port } = peer.address;
     let found = 0;
     for await (const { hash, size, path } of peer.search(args.string, { max })) {

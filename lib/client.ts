@@ -40,7 +40,7 @@ export async function connect(
 ): Promise<Peer> {
   const address = typeof peer === 'string' ? parseAddress(peer) : peer;
   const client = new Peer(address, options);
-  await client.ping(options.signal);
+  await client.open(options.signal);
   return client;
 }
 
@@ -57,10 +57,22 @@ export class Peer {
   readonly address: PeerAddress;
   readonly #options: ConnectOptions;
   #connection: Promise<Connection> | undefined;
+  #hello: Pong | undefined;
 
   constructor(address: PeerAddress, options: ConnectOptions) {
     this.address = address;
     this.#options = options;
+  }
+
+  /** What the peer said of itself when the connection was made. @throws TypeError before that */
+  get hello(): Pong {
+    if (this.#hello === undefined) throw new TypeError('not connected');
+    return this.#hello;
+  }
+
+  /** Make the connection now, rather than with the first request. */
+  async open(signal?: AbortSignal): Promise<void> {
+    await this.#connect(signal);
   }
 
   /** `host:port`, for messages. */
@@ -193,7 +205,8 @@ export class Peer {
       signal,
     });
     try {
-      const { version } = (await connection.request({ type: 'PING', info: CLIENT }, signal)).info;
+      this.#hello = await connection.request({ type: 'PING', info: CLIENT }, signal);
+      const { version } = this.#hello.info;
       if (version === PROTOCOL_VERSION) return connection;
       throw new PeerError('ERR_UNSUPPORTED', `${this.name} speaks protocol version ${version}`);
     } catch (error) {

@@ -7,6 +7,7 @@ import { identityOf, openInsideSync, sameContent, type FileIdentity } from '../d
 import { BLOCK_BYTES, blockCount, blockLength } from '../wire/body.js';
 import { HASH_BYTES } from '../wire/limits.js';
 import { asError, systemCode } from '../errors.js';
+import { roomFor } from '../memory.js';
 import { hashBlock } from './blake3.js';
 
 /** Hash the blocks [first, first + count) of a file; the whole file when both are left out. */
@@ -49,7 +50,7 @@ function hashOpen(fd: number, identity: FileIdentity, job: HashJob): HashOutcome
   const first = job.first ?? 0;
   const count = job.count ?? blockCount(size);
   const blockHashes = new Uint8Array(count * HASH_BYTES);
-  buffer ??= Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  buffer ??= roomFor(BLOCK_BYTES);
   for (let i = 0; i < count; i++) {
     const length = blockLength(size, first + i);
     if (!readFully(fd, buffer, length, (first + i) * BLOCK_BYTES)) return { status: 'changed' };

@@ -22,7 +22,7 @@ export async function hashPath(pool: HashPool, file: string): Promise<Hash> {
     identity.size <= SMALL_BYTES
       ? (await pool.hashBatch(root, [{ path }]))[0]
       : await pool.hashLarge(root, path, identity, () => undefined);
-  return hashOf(outcome);
+  return hashOf(file, outcome);
 }
 
 /** Hash whatever a stream brings. */
@@ -32,11 +32,14 @@ export async function hashStream(stream: AsyncIterable<Uint8Array>): Promise<Has
   return hex(hasher.digest());
 }
 
-function hashOf(outcome: HashOutcome | undefined): Hash {
+function hashOf(file: string, outcome: HashOutcome | undefined): Hash {
   switch (outcome?.status) {
     case 'hashed':
       return hex(buildTree(outcome.blockHashes));
     case 'failed':
+      if (outcome.code === 'ERR_FORBIDDEN') {
+        throw new PeerError('ERR_FORBIDDEN', `${file}: not a regular file`);
+      }
       throw Object.assign(new Error(outcome.message), { code: outcome.code });
     default:
       throw new PeerError('ERR_CHANGED', 'it was written to while it was hashed');

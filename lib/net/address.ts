@@ -22,7 +22,9 @@ export function parseAddress(text: string): PeerAddress {
     );
   if (host === '') throw bad('no host');
   if (host.length > MAX_HOST_BYTES || /[\s/@[\]\0]/u.test(host)) throw bad('not a host');
-  if (host.includes(':') && !isIPv6(host)) throw bad('not an IPv6 address');
+  if ((host.includes(':') || text.startsWith('[')) && !isIPv6(host)) {
+    throw bad('not an IPv6 address');
+  }
   if (port === undefined) return { host, port: DEFAULT_PORT };
   if (!/^\d{1,5}$/.test(port) || Number(port) === 0 || Number(port) > 65535) {
     throw bad('a port is a number from 1 to 65535');

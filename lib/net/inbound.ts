@@ -2,6 +2,7 @@
  * The reading half of a connection: bytes from the socket become frames, and the bytes of bodies go
  * to their sinks, with as few copies as the socket allows and no more in memory than one read.
  */
+import { roomFor } from '../memory.js';
 import { FrameDecoder, type Frame } from '../wire/frame.js';
 import type { BodySink } from './body-sink.js';
 
@@ -77,7 +78,7 @@ export class Inbound {
       }
     }
     this.#lent = undefined;
-    return (this.#scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES));
+    return (this.#scratch ??= roomFor(SCRATCH_BYTES));
   };
 
   /**

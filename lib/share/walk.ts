@@ -93,7 +93,10 @@ const VEIL = '\ue000';
 const VEILED = [...LINE_ENDS, VEIL];
 
 function veiled(entry: Dirent): Dirent {
-  const name = entry.name.replace(/[\n\r\u2028\u2029\ue000]/g, (c) => VEIL + VEILED.indexOf(c));
+  const name = entry.name.replace(
+    /[\n\r\u2028\u2029\ue000]/g,
+    (c) => `${VEIL}${VEILED.indexOf(c)}`,
+  );
   return name === entry.name
     ? entry
     : (Object.create(entry, { name: { value: name, enumerable: true } }) as Dirent);

@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import type { PeerError } from '../errors.js';
 import type { VerifiedBlock } from '../hash/verifier.js';
+import { roomFor } from '../memory.js';
 import type { FileHead } from '../wire/messages.js';
 import type { BlockOutput } from './receive.js';
 
@@ -53,7 +54,7 @@ export class FileStream extends Readable implements BlockOutput {
 
   allocate(bytes: number): Uint8Array | undefined {
     // The reader keeps what it gets, so every block has memory of its own.
-    return this.#full ? undefined : Buffer.allocUnsafeSlow(bytes);
+    return this.#full ? undefined : roomFor(bytes);
   }
 
   write({ bytes }: VerifiedBlock): void {

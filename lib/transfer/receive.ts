@@ -5,6 +5,7 @@
 import { PeerError, asError } from '../errors.js';
 import { hashBlock } from '../hash/blake3.js';
 import { BodyVerifier, type VerifiedBlock } from '../hash/verifier.js';
+import { roomFor } from '../memory.js';
 import type { BodySink } from '../net/body-sink.js';
 import type { FileHead, GetFile } from '../wire/messages.js';
 
@@ -135,7 +136,7 @@ export class SinkOutput implements BlockOutput {
     if (free !== undefined) return free;
     if (this.#made === BLOCKS_AHEAD) return undefined;
     this.#made++;
-    return Buffer.allocUnsafeSlow(bytes);
+    return roomFor(bytes);
   }
 
   write({ bytes, start, buffer }: VerifiedBlock): void {

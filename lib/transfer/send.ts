@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { identityOf, sameContent, type FileIdentity } from '../disk/open.js';
 import { PeerError } from '../errors.js';
 import { listBytes, type Tree } from '../hash/tree.js';
+import { roomFor } from '../memory.js';
 import type { Exchange } from '../net/exchange.js';
 import { BLOCK_BYTES, bodyParts } from '../wire/body.js';
 import type { GetFile } from '../wire/messages.js';
@@ -46,16 +47,36 @@ export async function sendFile(
 ): Promise<void> {
   const { size } = source.identity;
   const range = grantRange(request, size);
-  const body = bodyChunks(source, range, onBytes);
+  const memory = new ChunkMemory();
+  const body = bodyChunks(source, range, memory, onBytes);
   // Read the first bytes while earlier bodies still go out: a small file leaves with its head.
   const first = await body.next();
   await exchange.sendBody({ type: 'ACKN', of: 'RQFH', size, ...range }, async (socket) => {
     if (first.done === true) return;
-    const chunks = prepend(first.value, body);
-    await pipeline(Readable.from(chunks, { objectMode: false }), new SocketBody(socket), {
-      signal: exchange.closed,
-    });
+    // One chunk is read ahead while another is written.
+    const chunks = Readable.from(prepend(first.value, body), { highWaterMark: 1 });
+    await pipeline(chunks, new SocketBody(socket, memory), { signal: exchange.closed });
   });
+}
+
+/** Memory for chunks, used again when a chunk has gone out. */
+class ChunkMemory {
+  readonly #free: Buffer[] = [];
+  /** What was made here, by what its parts share. */
+  readonly #made = new Map<ArrayBufferLike, Buffer>();
+
+  take(): Buffer {
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    const chunk = roomFor(CHUNK_BYTES);
+    this.#made.set(chunk.buffer, chunk);
+    return chunk;
+  }
+
+  give(chunk: Buffer): void {
+    const whole = this.#made.get(chunk.buffer);
+    if (whole !== undefined) this.#free.push(whole);
+  }
 }
 
 async function* prepend(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
@@ -66,14 +87,19 @@ async function* prepend(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGener
 /** The end of the pipeline: a socket that goes on to be used. */
 class SocketBody extends Writable {
   readonly #socket: Socket;
+  readonly #memory: ChunkMemory;
 
-  constructor(socket: Socket) {
-    super({ highWaterMark: CHUNK_BYTES, decodeStrings: false });
+  constructor(socket: Socket, memory: ChunkMemory) {
+    super({ objectMode: true, highWaterMark: 1 });
     this.#socket = socket;
+    this.#memory = memory;
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    this.#socket.write(chunk, done);
+    this.#socket.write(chunk, (error) => {
+      this.#memory.give(chunk);
+      done(error);
+    });
   }
 }
 
@@ -81,6 +107,7 @@ class SocketBody extends Writable {
 async function* bodyChunks(
   { handle, identity, tree }: Source,
   { offset, length }: { offset: number; length: number },
+  memory: ChunkMemory,
   onBytes: (bytes: number) => void,
 ): AsyncGenerator<Buffer> {
   for (const part of bodyParts(identity.size, offset, length)) {
@@ -92,12 +119,13 @@ async function* bodyChunks(
     const begin = part.first * BLOCK_BYTES;
     for (let at = 0; at < part.bytes;) {
       const want = Math.min(CHUNK_BYTES, part.bytes - at);
-      const chunk = Buffer.allocUnsafeSlow(want);
+      // A small file gets no more than it needs.
+      const chunk = part.bytes < CHUNK_BYTES ? Buffer.allocUnsafe(want) : memory.take();
       const { bytesRead } = await handle.read(chunk, 0, want, begin + at);
       if (bytesRead === 0) throw new PeerError('ERR_CHANGED', 'the file became shorter');
       at += bytesRead;
       onBytes(bytesRead);
-      yield bytesRead === want ? chunk : chunk.subarray(0, bytesRead);
+      yield chunk.subarray(0, bytesRead);
     }
     // One read is one look at the file: as good as the one when it was opened.
     if (part.bytes <= CHUNK_BYTES) continue;

@@ -1,0 +1,43 @@
+/** Figures as a table: median, spread, and the ratio to the first row. */
+
+export interface Row {
+  name: string;
+  /** One value a run. */
+  values: readonly number[];
+}
+
+export interface Table {
+  title: string;
+  unit: string;
+  /** The first is ours; the others are compared with it. */
+  rows: readonly Row[];
+  notes?: readonly string[];
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length / 2;
+  const [low = NaN, high = NaN] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]];
+  return (low + high) / 2;
+}
+
+export function formatTable({ title, unit, rows, notes = [] }: Table): string {
+  const ours = median(rows[0]?.values ?? []);
+  const width = Math.max(...rows.map(({ name }) => name.length));
+  const lines = rows.map(({ name, values }) => {
+    const mid = median(values);
+    const spread = `${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)}`;
+    return [
+      `  ${name.padEnd(width)}`,
+      `${mid.toFixed(0).padStart(7)} ${unit}`,
+      `(${spread})`.padStart(16),
+      `  ours is ${(ours / mid).toFixed(2)} x`,
+    ].join(' ');
+  });
+  return [title, ...lines, ...notes.map((note) => `  ${note}`)].join('\n');
+}
+
+/** Bytes in milliseconds as MB/s (10^6 bytes). */
+export function megabytesPerSecond(bytes: number, milliseconds: readonly number[]): number[] {
+  return milliseconds.map((ms) => bytes / ms / 1000);
+}

@@ -1,0 +1,79 @@
+/** `npm run bench -- [subject...] [--size 1G] [--runs 5]` */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { PeerError } from '../lib/errors.js';
+import { VERSION } from '../lib/version.js';
+import { hash } from './hash.js';
+import { formatTable } from './report.js';
+import type { Subject } from './subject.js';
+import { throughput } from './throughput.js';
+
+const SUBJECTS: readonly Subject[] = [hash, throughput];
+
+const UNITS = new Map([
+  ['', 1],
+  ['K', 2 ** 10],
+  ['M', 2 ** 20],
+  ['G', 2 ** 30],
+]);
+
+/** `4G`, `512M`, `1000`: bytes. */
+function parseSize(text: string): number {
+  const [, digits = '', unit = ''] = /^(\d+)([KMG]?)$/i.exec(text) ?? [];
+  const size = Number(digits) * (UNITS.get(unit.toUpperCase()) ?? NaN);
+  if (digits === '' || !Number.isSafeInteger(size) || size === 0) {
+    throw new PeerError('ERR_USAGE', `"${text}" is not a size; write 1000, 64K, 512M or 4G`);
+  }
+  return size;
+}
+
+async function main(): Promise<void> {
+  const args = await yargs(hideBin(process.argv))
+    .scriptName('npm run bench --')
+    .usage('$0 [subject...]')
+    .option('size', { type: 'string', default: '1G', describe: 'bytes of the large file' })
+    .option('runs', { type: 'number', default: 5, describe: 'measured runs of each contestant' })
+    .option('list', { type: 'boolean', default: false, describe: 'say what there is to measure' })
+    .strictOptions()
+    .version(VERSION)
+    .parseAsync();
+  if (args.list) {
+    for (const { name, describe } of SUBJECTS) process.stdout.write(`${name}: ${describe}\n`);
+    return;
+  }
+  if (!Number.isSafeInteger(args.runs) || args.runs < 1) {
+    throw new PeerError('ERR_USAGE', '--runs is a whole number from 1');
+  }
+  const size = parseSize(args.size);
+  const names = args._.map(String);
+  const unknown = names.find((name) => !SUBJECTS.some((subject) => subject.name === name));
+  if (unknown !== undefined) {
+    const known = SUBJECTS.map(({ name }) => name).join(', ');
+    throw new PeerError('ERR_USAGE', `no subject "${unknown}"; there are: ${known}`);
+  }
+  const chosen = SUBJECTS.filter(({ name }) => names.length === 0 || names.includes(name));
+  const { length: cores } = cpus();
+  process.stdout.write(
+    `p2p-serve ${VERSION}, node ${process.version}, ${cpus()[0]?.model.trim() ?? 'unknown'}, ${cores} cores\n` +
+      `median of ${args.runs} runs (lowest to highest), contestants in turn\n\n`,
+  );
+  for (const subject of chosen) {
+    const folder = mkdtempSync(join(tmpdir(), 'p2p-bench-'));
+    try {
+      for (const table of await subject.run({ size, runs: args.runs, folder })) {
+        process.stdout.write(`${formatTable(table)}\n\n`);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+}
+
+main().catch((error: unknown) => {
+  const usage = error instanceof PeerError && error.code === 'ERR_USAGE';
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = usage ? 2 : 1;
+});
