@@ -9,10 +9,17 @@ export const LIST_CONTEXT = 'p2p-serve 2026-11-22 block tree v1: list of hashes'
 
 /** BLAKE3 of a block's bytes (what `b3sum` prints). */
 export function hashBlock(bytes: Uint8Array): Uint8Array {
-  return blake3(bytes);
+  return blake3(asBuffer(bytes));
 }
 
 /** BLAKE3 in derive-key mode of a list's bytes (what `b3sum --derive-key` prints). */
 export function hashList(bytes: Uint8Array): Uint8Array {
-  return Blake3Hasher.deriveKey(LIST_CONTEXT, bytes);
+  return Blake3Hasher.deriveKey(LIST_CONTEXT, asBuffer(bytes));
+}
+
+/** The same memory as the binding wants it. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
