@@ -8,7 +8,7 @@ import { PeerError } from '../errors.js';
 import { listBytes, type Tree } from '../hash/tree.js';
 import { roomFor } from '../memory.js';
 import type { Exchange } from '../net/exchange.js';
-import { BLOCK_BYTES, bodyParts } from '../wire/body.js';
+import { BLOCK_BYTES, bodyBytes, bodyParts } from '../wire/body.js';
 import type { GetFile } from '../wire/messages.js';
 
 /** Bytes read at a time; the best of 64 KiB to 2 MiB when it was measured. */
@@ -53,9 +53,23 @@ export async function sendFile(
   const first = await body.next();
   await exchange.sendBody({ type: 'ACKN', of: 'RQFH', size, ...range }, async (socket) => {
     if (first.done === true) return;
+    if (first.value.length === bodyBytes(size, range.offset, range.length)) {
+      await written(socket, first.value);
+      return;
+    }
     // One chunk is read ahead while another is written.
     const chunks = Readable.from(prepend(first.value, body), { highWaterMark: 1 });
     await pipeline(chunks, new SocketBody(socket, memory), { signal: exchange.closed });
+  });
+}
+
+/** Resolves when the bytes have been handed to the kernel. */
+function written(socket: Socket, bytes: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.write(bytes, (error) => {
+      if (error == null) resolve();
+      else reject(error);
+    });
   });
 }
 
