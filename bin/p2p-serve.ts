@@ -28,6 +28,8 @@ interface Args {
   ignore: string[];
   threads: number | undefined;
   state: string | undefined;
+  watch: boolean;
+  rescan: number;
   verbose: boolean;
 }
 
@@ -52,6 +54,8 @@ await runCommand<Args>({
       })
       .option('threads', { type: 'number', describe: OPTIONS.threads.describe })
       .option('state', { type: 'string', describe: OPTIONS.state.describe })
+      .option('watch', { type: 'boolean', ...pick(OPTIONS.watch) })
+      .option('rescan', { type: 'number', ...pick(OPTIONS.rescan) })
       .option('verbose', { type: 'boolean', default: false, describe: 'say more in the log' })
       .example('$0 ./data', 'share ./data on port 7000')
       .example('$0 ./data --port 0 --ignore "*.tmp"', 'on a free port, without *.tmp'),
@@ -74,6 +78,8 @@ async function serve(args: Args): Promise<number> {
     dotfiles: args.dotfiles,
     ignore: args.ignore,
     threads: args.threads,
+    watch: args.watch,
+    rescan: args.rescan,
     state: checked('state', args.state ?? (await defaultStateFolder(args.dir))),
   });
   const ended = until(node, log);
@@ -95,6 +101,10 @@ function until(node: PeerNode, log: Logger): Promise<number> {
         resolve(EXIT.done);
       });
     }
+    process.on('SIGHUP', () => {
+      log.info('SIGHUP: scanning');
+      node.rescan();
+    });
     node.once('error', (error) => {
       log.error(printable(describe(error).text));
       resolve(EXIT.failed);
@@ -122,11 +132,18 @@ function report(node: PeerNode, log: Logger): void {
     bar?.stop();
     log.warn(`${printable(path)}: ${printable(reason)}`);
   });
-  node.once('indexed', ({ files, bytes, milliseconds }) => {
+  node.on('change', ({ kind, path }) => {
+    log.debug(`${kind}: ${printable(path)}`);
+  });
+  node.on('watching', ({ folders }) => {
+    log.debug(`watching ${folders} folders`);
+  });
+  node.once('indexed', ({ files, bytes, hashed, milliseconds }) => {
     bar?.stop();
     if (warnings > MAX_WARNINGS) log.warn(`${warnings - MAX_WARNINGS} more were left out`);
     const seconds = (milliseconds / 1000).toFixed(1);
     process.stdout.write(`indexed ${files} files, ${bytes} bytes in ${seconds} s\n`);
+    log.debug(`${hashed} of them were hashed, the others known`);
   });
 }
 

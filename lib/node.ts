@@ -8,6 +8,7 @@ import type { Exchange } from './net/exchange.js';
 import { listen } from './net/listener.js';
 import { checked, option, type NodeOptions } from './options.js';
 import { loadIdentity, newIdentity, type Identity } from './peers/identity.js';
+import { lockState, type Lock } from './share/lock.js';
 import { Share, type Progress, type ShareEvents } from './share/share.js';
 import { sendFile } from './transfer/send.js';
 import { AGENT } from './version.js';
@@ -42,6 +43,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   readonly #stats: NodeStats = { connections: 0, openConnections: 0, bytesRead: 0, sent: 0 };
   #identity: Identity | undefined;
   #server: Server | undefined;
+  #lock: Lock | undefined;
   #address: PeerAddress | undefined;
 
   constructor(options: NodeOptions) {
@@ -59,9 +61,15 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       dotfiles: option('dotfiles', options.dotfiles),
       ignore: option('ignore', options.ignore),
       threads: options.threads === undefined ? undefined : checked('threads', options.threads),
+      state: this.#options.state,
+      watch: option('watch', options.watch),
+      rescan: option('rescan', options.rescan) * 1000,
     });
     this.#share.on('progress', (progress) => this.emit('progress', progress));
     this.#share.on('indexed', (result) => this.emit('indexed', result));
+    this.#share.on('watching', (watching) => this.emit('watching', watching));
+    this.#share.on('change', (change) => this.emit('change', change));
+    this.#share.on('settled', () => this.emit('settled'));
     this.#share.on('warning', (warning) => this.emit('warning', warning));
     this.#share.on('error', (error) => this.emit('error', error));
   }
@@ -105,14 +113,27 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   async start(): Promise<void> {
     const { host = '', port = 0, state } = this.#options;
     await this.#share.check();
-    this.#identity = state === undefined ? newIdentity() : await loadIdentity(state);
+    if (state === undefined) {
+      this.#identity = newIdentity();
+    } else {
+      this.#identity = await loadIdentity(state);
+      this.#lock = await lockState(state);
+    }
     const { server, address } = await listen({ host, port }, (socket) => {
       this.#accept(socket);
+    }).catch((error: unknown) => {
+      this.#lock?.release();
+      throw error;
     });
     this.#server = server;
     this.#address = address;
     this.emit('listening', address);
     this.#share.start();
+  }
+
+  /** Compare the folder with the index now, rather than at the next rescan. */
+  rescan(): void {
+    this.#share.rescan();
   }
 
   /** Stop: no new connections, the open ones are ended, workers stopped. */
@@ -124,6 +145,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     const error = new PeerError('ERR_CLOSED', 'this node was closed');
     for (const connection of this.#connections) connection.destroy(error);
     await Promise.all([closed, this.#share.close()]);
+    this.#lock?.release();
   }
 
   #accept(socket: Socket): void {
@@ -184,9 +206,9 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   }
 
   async #sendFile(request: GetFile, exchange: Exchange): Promise<void> {
-    const { file, handle } = await this.#share.open(request.hash);
+    const { file, handle, lists } = await this.#share.open(request.hash);
     try {
-      await sendFile(exchange, request, { handle, ...file }, (bytes) => {
+      await sendFile(exchange, request, { handle, lists, identity: file.identity }, (bytes) => {
         this.#stats.bytesRead += bytes;
       });
       this.#stats.sent++;

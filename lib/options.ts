@@ -19,8 +19,12 @@ export interface NodeOptions {
   ignore?: readonly string[] | undefined;
   /** Hashing threads. @default one per core */
   threads?: number | undefined;
-  /** Folder where the peer's key is kept. @default none: a new key at every start */
+  /** Folder for the peer's key and the index. @default none: a new key, and all hashed, at every start */
   state?: string | undefined;
+  /** Follow changes of the folder. @default true */
+  watch?: boolean | undefined;
+  /** Seconds between scans that catch what the watch lost. @default 300 */
+  rescan?: number | undefined;
   /** Milliseconds without a byte from a peer that owes an answer, until it is given up. @default 30000 */
   answerTimeout?: number | undefined;
 }
@@ -93,8 +97,19 @@ export const OPTIONS = {
     check: integer(1, 256),
   }),
   state: without<string>({
-    describe: "folder for the peer's key [default: one per share in the user's state folder]",
+    describe:
+      "folder for the peer's key and the index [default: one per share in the user's state folder]",
     check: text,
+  }),
+  watch: withDefault<boolean>({
+    describe: 'follow changes of the folder',
+    default: true,
+    check: fine,
+  }),
+  rescan: withDefault<number>({
+    describe: 'seconds between scans that catch what the watch lost',
+    default: 300,
+    check: integer(1, 1_000_000),
   }),
   connectTimeout: withDefault<number>({
     describe: 'milliseconds until a connection must be there',

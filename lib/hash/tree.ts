@@ -13,6 +13,12 @@ export interface Tree {
   readonly levels: readonly Uint8Array[];
 }
 
+/** The lists of a tree, wherever they are kept. */
+export interface Lists {
+  /** The bytes of list `index` of `level` (1 or higher). */
+  list(level: number, index: number): Uint8Array;
+}
+
 /** Build all levels from the hashes of the blocks. */
 export function buildTree(blockHashes: Uint8Array): Tree {
   const levels = [blockHashes];

@@ -1,19 +1,22 @@
 /**
- * What this node has, in memory: files by path, by hash and by name. Only files that were hashed are
- * in it, so that everything found can be fetched.
+ * What this node has: files by path, by hash, by inode and by name, in memory and in the store. Only
+ * files that were hashed are published, so that everything found can be fetched.
  */
 import type { FileIdentity } from '../disk/open.js';
-import { rootOf, type Tree } from '../hash/tree.js';
+import { rootOf, type Lists, type Tree } from '../hash/tree.js';
 import { MAX_FILES, MAX_FILES_PATH_BYTES } from '../wire/limits.js';
 import type { FileMatch, Hash } from '../wire/messages.js';
-import { fold, matches, termsOf } from './names.js';
+import { Columns } from './columns.js';
+import { Folders } from './folders.js';
+import { NameIndex } from './name-index.js';
+import type { Store } from './store.js';
 
 export interface SharedFile {
+  readonly slot: number;
   /** Inside the share, separated by `/`. */
   readonly path: string;
   readonly hash: Hash;
   readonly identity: FileIdentity;
-  readonly tree: Tree;
 }
 
 export interface Page {
@@ -23,19 +26,29 @@ export interface Page {
   after: Uint8Array | undefined;
 }
 
-interface Entry extends SharedFile {
-  readonly folded: string;
-}
+/** What a slot is: free; in the store, but not seen since the start; or published. */
+const FREE = 0;
+const KNOWN = 1;
+const PUBLISHED = 2;
 
 export class Catalog {
-  readonly #byPath = new Map<string, Entry>();
-  readonly #byHash = new Map<Hash, Set<Entry>>();
-  /** Entries in the order of their paths, made when a search needs it. */
-  #sorted: Entry[] | undefined;
+  readonly #store: Store;
+  readonly #columns = new Columns();
+  readonly #names = new NameIndex();
+  readonly #folders = new Folders();
+  #states = new Uint8Array(1024);
+  /** The scan that saw a slot last. */
+  #scans = new Uint32Array(1024);
+  #scan = 0;
+  #files = 0;
   #bytes = 0;
 
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
   get files(): number {
-    return this.#byPath.size;
+    return this.#files;
   }
 
   /** Bytes of all files. */
@@ -43,73 +56,227 @@ export class Catalog {
     return this.#bytes;
   }
 
+  /** Take what the store knows, in steps. Nothing of it is published until it is confirmed. */
+  *restore(): Generator<void> {
+    let count = 0;
+    for (const { slot, file } of this.#store.load()) {
+      this.#columns.add(file.path, file.hash, file.identity, slot);
+      this.#mark(slot, KNOWN);
+      if (++count % 1000 === 0) yield;
+    }
+  }
+
+  /** The published file at a path. */
   get(path: string): SharedFile | undefined {
-    return this.#byPath.get(path);
+    const slot = this.#columns.find(path);
+    return slot >= 0 && this.#states[slot] === PUBLISHED ? this.#fileAt(slot) : undefined;
   }
 
-  /** Files with this content. */
-  withHash(hash: Hash): readonly SharedFile[] {
-    return [...(this.#byHash.get(hash) ?? [])];
+  /** What is known of a path, published or not. */
+  identity(path: string): FileIdentity | undefined {
+    const slot = this.#columns.find(path);
+    return slot >= 0 ? this.#columns.identity(slot) : undefined;
   }
 
-  /** Add a file, or replace what is known of it. */
-  set(path: string, identity: FileIdentity, tree: Tree): SharedFile {
-    this.delete(path);
-    const hash = Buffer.from(rootOf(tree)).toString('hex');
-    const entry: Entry = { path, hash, identity, tree, folded: fold(path) };
-    this.#byPath.set(path, entry);
-    const same = this.#byHash.get(hash);
-    if (same === undefined) this.#byHash.set(hash, new Set([entry]));
-    else same.add(entry);
-    this.#bytes += identity.size;
-    this.#sorted = undefined;
-    return entry;
+  /** Published files with this content. */
+  withHash(hash: Hash): SharedFile[] {
+    const found: SharedFile[] = [];
+    for (const slot of this.#columns.withHash(hash)) {
+      if (this.#states[slot] === PUBLISHED) found.push(this.#fileAt(slot));
+      // One copy after the other is tried; nobody has more use for the ten-thousandth.
+      if (found.length === 100) break;
+    }
+    return found;
   }
 
-  delete(path: string): boolean {
-    const entry = this.#byPath.get(path);
-    if (entry === undefined) return false;
-    this.#byPath.delete(path);
-    const same = this.#byHash.get(entry.hash);
-    same?.delete(entry);
-    if (same?.size === 0) this.#byHash.delete(entry.hash);
-    this.#bytes -= entry.identity.size;
-    this.#sorted = undefined;
-    return true;
+  /** The lists of a file's tree. */
+  lists(hash: Hash, size: number): Lists | undefined {
+    return this.#store.lists(Buffer.from(hash, 'hex'), size);
+  }
+
+  /** The hash of content that is here under another name with the same device and inode. */
+  hashOfSameFile(identity: FileIdentity): Uint8Array | undefined {
+    const slot = this.#columns.sameFile(identity);
+    if (slot < 0) return undefined;
+    const hash = this.#columns.hashBytes(slot);
+    return this.#store.lists(hash, identity.size) === undefined ? undefined : hash;
   }
 
   /**
-   * One page of the files that match, in the order of their paths.
+   * The file at a path is as it was when it was hashed: publish it, if it is not.
+   *
+   * @returns whether it was published by this
+   */
+  confirm(path: string, identity: FileIdentity): boolean {
+    const slot = this.#columns.find(path);
+    if (slot < 0) return false;
+    this.#scans[slot] = this.#scan;
+    const known = this.#columns.identity(slot);
+    if (known.dev !== identity.dev || known.ino !== identity.ino) {
+      this.#columns.setIdentity(slot, identity);
+      this.#store.putFile(slot, { path, hash: this.#columns.hashBytes(slot), identity });
+    }
+    if (this.#states[slot] === PUBLISHED) return false;
+    this.#show(slot, path);
+    return true;
+  }
+
+  /** Publish a file that was hashed; its tree's lists are kept. */
+  publishTree(path: string, identity: FileIdentity, tree: Tree): void {
+    this.#store.putTree(tree);
+    this.publish(path, identity, rootOf(tree));
+  }
+
+  /** Publish a file with content whose lists are kept already. */
+  publish(path: string, identity: FileIdentity, hash: Uint8Array): void {
+    const old = this.#columns.find(path);
+    if (old >= 0) this.#remove(old, hash);
+    const slot = this.#columns.add(path, hash, identity);
+    this.#mark(slot, KNOWN);
+    this.#scans[slot] = this.#scan;
+    this.#store.putFile(slot, { path, hash, identity });
+    this.#show(slot, path);
+  }
+
+  /**
+   * A file is gone, or is not what it was: show it no longer, but keep what is known for a while, in
+   * case it was only renamed.
+   *
+   * @returns whether it was shown
+   */
+  retire(path: string): boolean {
+    const slot = this.#columns.find(path);
+    if (slot < 0 || this.#states[slot] !== PUBLISHED) return false;
+    this.#hide(slot);
+    return true;
+  }
+
+  /** Forget a file that was retired, unless it has come back. */
+  forget(path: string): void {
+    const slot = this.#columns.find(path);
+    if (slot >= 0 && this.#states[slot] === KNOWN) this.#remove(slot);
+  }
+
+  /** Published files below a folder. */
+  below(folder: string): string[] {
+    return this.#folders.below(folder).map((slot) => this.#names.path(slot));
+  }
+
+  /** Published files in a folder itself. */
+  directlyIn(folder: string): string[] {
+    return this.#folders.directlyIn(folder).map((slot) => this.#names.path(slot));
+  }
+
+  /** Begin a scan: what it does not see is gone. */
+  beginScan(): void {
+    this.#scan++;
+  }
+
+  /** Published files that the scan did not see. */
+  *unseen(): Generator<string> {
+    for (let slot = 0; slot < this.#states.length; slot++) {
+      if (this.#states[slot] === PUBLISHED && this.#scans[slot] !== this.#scan) {
+        yield this.#names.path(slot);
+      }
+    }
+  }
+
+  /** Forget what the store knew and no scan has confirmed. @returns how many */
+  forgetUnconfirmed(): number {
+    let count = 0;
+    for (let slot = 0; slot < this.#states.length; slot++) {
+      if (this.#states[slot] !== KNOWN) continue;
+      this.#remove(slot);
+      count++;
+    }
+    return count;
+  }
+
+  /** Show nothing of the share, but keep what is known: it may come back as it was. */
+  hideAll(): void {
+    for (let slot = 0; slot < this.#states.length; slot++) {
+      if (this.#states[slot] === PUBLISHED) this.#hide(slot);
+    }
+  }
+
+  /**
+   * One page of the files that match, best first.
    *
    * @param max entries wanted; a page also ends at the limits of RPFL
    * @param after cursor of the page before; whatever was added or removed since, no file that stayed
    *   is left out or comes twice
    */
   search(query: string, max = MAX_FILES, after?: Uint8Array): Page {
-    const terms = termsOf(query);
-    const behind = after === undefined ? undefined : Buffer.from(after).toString();
-    this.#sorted ??= [...this.#byPath.values()].sort(byPath);
-    const files: FileMatch[] = [];
-    const limit = Math.min(Math.max(max, 1), MAX_FILES);
-    let total = 0;
-    let pathBytes = 0;
-    let more = false;
-    for (const entry of this.#sorted) {
-      if (!matches(entry.folded, terms)) continue;
-      total++;
-      if (more || (behind !== undefined && !(entry.path > behind))) continue;
-      pathBytes += Buffer.byteLength(entry.path);
-      if (files.length === limit || pathBytes > MAX_FILES_PATH_BYTES) {
-        more = true;
-        continue;
-      }
-      files.push({ path: entry.path, hash: entry.hash, size: entry.identity.size });
+    let limit = Math.min(Math.max(max, 1), MAX_FILES);
+    for (;;) {
+      const found = this.#names.search(query, limit, after);
+      const files = found.ids.map((slot) => {
+        const { path, hash, identity } = this.#fileAt(slot);
+        return { path, hash, size: identity.size };
+      });
+      const fit = fitting(files);
+      // Too long for one answer: ask again for as many as fit, so that the cursor is right.
+      if (fit === files.length) return { total: found.total, files, after: found.after };
+      limit = fit;
     }
-    const last = files.at(-1);
-    return { total, files, after: more && last !== undefined ? Buffer.from(last.path) : undefined };
+  }
+
+  #fileAt(slot: number): SharedFile {
+    return {
+      slot,
+      path: this.#names.path(slot),
+      hash: this.#columns.hash(slot),
+      identity: this.#columns.identity(slot),
+    };
+  }
+
+  #show(slot: number, path: string): void {
+    this.#names.add(slot, path);
+    this.#folders.add(slot, path);
+    this.#mark(slot, PUBLISHED);
+    this.#files++;
+    this.#bytes += this.#columns.size(slot);
+  }
+
+  #hide(slot: number): void {
+    this.#names.remove(slot);
+    this.#folders.remove(slot);
+    this.#mark(slot, KNOWN);
+    this.#files--;
+    this.#bytes -= this.#columns.size(slot);
+  }
+
+  /** @param keeps a hash whose lists are wanted in any case */
+  #remove(slot: number, keeps?: Uint8Array): void {
+    if (this.#states[slot] === PUBLISHED) this.#hide(slot);
+    const hash = this.#columns.hashBytes(slot);
+    if (this.#columns.isOnly(slot) && !(keeps !== undefined && hash.equals(keeps))) {
+      this.#store.deleteTree(hash, this.#columns.size(slot));
+    }
+    this.#columns.remove(slot);
+    this.#store.deleteFile(slot);
+    this.#mark(slot, FREE);
+  }
+
+  #mark(slot: number, state: number): void {
+    if (slot >= this.#states.length) {
+      const states = new Uint8Array(Math.max(slot + 1, this.#states.length * 2));
+      const scans = new Uint32Array(states.length);
+      states.set(this.#states);
+      scans.set(this.#scans);
+      this.#states = states;
+      this.#scans = scans;
+    }
+    this.#states[slot] = state;
   }
 }
 
-function byPath(a: Entry, b: Entry): number {
-  return a.path < b.path ? -1 : a.path > b.path ? 1 : 0;
+/** How many of the files fit into one answer: at least one. */
+function fitting(files: readonly FileMatch[]): number {
+  let bytes = 0;
+  for (const [i, { path }] of files.entries()) {
+    bytes += Buffer.byteLength(path);
+    if (bytes > MAX_FILES_PATH_BYTES) return Math.max(1, i);
+  }
+  return files.length;
 }

@@ -1,7 +1,7 @@
 /** Entry of the scanning worker: walks the folder and posts what it finds, in chunks. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { walk, type ScanRequest } from './walk.js';
+import { pack, walk, type ScanRequest } from './walk.js';
 
 const port = parentPort;
 if (port === null) throw new Error('runs as a worker only');
-for (const chunk of walk(workerData as ScanRequest)) port.postMessage(chunk);
+for (const chunk of walk(workerData as ScanRequest)) port.postMessage(pack(chunk));

@@ -1,6 +1,6 @@
 /** Scan the share's folder in a thread of its own, so that the event loop is free meanwhile. */
 import { Worker } from 'node:worker_threads';
-import type { ScanChunk, ScanRequest } from './walk.js';
+import { unpack, type PackedChunk, type ScanChunk, type ScanRequest } from './walk.js';
 
 /**
  * Everything in the folder, in chunks as they come.
@@ -22,7 +22,9 @@ export async function scan(
   signal.addEventListener('abort', stop, { once: true });
   try {
     await new Promise<void>((resolve, reject) => {
-      worker.on('message', onChunk);
+      worker.on('message', (chunk: PackedChunk) => {
+        onChunk(unpack(chunk));
+      });
       worker.once('error', reject);
       worker.once('exit', () => {
         resolve();

@@ -4,15 +4,13 @@ import { join } from 'node:path';
 import fastGlob from 'fast-glob';
 import { identityOf, type FileIdentity } from '../disk/open.js';
 import { systemCode } from '../errors.js';
-import { MAX_PATH_BYTES } from '../wire/limits.js';
+import { ignorePatterns, unfit, type FilterOptions } from './filter.js';
 
-export interface ScanRequest {
+export interface ScanRequest extends FilterOptions {
   /** The folder, resolved. */
   root: string;
-  /** Whether names that begin with a dot are shared. */
-  dotfiles: boolean;
-  /** Globs of what is left out; one without a slash counts in every folder. */
-  ignore: readonly string[];
+  /** A folder inside it, to scan nothing else. */
+  below?: string | undefined;
 }
 
 /** Something that was left out, and why. */
@@ -26,23 +24,52 @@ export interface ScanChunk {
   warnings: ScanWarning[];
 }
 
-const CHUNK_FILES = 4096;
-
-/** `*.tmp` means: in every folder, files and folders of that name; as in .gitignore. */
-function ignorePatterns(globs: readonly string[]): string[] {
-  return globs.flatMap((glob) => {
-    const trimmed = glob.replace(/^\//, '').replace(/\/$/, '');
-    const base = glob.replace(/\/$/, '').includes('/') ? trimmed : `**/${trimmed}`;
-    return [base, `${base}/**`];
-  });
+/** A chunk as it travels between threads: columns are copied as a whole, objects one by one. */
+export interface PackedChunk {
+  /** Paths, each ended by a NUL. */
+  paths: string;
+  sizes: Float64Array;
+  /** mtimeNs, dev, ino of each file. */
+  numbers: BigUint64Array;
+  warnings: ScanWarning[];
 }
+
+export function pack({ files, warnings }: ScanChunk): PackedChunk {
+  const sizes = new Float64Array(files.length);
+  const numbers = new BigUint64Array(files.length * 3);
+  for (const [i, { identity }] of files.entries()) {
+    sizes[i] = identity.size;
+    numbers[i * 3] = BigInt.asUintN(64, identity.mtimeNs);
+    numbers[i * 3 + 1] = BigInt.asUintN(64, identity.dev);
+    numbers[i * 3 + 2] = BigInt.asUintN(64, identity.ino);
+  }
+  return { paths: files.map(({ path }) => `${path}\0`).join(''), sizes, numbers, warnings };
+}
+
+export function unpack({ paths, sizes, numbers, warnings }: PackedChunk): ScanChunk {
+  const names = paths.split('\0');
+  names.pop();
+  const files = names.map((path, i) => ({
+    path,
+    identity: {
+      size: sizes[i] ?? 0,
+      mtimeNs: BigInt.asIntN(64, numbers[i * 3] ?? 0n),
+      dev: numbers[i * 3 + 1] ?? 0n,
+      ino: numbers[i * 3 + 2] ?? 0n,
+    },
+  }));
+  return { files, warnings };
+}
+
+const CHUNK_FILES = 4096;
 
 /** Regular files only; symbolic links are not followed, fifos, sockets and devices not opened. */
 export function* walk(request: ScanRequest): Generator<ScanChunk> {
-  const { root } = request;
+  const { root, below } = request;
   let warnings: ScanWarning[] = [];
   const relative = (full: string): string => full.slice(root.length).replace(/^\//, '') || '.';
-  const paths = fastGlob.sync('**', {
+  const pattern = below === undefined ? '**' : `${fastGlob.escapePath(veil(below))}/**`;
+  const paths = fastGlob.sync(pattern, {
     cwd: root,
     dot: request.dotfiles,
     ignore: ignorePatterns(request.ignore),
@@ -92,11 +119,12 @@ const LINE_ENDS = ['\n', '\r', '\u2028', '\u2029'];
 const VEIL = '\ue000';
 const VEILED = [...LINE_ENDS, VEIL];
 
+function veil(path: string): string {
+  return path.replace(/[\n\r\u2028\u2029\ue000]/g, (c) => `${VEIL}${VEILED.indexOf(c)}`);
+}
+
 function veiled(entry: Dirent): Dirent {
-  const name = entry.name.replace(
-    /[\n\r\u2028\u2029\ue000]/g,
-    (c) => `${VEIL}${VEILED.indexOf(c)}`,
-  );
+  const name = veil(entry.name);
   return name === entry.name
     ? entry
     : (Object.create(entry, { name: { value: name, enumerable: true } }) as Dirent);
@@ -104,14 +132,6 @@ function veiled(entry: Dirent): Dirent {
 
 function unveil(path: string): string {
   return path.replace(/\ue000(\d)/g, (_, digit: string) => VEILED[Number(digit)] ?? '');
-}
-
-/** Why a name cannot be shared, if it cannot. */
-function unfit(path: string): string | undefined {
-  // Node reads bytes that are not UTF-8 as U+FFFD: such a name cannot be opened again.
-  if (path.includes('\ufffd')) return 'its name is not valid UTF-8';
-  if (Buffer.byteLength(path) > MAX_PATH_BYTES) return `longer than ${MAX_PATH_BYTES} bytes`;
-  return undefined;
 }
 
 function reasonOf(error: unknown): string {

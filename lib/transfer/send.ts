@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Socket } from 'node:net';
 import { identityOf, sameContent, type FileIdentity } from '../disk/open.js';
 import { PeerError } from '../errors.js';
-import { listBytes, type Tree } from '../hash/tree.js';
+import type { Lists } from '../hash/tree.js';
 import { roomFor } from '../memory.js';
 import type { Exchange } from '../net/exchange.js';
 import { BLOCK_BYTES, bodyBytes, bodyParts } from '../wire/body.js';
@@ -14,11 +14,11 @@ import type { GetFile } from '../wire/messages.js';
 /** Bytes read at a time; the best of 64 KiB to 2 MiB when it was measured. */
 const CHUNK_BYTES = 512 * 1024;
 
-/** A file open for reading, what it was when it was hashed, and its tree. */
+/** A file open for reading, what it was when it was hashed, and the lists of its tree. */
 export interface Source {
   handle: FileHandle;
   identity: FileIdentity;
-  tree: Tree;
+  lists: Lists;
 }
 
 /** The range that is granted: as asked, clipped to the file's end. */
@@ -119,14 +119,14 @@ class SocketBody extends Writable {
 
 /** The body's bytes in order. */
 async function* bodyChunks(
-  { handle, identity, tree }: Source,
+  { handle, identity, lists }: Source,
   { offset, length }: { offset: number; length: number },
   memory: ChunkMemory,
   onBytes: (bytes: number) => void,
 ): AsyncGenerator<Buffer> {
   for (const part of bodyParts(identity.size, offset, length)) {
     if (part.kind === 'list') {
-      const list = listBytes(tree, part.level, part.index);
+      const list = lists.list(part.level, part.index);
       yield Buffer.from(list.buffer, list.byteOffset, list.length);
       continue;
     }

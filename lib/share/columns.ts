@@ -1,0 +1,184 @@
+/**
+ * What is known of each file, in columns indexed by slot: 80 bytes a file and no object, so that a
+ * million of them fit beside the search index.
+ */
+import { randomBytes } from 'node:crypto';
+import type { FileIdentity } from '../disk/open.js';
+import { HASH_BYTES } from '../wire/limits.js';
+import type { Hash } from '../wire/messages.js';
+import { SlotTable } from './slot-table.js';
+
+/** Whoever can name files must not be able to make two paths alike. */
+const [SEED_LOW, SEED_HIGH] = new Uint32Array(new Uint8Array(randomBytes(8)).buffer) as unknown as [
+  number,
+  number,
+];
+
+/** 64 bits of a path, in two halves (after cyrb53). */
+function hashPath(path: string): [number, number] {
+  let low = SEED_LOW;
+  let high = SEED_HIGH;
+  for (let i = 0; i < path.length; i++) {
+    const c = path.charCodeAt(i);
+    low = Math.imul(low ^ c, 2654435761);
+    high = Math.imul(high ^ c, 1597334677);
+  }
+  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909);
+  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909);
+  return [low >>> 0, high >>> 0];
+}
+
+export class Columns {
+  #capacity = 0;
+  #slots = 0;
+  readonly #free: number[] = [];
+  #hashes: Buffer = Buffer.alloc(0);
+  #sizes = new Float64Array(0);
+  #times = new BigInt64Array(0);
+  #devices = new BigUint64Array(0);
+  #inodes = new BigUint64Array(0);
+  #pathLow = new Uint32Array(0);
+  #pathHigh = new Uint32Array(0);
+
+  readonly #byPath = new SlotTable(
+    (slot) => this.#pathLow[slot] ?? 0,
+    (a, b) => this.#pathHigh[a] === this.#pathHigh[b] && this.#pathLow[a] === this.#pathLow[b],
+  );
+  readonly #byHash = new SlotTable(
+    (slot) => this.#hashes.readUInt32LE(slot * HASH_BYTES),
+    (a, b) => this.#hashAt(a).equals(this.#hashAt(b)),
+  );
+  readonly #byInode = new SlotTable(
+    (slot) => Number(BigInt.asUintN(32, this.#inodes[slot] ?? 0n)),
+    (a, b) => this.#inodes[a] === this.#inodes[b] && this.#devices[a] === this.#devices[b],
+  );
+
+  /** Put a file into a free slot, or into the one it had in an earlier run. */
+  add(path: string, hash: Uint8Array, identity: FileIdentity, wanted?: number): number {
+    const slot = wanted ?? this.#free.pop() ?? this.#slots;
+    this.#reserve(slot);
+    // Slots of an earlier run come in order; those they leave out are free.
+    while (this.#slots <= slot) {
+      if (this.#slots < slot) this.#free.push(this.#slots);
+      this.#slots++;
+    }
+    [this.#pathLow[slot], this.#pathHigh[slot]] = hashPath(path);
+    this.#hashes.set(hash, slot * HASH_BYTES);
+    this.#write(slot, identity);
+    this.#byPath.add(slot);
+    this.#byHash.add(slot);
+    this.#byInode.add(slot);
+    return slot;
+  }
+
+  remove(slot: number): void {
+    this.#byPath.remove(slot);
+    this.#byHash.remove(slot);
+    this.#byInode.remove(slot);
+    this.#free.push(slot);
+  }
+
+  /** The same content, moved to another inode (restored, or on another mount). */
+  setIdentity(slot: number, identity: FileIdentity): void {
+    this.#byInode.remove(slot);
+    this.#write(slot, identity);
+    this.#byInode.add(slot);
+  }
+
+  /** The slot of a path, or -1. */
+  find(path: string): number {
+    const [low, high] = hashPath(path);
+    return this.#byPath.first(
+      low,
+      (slot) => this.#pathLow[slot] === low && this.#pathHigh[slot] === high,
+    );
+  }
+
+  /** The slots of all files with this content. */
+  *withHash(hash: Hash): Generator<number> {
+    const bytes = Buffer.from(hash, 'hex');
+    const matches = (slot: number): boolean => this.#hashAt(slot).equals(bytes);
+    let slot = this.#byHash.first(bytes.readUInt32LE(0), matches);
+    for (; slot >= 0; slot = this.#byHash.next(slot)) yield slot;
+  }
+
+  /** Whether another file has the same content as this one. */
+  isOnly(slot: number): boolean {
+    const bytes = this.#hashAt(slot);
+    const matches = (other: number): boolean => this.#hashAt(other).equals(bytes);
+    const first = this.#byHash.first(bytes.readUInt32LE(0), matches);
+    return first === slot && this.#byHash.next(slot) < 0;
+  }
+
+  /** A slot of the same device, inode, size and time, or -1: the same file under another name. */
+  sameFile({ dev, ino, size, mtimeNs }: FileIdentity): number {
+    const device = BigInt.asUintN(64, dev);
+    const inode = BigInt.asUintN(64, ino);
+    let slot = this.#byInode.first(
+      Number(BigInt.asUintN(32, inode)),
+      (other) => this.#inodes[other] === inode && this.#devices[other] === device,
+    );
+    for (; slot >= 0; slot = this.#byInode.next(slot)) {
+      if (this.#sizes[slot] === size && this.#times[slot] === mtimeNs) return slot;
+    }
+    return -1;
+  }
+
+  hash(slot: number): Hash {
+    return this.#hashes.toString('hex', slot * HASH_BYTES, (slot + 1) * HASH_BYTES);
+  }
+
+  /** A copy of the 32 bytes. */
+  hashBytes(slot: number): Buffer {
+    return Buffer.from(this.#hashAt(slot));
+  }
+
+  size(slot: number): number {
+    return this.#sizes[slot] ?? 0;
+  }
+
+  identity(slot: number): FileIdentity {
+    return {
+      size: this.#sizes[slot] ?? 0,
+      mtimeNs: this.#times[slot] ?? 0n,
+      dev: this.#devices[slot] ?? 0n,
+      ino: this.#inodes[slot] ?? 0n,
+    };
+  }
+
+  #hashAt(slot: number): Buffer {
+    return this.#hashes.subarray(slot * HASH_BYTES, (slot + 1) * HASH_BYTES);
+  }
+
+  #write(slot: number, { size, mtimeNs, dev, ino }: FileIdentity): void {
+    this.#sizes[slot] = size;
+    this.#times[slot] = mtimeNs;
+    this.#devices[slot] = BigInt.asUintN(64, dev);
+    this.#inodes[slot] = BigInt.asUintN(64, ino);
+  }
+
+  #reserve(slot: number): void {
+    if (slot < this.#capacity) return;
+    const capacity = Math.max(1024, slot + 1, Math.ceil(this.#capacity * 1.5));
+    const hashes = Buffer.alloc(capacity * HASH_BYTES);
+    hashes.set(this.#hashes);
+    this.#hashes = hashes;
+    this.#sizes = grown(this.#sizes, new Float64Array(capacity));
+    this.#pathLow = grown(this.#pathLow, new Uint32Array(capacity));
+    this.#pathHigh = grown(this.#pathHigh, new Uint32Array(capacity));
+    this.#times = grownBig(this.#times, new BigInt64Array(capacity));
+    this.#devices = grownBig(this.#devices, new BigUint64Array(capacity));
+    this.#inodes = grownBig(this.#inodes, new BigUint64Array(capacity));
+    this.#capacity = capacity;
+  }
+}
+
+function grown<T extends Float64Array | Uint32Array>(old: T, larger: T): T {
+  larger.set(old);
+  return larger;
+}
+
+function grownBig<T extends BigInt64Array | BigUint64Array>(old: T, larger: T): T {
+  larger.set(old);
+  return larger;
+}

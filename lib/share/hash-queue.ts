@@ -1,0 +1,194 @@
+/**
+ * Files that wait to be hashed: what changed just now before what a scan found, small before large.
+ * Keeps the pool busy with a bounded number of jobs, so that a new file never waits behind many.
+ */
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { identityOf, type FileIdentity } from '../disk/open.js';
+import type { HashOutcome } from '../hash/file.js';
+import { BATCH_BYTES, BATCH_FILES, SMALL_BYTES, type HashPool } from '../hash/pool.js';
+import { buildTree, type Tree } from '../hash/tree.js';
+
+export interface HashQueueOwner {
+  onHashed(path: string, identity: FileIdentity, tree: Tree): void;
+  /** A file that cannot be hashed, and why. */
+  onFailed(path: string, code: string): void;
+  /** A file changed while it was hashed: look at it again after a while. */
+  onChanged(path: string, tries: number): void;
+  /** Bytes were hashed. */
+  onBytes(bytes: number): void;
+  /** Nothing waits any more and nothing is under way. */
+  onIdle(): void;
+}
+
+interface Job {
+  path: string;
+  identity: FileIdentity;
+  tries: number;
+  /** The file was seen changed while it was being hashed. */
+  stale: boolean;
+  /** Bytes told to the owner. */
+  counted: number;
+}
+
+export class HashQueue {
+  readonly #root: string;
+  readonly #pool: HashPool;
+  readonly #owner: HashQueueOwner;
+  readonly #jobs = new Map<string, Job>();
+  readonly #urgent: Job[] = [];
+  /** By the size's number of bits; each a stack. */
+  readonly #bulk: Job[][] = Array.from({ length: 54 }, () => []);
+  #running = 0;
+  #closed = false;
+
+  constructor(root: string, pool: HashPool, owner: HashQueueOwner) {
+    this.#root = root;
+    this.#pool = pool;
+    this.#owner = owner;
+  }
+
+  /** Files that wait or are being hashed. */
+  get size(): number {
+    return this.#jobs.size;
+  }
+
+  /** What the file was when it was queued, if it is. */
+  waiting(path: string): FileIdentity | undefined {
+    return this.#jobs.get(path)?.identity;
+  }
+
+  add(path: string, identity: FileIdentity, urgent: boolean, tries = 0): void {
+    const there = this.#jobs.get(path);
+    if (there !== undefined) {
+      there.identity = identity;
+      there.stale = true;
+      return;
+    }
+    const job = { path, identity, tries, stale: false, counted: 0 };
+    this.#jobs.set(path, job);
+    if (urgent) this.#urgent.push(job);
+    else this.#bulk[bits(identity.size)]?.push(job);
+    this.#pump();
+  }
+
+  /** The file is gone. */
+  delete(path: string): void {
+    const job = this.#jobs.get(path);
+    if (job !== undefined) job.stale = true;
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  #pump(): void {
+    while (this.#running < this.#pool.threads * 2 && !this.#closed) {
+      const batch = this.#take();
+      if (batch.length === 0) break;
+      this.#running++;
+      void this.#run(batch).then(() => {
+        this.#running--;
+        this.#pump();
+        if (this.#jobs.size === 0 && this.#running === 0 && !this.#closed) this.#owner.onIdle();
+      });
+    }
+  }
+
+  /** The next files: many small ones, or one large one. */
+  #take(): Job[] {
+    const batch: Job[] = [];
+    let bytes = 0;
+    for (const stack of [this.#urgent, ...this.#bulk]) {
+      for (let job = stack.at(-1); job !== undefined; job = stack.at(-1)) {
+        const large = job.identity.size > SMALL_BYTES;
+        if (large && batch.length > 0) return batch;
+        stack.pop();
+        job.stale = false;
+        batch.push(job);
+        bytes += job.identity.size;
+        if (large || batch.length === BATCH_FILES || bytes >= BATCH_BYTES) return batch;
+      }
+      // What is urgent does not wait for a batch to fill.
+      if (batch.length > 0 && stack === this.#urgent) return batch;
+    }
+    return batch;
+  }
+
+  async #run(batch: readonly Job[]): Promise<void> {
+    const [first] = batch;
+    try {
+      if (first !== undefined && first.identity.size > SMALL_BYTES) {
+        const onBytes = (bytes: number): void => {
+          this.#count(first, bytes);
+        };
+        const { path, identity } = first;
+        await this.#settle(first, await this.#pool.hashLarge(this.#root, path, identity, onBytes));
+        return;
+      }
+      const outcomes = await this.#pool.hashBatch(
+        this.#root,
+        batch.map(({ path }) => ({ path })),
+      );
+      for (const [i, job] of batch.entries()) {
+        this.#count(job, job.identity.size);
+        const outcome = outcomes[i];
+        if (outcome !== undefined) await this.#settle(job, outcome);
+      }
+    } catch (error) {
+      // The pool was closed, or a worker died with the batch.
+      for (const job of batch) {
+        this.#jobs.delete(job.path);
+        if (!this.#closed) this.#owner.onFailed(job.path, String(error));
+      }
+    }
+  }
+
+  async #settle(job: Job, outcome: HashOutcome): Promise<void> {
+    const { path } = job;
+    // Seen changed, or removed, since it was handed over: what is there now counts.
+    if (job.stale && outcome.status === 'hashed') {
+      const now = await this.#look(path);
+      const { identity } = outcome;
+      if (now?.size !== identity.size || now.mtimeNs !== identity.mtimeNs) {
+        this.#changed(job);
+        return;
+      }
+    }
+    this.#jobs.delete(path);
+    if (this.#closed) return;
+    switch (outcome.status) {
+      case 'hashed':
+        this.#owner.onHashed(path, outcome.identity, buildTree(outcome.blockHashes));
+        break;
+      case 'changed':
+        this.#changed(job);
+        break;
+      case 'failed':
+        this.#owner.onFailed(path, outcome.code);
+    }
+  }
+
+  #count(job: Job, bytes: number): void {
+    job.counted += bytes;
+    this.#owner.onBytes(bytes);
+  }
+
+  #changed(job: Job): void {
+    this.#jobs.delete(job.path);
+    this.#owner.onBytes(-job.counted);
+    this.#owner.onChanged(job.path, job.tries + 1);
+  }
+
+  async #look(path: string): Promise<FileIdentity | undefined> {
+    try {
+      return identityOf(await lstat(join(this.#root, path), { bigint: true }));
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function bits(size: number): number {
+  return size === 0 ? 0 : Math.min(53, Math.floor(Math.log2(size)) + 1);
+}

@@ -1,0 +1,246 @@
+/**
+ * What must survive a restart: of every file its hash and what it was when it was hashed, and the
+ * lists of every tree. Kept in LMDB, or, without a state folder, the lists alone in memory.
+ */
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { open, type Database, type RootDatabase } from 'lmdb';
+import type { FileIdentity } from '../disk/open.js';
+import { PeerError, asError } from '../errors.js';
+import { listBytes, rootOf, type Lists, type Tree } from '../hash/tree.js';
+import { damageOf } from './lmdb-file.js';
+import { blockCount, levelCounts } from '../wire/body.js';
+import { HASH_BYTES } from '../wire/limits.js';
+
+export interface StoredFile {
+  path: string;
+  /** The root, 32 bytes. */
+  hash: Uint8Array;
+  identity: FileIdentity;
+}
+
+export interface Store {
+  /** All files of the last run, by slot. May be iterated once, before anything is written. */
+  load(): Iterable<{ slot: number; file: StoredFile }>;
+  putFile(slot: number, file: StoredFile): void;
+  deleteFile(slot: number): void;
+  /** Keep a tree's lists; nothing to keep for a file of one block. */
+  putTree(tree: Tree): void;
+  /** The lists of a tree that is kept; undefined when it is not. */
+  lists(hash: Uint8Array, size: number): Lists | undefined;
+  deleteTree(hash: Uint8Array, size: number): void;
+  /** Resolves when everything written so far is on the disk. */
+  flushed(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const NO_LISTS: Lists = {
+  list: () => {
+    throw new TypeError('a file of one block has no lists');
+  },
+};
+
+/** For nodes without a state folder. */
+export class MemoryStore implements Store {
+  readonly #trees = new Map<string, Tree>();
+
+  load(): Iterable<{ slot: number; file: StoredFile }> {
+    return [];
+  }
+  putFile(): void {
+    // Nothing survives.
+  }
+  deleteFile(): void {
+    // Nothing survives.
+  }
+  putTree(tree: Tree): void {
+    if (tree.levels.length > 1) this.#trees.set(Buffer.from(rootOf(tree)).toString('hex'), tree);
+  }
+  lists(hash: Uint8Array, size: number): Lists | undefined {
+    if (blockCount(size) === 1) return NO_LISTS;
+    const tree = this.#trees.get(Buffer.from(hash).toString('hex'));
+    if (tree === undefined) return undefined;
+    return { list: (level, index) => listBytes(tree, level, index) };
+  }
+  deleteTree(hash: Uint8Array): void {
+    this.#trees.delete(Buffer.from(hash).toString('hex'));
+  }
+  flushed(): Promise<void> {
+    return Promise.resolve();
+  }
+  close(): Promise<void> {
+    this.#trees.clear();
+    return Promise.resolve();
+  }
+}
+
+/** Changes whenever what is stored, or how, changes: a store of another version is set aside. */
+const VERSION = 1;
+/** Bytes before the path in a file's record: hash, size, mtime, dev, ino. */
+const RECORD_HEAD = HASH_BYTES + 4 * 8;
+
+function encodeRecord({ path, hash, identity }: StoredFile): Buffer {
+  const record = Buffer.allocUnsafe(RECORD_HEAD + Buffer.byteLength(path));
+  record.set(hash, 0);
+  record.writeBigUInt64LE(BigInt(identity.size), HASH_BYTES);
+  record.writeBigInt64LE(identity.mtimeNs, HASH_BYTES + 8);
+  record.writeBigUInt64LE(BigInt.asUintN(64, identity.dev), HASH_BYTES + 16);
+  record.writeBigUInt64LE(BigInt.asUintN(64, identity.ino), HASH_BYTES + 24);
+  record.write(path, RECORD_HEAD);
+  return record;
+}
+
+function decodeRecord(record: Buffer): StoredFile {
+  return {
+    hash: Buffer.from(record.subarray(0, HASH_BYTES)),
+    identity: {
+      size: Number(record.readBigUInt64LE(HASH_BYTES)),
+      mtimeNs: record.readBigInt64LE(HASH_BYTES + 8),
+      dev: record.readBigUInt64LE(HASH_BYTES + 16),
+      ino: record.readBigUInt64LE(HASH_BYTES + 24),
+    },
+    path: record.toString('utf8', RECORD_HEAD),
+  };
+}
+
+/** `root | level | index`: the lists of a tree stand together. */
+function listKey(hash: Uint8Array, level: number, index: number): Buffer {
+  const key = Buffer.allocUnsafe(HASH_BYTES + 5);
+  key.set(hash, 0);
+  key.writeUInt8(level, HASH_BYTES);
+  key.writeUInt32BE(index, HASH_BYTES + 1);
+  return key;
+}
+
+export class LmdbStore implements Store {
+  readonly #root: RootDatabase<string, string>;
+  readonly #files: Database<Buffer, number>;
+  readonly #lists: Database<Buffer, Buffer>;
+
+  private constructor(folder: string) {
+    this.#root = open<string, string>({ path: folder, maxDbs: 4, encoding: 'string' });
+    this.#files = this.#root.openDB({ name: 'files', keyEncoding: 'uint32', encoding: 'binary' });
+    this.#lists = this.#root.openDB({ name: 'lists', keyEncoding: 'binary', encoding: 'binary' });
+  }
+
+  /**
+   * The store in a state folder. One that cannot be used is set aside, and an empty one made.
+   *
+   * @param onSetAside told why, and where the old one is now
+   * @throws PeerError ERR_USAGE when the folder cannot be written to
+   */
+  static open(state: string, onSetAside: (why: string, where: string) => void): LmdbStore {
+    const folder = join(state, 'index');
+    // Left behind when the last start died while it looked at the store: damage can go that deep.
+    const looking = join(state, 'index.opening');
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      const why = existsSync(looking) ? 'it ended the last start' : undefined;
+      writeFileSync(looking, '');
+      const store = why === undefined ? LmdbStore.#try(folder) : why;
+      if (store instanceof LmdbStore) return store;
+      const aside = `${folder}.damaged`;
+      rmSync(aside, { recursive: true, force: true });
+      renameSync(folder, aside);
+      onSetAside(store, aside);
+      const fresh = LmdbStore.#try(folder);
+      if (fresh instanceof LmdbStore) return fresh;
+      throw new Error(fresh);
+    } catch (error) {
+      const { message } = asError(error);
+      throw new PeerError('ERR_USAGE', `cannot keep an index in ${state}: ${message}`, {
+        cause: error,
+      });
+    } finally {
+      rmSync(looking, { force: true });
+    }
+  }
+
+  /** The store, or why it cannot be used. */
+  static #try(folder: string): LmdbStore | string {
+    let store: LmdbStore | undefined;
+    try {
+      const damage = damageOf(join(folder, 'data.mdb'));
+      if (damage !== undefined) return `it is damaged (${damage})`;
+      store = new LmdbStore(folder);
+      const version = store.#root.get('version');
+      if (version === undefined && store.#files.getCount() === 0) {
+        store.#root.putSync('version', String(VERSION));
+        return store;
+      }
+      if (version === String(VERSION) && store.#readable()) return store;
+      void store.#root.close();
+      return version === String(VERSION)
+        ? 'it is damaged'
+        : `it is of another version (${version ?? 'unknown'})`;
+    } catch (error) {
+      if (store !== undefined) void store.#root.close();
+      return `it is damaged (${asError(error).message})`;
+    }
+  }
+
+  /** Whether every record can be read: what is damaged shows before anything relies on it. */
+  #readable(): boolean {
+    for (const { value } of this.#files.getRange()) {
+      if (value.length <= RECORD_HEAD) return false;
+    }
+    return true;
+  }
+
+  *load(): Generator<{ slot: number; file: StoredFile }> {
+    for (const { key, value } of this.#files.getRange()) {
+      yield { slot: key, file: decodeRecord(value) };
+    }
+  }
+
+  putFile(slot: number, file: StoredFile): void {
+    void this.#files.put(slot, encodeRecord(file));
+  }
+
+  deleteFile(slot: number): void {
+    void this.#files.remove(slot);
+  }
+
+  putTree(tree: Tree): void {
+    const hash = rootOf(tree);
+    for (const [level, hashes] of tree.levels.entries()) {
+      const lists = level === tree.levels.length - 1 ? 0 : Math.ceil(hashes.length / 32768);
+      for (let index = 0; index < lists; index++) {
+        const list = listBytes(tree, level + 1, index);
+        void this.#lists.put(listKey(hash, level + 1, index), Buffer.from(list));
+      }
+    }
+  }
+
+  lists(hash: Uint8Array, size: number): Lists | undefined {
+    const top = levelCounts(size).length - 1;
+    if (top === 0) return NO_LISTS;
+    // All of a tree is written at once: if its top is there, so is the rest.
+    if (!this.#lists.doesExist(listKey(hash, top, 0))) return undefined;
+    return {
+      list: (level, index) => {
+        const list = this.#lists.get(listKey(hash, level, index));
+        if (list === undefined) throw new PeerError('ERR_INTERNAL', 'a list is missing');
+        return list;
+      },
+    };
+  }
+
+  deleteTree(hash: Uint8Array, size: number): void {
+    const counts = levelCounts(size);
+    for (let level = 1; level < counts.length; level++) {
+      for (let index = 0; index < (counts[level] ?? 0); index++) {
+        void this.#lists.remove(listKey(hash, level, index));
+      }
+    }
+  }
+
+  async flushed(): Promise<void> {
+    await this.#root.flushed;
+  }
+
+  async close(): Promise<void> {
+    await this.#root.flushed;
+    await this.#root.close();
+  }
+}

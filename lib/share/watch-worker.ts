@@ -1,0 +1,133 @@
+/**
+ * Entry of the watching worker: chokidar with a watch per folder. What a folder's watch names is
+ * looked at here, in batches, and posted as what is there now.
+ */
+import { lstatSync, readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { parentPort, workerData } from 'node:worker_threads';
+import { watch } from 'chokidar';
+import { identityOf, type FileIdentity } from '../disk/open.js';
+import { asError, systemCode } from '../errors.js';
+import { leavesOut, unfit, type FilterOptions } from './filter.js';
+
+export interface WatchRequest extends FilterOptions {
+  root: string;
+}
+
+/** What stands at a path now. */
+export type Seen =
+  | { path: string; kind: 'file'; identity: FileIdentity }
+  | { path: string; kind: 'folder'; files: { path: string; identity: FileIdentity }[] }
+  | { path: string; kind: 'gone' };
+
+export type WatchMessage =
+  | { type: 'ready'; folders: number }
+  | { type: 'seen'; seen: Seen[]; burst: boolean }
+  | { type: 'error'; code: string; message: string };
+
+/** Milliseconds in which names are gathered before they are looked at. */
+const GATHER = 20;
+/** So many names at once that the kernel's queue (16,384 events) may have lost some. */
+const BURST = 4000;
+/** A new folder is looked at once more: what was made in it before its watch was there. */
+const SETTLE = 1000;
+
+const port = parentPort;
+if (port === null) throw new Error('runs as a worker only');
+const request = workerData as WatchRequest;
+const { root } = request;
+const isLeftOut = leavesOut(request);
+const names = new Set<string>();
+let folders = 0;
+let ready = false;
+let since = 0;
+let recent = 0;
+let timer: NodeJS.Timeout | undefined;
+
+function post(message: WatchMessage): void {
+  port?.postMessage(message);
+}
+
+function note(path: string): void {
+  names.add(path);
+  timer ??= setTimeout(look, GATHER);
+}
+
+function look(): void {
+  timer = undefined;
+  // Names in about a second, in however many batches they came.
+  const now = Date.now();
+  if (now - since > 1000) [since, recent] = [now, 0];
+  recent += names.size;
+  const burst = recent >= BURST;
+  const seen: Seen[] = [];
+  for (const path of names) {
+    if (path !== '' && (isLeftOut(path) || unfit(path) !== undefined)) continue;
+    const there = stat(path);
+    if (there !== undefined) seen.push(there);
+  }
+  names.clear();
+  if (seen.length > 0) post({ type: 'seen', seen, burst });
+}
+
+function stat(path: string): Seen | undefined {
+  try {
+    const there = lstatSync(join(root, path), { bigint: true });
+    if (there.isFile()) return { path, kind: 'file', identity: identityOf(there) };
+    if (there.isDirectory()) return { path, kind: 'folder', files: filesIn(path) };
+  } catch (error) {
+    const code = systemCode(error);
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') return undefined;
+  }
+  // A link or a special file stands there: to the share it is nothing.
+  return { path, kind: 'gone' };
+}
+
+/** The files directly in a folder. Folders below it have watches, and are seen, of their own. */
+function filesIn(folder: string): { path: string; identity: FileIdentity }[] {
+  const files: { path: string; identity: FileIdentity }[] = [];
+  for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (!entry.isFile() || isLeftOut(path) || unfit(path) !== undefined) continue;
+    const there = stat(path);
+    if (there?.kind === 'file') files.push({ path, identity: there.identity });
+  }
+  return files;
+}
+
+const watcher = watch(root, {
+  // A watch on a folder tells of the files in it.
+  ignored: (path, stats) => {
+    if (stats !== undefined && !stats.isDirectory()) return true;
+    const inside = relative(root, path);
+    return inside !== '' && isLeftOut(inside);
+  },
+  followSymlinks: false,
+  atomic: false,
+  ignorePermissionErrors: true,
+});
+watcher.on('raw', (_event, entry, details: unknown) => {
+  const folder = relative(root, String((details as { watchedPath?: string }).watchedPath ?? root));
+  note(typeof entry === 'string' && entry !== '' ? join(folder, entry) : folder);
+});
+watcher.on('addDir', (path) => {
+  folders++;
+  if (!ready) return;
+  const folder = relative(root, path);
+  note(folder);
+  setTimeout(() => {
+    note(folder);
+  }, SETTLE).unref();
+});
+watcher.on('unlinkDir', (path) => {
+  folders--;
+  note(relative(root, path));
+});
+watcher.on('error', (thrown) => {
+  const error = asError(thrown);
+  post({ type: 'error', code: systemCode(error) ?? 'unknown', message: error.message });
+});
+watcher.on('ready', () => {
+  ready = true;
+  post({ type: 'ready', folders });
+});
