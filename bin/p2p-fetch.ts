@@ -6,7 +6,7 @@ import { printable } from '../lib/printable.js';
 import { FileTarget } from '../lib/transfer/file-target.js';
 import type { ByteSink } from '../lib/transfer/receive.js';
 import type { FileHead } from '../lib/wire/messages.js';
-import { runCommand, wholeNumber } from './common/command.js';
+import { restoreOnSignal, runCommand, wholeNumber } from './common/command.js';
 import { StdoutSink } from './common/stdout-sink.js';
 
 interface Args {
@@ -37,7 +37,7 @@ await runCommand<Args>({
         alias: 'o',
         type: 'string',
         requiresArg: true,
-        describe: 'file to write, by way of FILE.part [default: stdout]',
+        describe: 'file to write, by way of FILE.part; - is stdout, the default',
       })
       .option('offset', { type: 'number', requiresArg: true, describe: 'first byte wanted' })
       .option('length', { type: 'number', requiresArg: true, describe: 'number of bytes wanted' })
@@ -61,7 +61,7 @@ async function fetchFile(args: Args): Promise<number | undefined> {
   };
   const peer = await connect(args.peer);
   try {
-    if (args.output === undefined) await toStdout(peer, hash, range);
+    if (args.output === undefined || args.output === '-') await toStdout(peer, hash, range);
     else await toFile(peer, hash, range, args.output);
   } finally {
     await peer.close();
@@ -86,7 +86,7 @@ async function toStdout(peer: Peer, hash: string, range: Range): Promise<void> {
 }
 
 async function toFile(peer: Peer, hash: string, range: Range, file: string): Promise<void> {
-  const target = await FileTarget.open(file, range.offset);
+  const target = await FileTarget.at(file, range.offset);
   try {
     await withProgress(target, (sink, onHead) => peer.fetchTo(hash, sink, { ...range, onHead }));
     await target.finish();
@@ -110,6 +110,9 @@ async function withProgress(
   // Loaded only where it is shown.
   const { ProgressBar } = await import('./common/progress.js');
   const bar = new ProgressBar();
+  const restore = restoreOnSignal(() => {
+    bar.stop();
+  });
   let bytes = 0;
   let total = 0;
   const counting: ByteSink = {
@@ -126,5 +129,6 @@ async function withProgress(
     });
   } finally {
     bar.stop();
+    restore();
   }
 }

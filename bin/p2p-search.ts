@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** Search a peer's files by name. */
+import { once } from 'node:events';
 import { connect } from '../lib/client.js';
 import { printable, printableJson } from '../lib/printable.js';
 import { EXIT, runCommand, wholeNumber } from './common/command.js';
@@ -49,7 +50,7 @@ async function search(args: Args): Promise<number | undefined> {
     let found = 0;
     for await (const { hash, size, path } of peer.search(args.string, { max })) {
       found++;
-      print(
+      await print(
         args.json
           ? printableJson({ hash, size, path, peer: { id, host, port }, hops: 0 })
           : `${hash}  ${size}  ${peer.name}  ${printable(path)}`,
@@ -61,6 +62,7 @@ async function search(args: Args): Promise<number | undefined> {
   }
 }
 
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+/** Resolves when there is room for more: a slow reader slows the search. */
+async function print(line: string): Promise<void> {
+  if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain');
 }

@@ -17,6 +17,8 @@ import { ProgressBar } from './common/progress.js';
 
 /** Lines about files that are left out; of the others only the number is said. */
 const MAX_WARNINGS = 50;
+/** Bytes that could be hashed in the time it takes to open a file, about. */
+const FILE_COST = 256 * 1024;
 /** Milliseconds between lines of progress where there is no terminal. */
 const LINE_EVERY = 5000;
 
@@ -40,8 +42,8 @@ await runCommand<Args>({
   build: (argv) =>
     argv
       .positional('dir', { type: 'string', demandOption: true, describe: OPTIONS.share.describe })
-      .option('port', { type: 'number', ...pick(OPTIONS.port) })
-      .option('host', { type: 'string', ...pick(OPTIONS.host) })
+      .option('port', { type: 'number', requiresArg: true, ...pick(OPTIONS.port) })
+      .option('host', { type: 'string', requiresArg: true, ...pick(OPTIONS.host) })
       .option('dotfiles', { type: 'boolean', ...pick(OPTIONS.dotfiles) })
       .option('ignore', {
         type: 'string',
@@ -52,10 +54,10 @@ await runCommand<Args>({
         defaultDescription: 'none',
         describe: OPTIONS.ignore.describe,
       })
-      .option('threads', { type: 'number', describe: OPTIONS.threads.describe })
-      .option('state', { type: 'string', describe: OPTIONS.state.describe })
+      .option('threads', { type: 'number', requiresArg: true, describe: OPTIONS.threads.describe })
+      .option('state', { type: 'string', requiresArg: true, describe: OPTIONS.state.describe })
       .option('watch', { type: 'boolean', ...pick(OPTIONS.watch) })
-      .option('rescan', { type: 'number', ...pick(OPTIONS.rescan) })
+      .option('rescan', { type: 'number', requiresArg: true, ...pick(OPTIONS.rescan) })
       .option('verbose', { type: 'boolean', default: false, describe: 'say more in the log' })
       .example('$0 ./data', 'share ./data on port 7000')
       .example('$0 ./data --port 0 --ignore "*.tmp"', 'on a free port, without *.tmp'),
@@ -83,12 +85,18 @@ async function serve(args: Args): Promise<number> {
     state: checked('state', args.state ?? (await defaultStateFolder(args.dir))),
   });
   const ended = until(node, log);
-  report(node, log);
-  await node.start();
+  const endReport = report(node, log);
+  // A signal ends also a start that hangs, on a dead mount for example.
+  const code = await Promise.race([node.start(), ended]);
+  if (code !== undefined) {
+    endReport();
+    process.exit(code);
+  }
   process.stdout.write(`listening on ${formatAddress(node.address)} as ${node.id}\n`);
-  const code = await ended;
+  const result = await ended;
+  endReport();
   await node.close();
-  return code;
+  return result;
 }
 
 /** Resolves with the exit code when the node shall stop. */
@@ -112,14 +120,19 @@ function until(node: PeerNode, log: Logger): Promise<number> {
   });
 }
 
-/** Say what the node does while it indexes. */
-function report(node: PeerNode, log: Logger): void {
+/** Say what the node does while it indexes. @returns ends the bar */
+function report(node: PeerNode, log: Logger): () => void {
+  let ended = false;
   const bar = process.stderr.isTTY ? new ProgressBar() : undefined;
   let warnings = 0;
   let lastLine = performance.now();
   node.on('progress', (progress) => {
+    if (ended) return;
     if (bar !== undefined) {
-      bar.update({ bytes: progress.bytes, total: progress.totalBytes, detail: filesOf(progress) });
+      const { files, totalFiles, bytes, totalBytes: total } = progress;
+      // A file costs as much as some bytes, however few it has.
+      const fraction = (bytes + files * FILE_COST) / (total + totalFiles * FILE_COST || 1);
+      bar.update({ bytes, total, detail: filesOf(progress), fraction });
     } else if (performance.now() - lastLine > LINE_EVERY) {
       lastLine = performance.now();
       const bytes = `${prettyBytes(progress.bytes)} of ${prettyBytes(progress.totalBytes)}`;
@@ -138,13 +151,18 @@ function report(node: PeerNode, log: Logger): void {
   node.on('watching', ({ folders }) => {
     log.debug(`watching ${folders} folders`);
   });
-  node.once('indexed', ({ files, bytes, hashed, milliseconds }) => {
+  const endBar = (): void => {
+    ended = true;
     bar?.stop();
+  };
+  node.once('indexed', ({ files, bytes, hashed, milliseconds }) => {
+    endBar();
     if (warnings > MAX_WARNINGS) log.warn(`${warnings - MAX_WARNINGS} more were left out`);
     const seconds = (milliseconds / 1000).toFixed(1);
     process.stdout.write(`indexed ${files} files, ${bytes} bytes in ${seconds} s\n`);
     log.debug(`${hashed} of them were hashed, the others known`);
   });
+  return endBar;
 }
 
 function filesOf({ files, totalFiles }: Progress): string {

@@ -1,6 +1,6 @@
 /** Talk to one peer: who are you, what do you have, give me this file. */
 import { once } from 'node:events';
-import { PeerError } from './errors.js';
+import { PeerError, abortError } from './errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from './net/address.js';
 import type { Connection } from './net/connection.js';
 import { dial } from './net/dialer.js';
@@ -9,7 +9,7 @@ import { option, type ConnectOptions } from './options.js';
 import { FileStream } from './transfer/file-stream.js';
 import { BodyReceiver, SinkOutput, type ByteSink } from './transfer/receive.js';
 import { AGENT } from './version.js';
-import { PROTOCOL_VERSION } from './wire/limits.js';
+import { MAX_QUERY_BYTES, PROTOCOL_VERSION } from './wire/limits.js';
 import type { FileHead, FileMatch, GetFile, Hash, PeerInfo, Pong } from './wire/messages.js';
 
 export interface SearchOptions {
@@ -43,6 +43,9 @@ export async function connect(
   await client.open(options.signal);
   return client;
 }
+
+/** Milliseconds that the other side has to close the connection. */
+const CLOSE_GRACE = 1000;
 
 /** Who asks, and nothing else: a client serves no files. */
 const CLIENT: PeerInfo = { version: PROTOCOL_VERSION, agent: AGENT };
@@ -89,6 +92,9 @@ export class Peer {
   /** The peer's files whose paths hold every term of the query, page after page. */
   async *search(query: string, options: SearchOptions = {}): AsyncGenerator<FileMatch> {
     const { max = Infinity, signal } = options;
+    if (Buffer.byteLength(query) > MAX_QUERY_BYTES) {
+      throw new PeerError('ERR_USAGE', `a search is at most ${MAX_QUERY_BYTES} bytes`);
+    }
     let left = max;
     let after: Uint8Array | undefined;
     while (left > 0) {
@@ -179,33 +185,43 @@ export class Peer {
     this.#connection = undefined;
     if (connection === undefined || connection.closed.aborted) return;
     connection.end();
+    // One that does not close its side is not waited for.
+    const timer = setTimeout(() => {
+      connection.destroy();
+    }, CLOSE_GRACE);
     await once(connection.closed, 'abort');
+    clearTimeout(timer);
   }
 
   /** The connection, made and known to be a peer's. */
   async #connect(signal: AbortSignal | undefined): Promise<Connection> {
-    this.#connection ??= this.#dial(signal);
+    if (signal?.aborted === true) throw abortError(signal);
+    this.#connection ??= this.#dial();
     const dialing = this.#connection;
+    // Told to who waits for it; perhaps nobody does any more.
+    dialing.catch(() => undefined);
     try {
-      const connection = await dialing;
+      // Others may wait for the same connection: who gives up does so alone.
+      const connection = await unlessAborted(dialing, signal);
       if (connection.usable) return connection;
     } catch (error) {
-      if (this.#connection === dialing) this.#connection = undefined;
+      const gaveUp = error instanceof PeerError && error.code === 'ERR_ABORTED';
+      if (!gaveUp && this.#connection === dialing) this.#connection = undefined;
       throw error;
     }
     if (this.#connection === dialing) this.#connection = undefined;
     return this.#connect(signal);
   }
 
-  async #dial(signal: AbortSignal | undefined): Promise<Connection> {
+  async #dial(): Promise<Connection> {
     const connection = await dial(this.address, {
       handler: answerAsClient,
       connectTimeout: option('connectTimeout', this.#options.connectTimeout),
       answerTimeout: option('answerTimeout', this.#options.answerTimeout),
-      signal,
+      signal: this.#options.signal,
     });
     try {
-      this.#hello = await connection.request({ type: 'PING', info: CLIENT }, signal);
+      this.#hello = await connection.request({ type: 'PING', info: CLIENT }, this.#options.signal);
       const { version } = this.#hello.info;
       if (version === PROTOCOL_VERSION) return connection;
       throw new PeerError('ERR_UNSUPPORTED', `${this.name} speaks protocol version ${version}`);
@@ -213,6 +229,23 @@ export class Peer {
       connection.destroy();
       throw notAPeer(error, this.name);
     }
+  }
+}
+
+/** A promise's outcome, or the abort if that comes first. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  let stop = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stop = (): void => {
+      reject(abortError(signal));
+    };
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }
 

@@ -21,10 +21,11 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { connect } from '../lib/client.js';
 import { random, writeFiles, writeLarge } from './fixtures/bytes.js';
 import { PEAK, command, commandPath, run, serve } from './fixtures/cli.js';
 import { HELLO } from './fixtures/messages.js';
-import { startFake } from './fixtures/raw.js';
+import { RawPeer, startFake } from './fixtures/raw.js';
 
 const ABSENT = 'ab'.repeat(32);
 const VERSION = (
@@ -257,6 +258,126 @@ t.test('into a pipe whose reader has had enough', async (t) => {
   t.equal(stdout.trim(), '5');
   t.equal(stderr, '', 'quietly');
   t.equal(code, 0);
+});
+
+t.test('output that nobody reads', async (t) => {
+  const folder = t.testdir({ share: { a: 'a', b: 'b' } });
+  const shell = async (line: string, args: [string, string[]]): Promise<[number, string]> => {
+    const child = spawn('bash', ['-c', `set -o pipefail; ${line}`, args[0], ...args[1]], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    const [code] = (await once(child, 'close')) as [number];
+    return [code, stderr];
+  };
+  const { peer, indexed } = await serve(t, [join(folder, 'share'), '--state', join(folder, 's')]);
+  await indexed;
+  for (const [name, args] of [
+    ['p2p-search', [peer, '']],
+    ['p2p-ping', [peer]],
+    ['p2p-hash', [join(folder, 'share/a')]],
+    ['p2p-search', ['--help']],
+  ] as const) {
+    t.same(await shell('"$0" "$@" | true', command(name, args)), [0, ''], `${name} | true`);
+    const [code, stderr] = await shell('"$0" "$@" > /dev/full', command(name, args));
+    t.equal(code, 1);
+    t.match(stderr, new RegExp(`^${name}: stdout: no space left on the device\n$`));
+  }
+  // A server whose first line was read by somebody who then left goes on serving.
+  const port = Number(peer.split(':')[1]) + 1;
+  const lonely = spawn(
+    ...command('p2p-serve', [
+      ...[join(folder, 'share'), '--host', '127.0.0.1', '--port', '0'],
+      ...['--state', join(folder, 's2')],
+    ]),
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  t.teardown(() => {
+    lonely.kill('SIGKILL');
+    return Promise.resolve();
+  });
+  const [line] = (await once(lonely.stdout, 'data')) as [Buffer];
+  lonely.stdout.destroy();
+  const address = / on (\S+) as/.exec(line.toString())?.[1] ?? String(port);
+  for (let i = 0; i < 3; i++) {
+    t.equal((await run('p2p-ping', [address])).code, 0);
+  }
+});
+
+t.test('Ctrl-C on a terminal', async (t) => {
+  const folder = t.testdir({ share: {} });
+  writeLarge(join(folder, 'share/large'), 400 * 2 ** 20);
+  const [program, args] = command('p2p-serve', [
+    ...[join(folder, 'share'), '--host', '127.0.0.1', '--port', '0', '--threads', '1'],
+    ...['--state', join(folder, 's')],
+  ]);
+  // script(1) gives it a terminal; the signal goes to the server itself, as ^C would.
+  const line = `echo $$; exec ${[program, ...args].map((arg) => `'${arg}'`).join(' ')}`;
+  const child = spawn('script', ['-qefc', line, '/dev/null'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  const failed = await Promise.race([once(child, 'error'), once(child, 'spawn').then(() => [])]);
+  if (failed.length > 0) {
+    t.pass('not run', { skip: 'script(1) is not installed' });
+    return;
+  }
+  let out = '';
+  let killed = false;
+  child.stdout.on('data', (chunk: Buffer) => {
+    out += chunk.toString();
+    if (killed || !out.includes('ETA')) return;
+    killed = true;
+    process.kill(Number.parseInt(out, 10), 'SIGINT');
+  });
+  const [code] = (await once(child, 'close')) as [number];
+  t.equal(code, 0);
+  t.ok(killed, 'while it was indexing');
+  t.match(out, /1 of 1 files|0 of 1 files/);
+  t.equal(
+    out.lastIndexOf('\u001b[?25h') > out.lastIndexOf('\u001b[?25l'),
+    true,
+    'the cursor is back',
+  );
+});
+
+t.test('short of descriptors: nothing is lost', async (t) => {
+  const folder = t.testdir({ share: {} });
+  for (let i = 0; i < 20; i++) writeFiles(folder, { [`share/f${i}`]: random(3_000_000) });
+  const [program, args] = command('p2p-serve', [
+    ...[join(folder, 'share'), '--host', '127.0.0.1', '--port', '0', '--no-watch'],
+    ...['--state', join(folder, 's')],
+  ]);
+  const child = spawn('bash', ['-c', 'ulimit -n 90; exec "$0" "$@"', program, ...args], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  t.teardown(async () => {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  });
+  let out = '';
+  while (!out.includes('indexed 20')) {
+    const [chunk] = (await once(child.stdout, 'data')) as [Buffer];
+    out += chunk.toString();
+  }
+  const [host = '', port = ''] = (/ on (\S+) as/.exec(out)?.[1] ?? '').split(':');
+  const address = { host, port: Number(port) };
+  const all = (await run('p2p-search', [`${host}:${port}`, ''])).stdout.toString().trim();
+  const hashes = all.split('\n').map((line) => line.slice(0, 64));
+  const slow: RawPeer[] = [];
+  for (let i = 0; i < 24; i++) {
+    const peer = await RawPeer.to(t, address);
+    peer.socket.pause();
+    for (const [tag, hash] of hashes.entries()) peer.send({ type: 'RQFH', hash }, tag + 1);
+    slow.push(peer);
+  }
+  const honest = await connect(address).catch(() => undefined);
+  if (honest !== undefined) for (let i = 0; i < 30; i++) await honest.ping();
+  for (const peer of slow) peer.socket.destroy();
+  await honest?.close();
+  const after = await connect(address);
+  t.equal((await after.ping()).files, 20);
+  await after.close();
 });
 
 t.test('a disk that is full', async (t) => {

@@ -105,25 +105,125 @@ t.test('who has sent all requests still gets the answers', async (t) => {
 
 t.test('more than 256 unanswered requests', async (t) => {
   const folder = t.testdir();
-  writeFiles(folder, { f: random(100_000) });
+  writeFiles(folder, { small: 'small' });
+  writeLarge(join(folder, 'large'), 30 * 2 ** 20);
   const node = await startIndexed(t, folder);
   const client = await connectTo(t, node);
-  const [found] = await listOf(client.search(''));
+  const [large, small] = await listOf(client.search(''));
   const peer = await RawPeer.to(t, node.address);
+  // Not reading, so that the first body stands and everything behind it waits.
+  peer.socket.pause();
   const requests = Array.from({ length: 300 }, (_, i) =>
-    encodeMessage({ type: 'RQFH', hash: found?.hash ?? '' }, i + 1),
+    encodeMessage({ type: 'RQFH', hash: (i === 0 ? large?.hash : small?.hash) ?? '' }, i + 1),
   );
   peer.raw(Buffer.concat(requests));
+  for (let i = 0; i < 50; i++) await client.ping();
+  peer.socket.resume();
   let busy = 0;
   for (let i = 0; i < 300; i++) {
     const answer = await peer.next();
-    if (answer?.message.type === 'ERRR') busy++;
-    else {
-      peer.expectBody(100_000);
-      await peer.body();
+    if (answer?.message.type === 'ERRR') {
+      t.equal(answer.message.code, 'ERR_BUSY');
+      busy++;
+      continue;
     }
+    peer.expectBody(answer?.tag === 1 ? 30 * 2 ** 20 + 120 * 32 : 5);
+    await peer.body();
   }
   t.equal(busy, 44);
+});
+
+t.test('all requests of one who has sent them and reads late', async (t) => {
+  const folder = t.testdir();
+  const names = Array.from({ length: 400 }, (_, i) => `${'long name '.repeat(12)}${i}`);
+  writeFiles(folder, Object.fromEntries(names.map((name) => [name, ''])));
+  const node = await startIndexed(t, folder);
+  const client = await connectTo(t, node);
+  const peer = await RawPeer.to(t, node.address);
+  peer.socket.pause();
+  const requests = Array.from({ length: 150 }, (_, i) =>
+    encodeMessage({ type: 'RQFS', query: '', ttl: 0 }, i + 1),
+  );
+  peer.socket.end(Buffer.concat(requests));
+  for (let i = 0; i < 50; i++) await client.ping();
+  peer.socket.resume();
+  let answers = 0;
+  while ((await peer.next()) !== undefined) answers++;
+  t.equal(answers, 150);
+});
+
+t.test('a peer that owes and does something else', async (t) => {
+  const options = { answerTimeout: 200 };
+  const talk = (then: (peer: RawPeer) => void): Parameters<typeof startFake>[1] => {
+    return (socket) => {
+      const peer = new RawPeer(socket);
+      void (async () => {
+        const hello = await peer.next();
+        peer.send(pong, hello?.tag ?? 0);
+        await peer.next();
+        then(peer);
+      })();
+    };
+  };
+  const drip = await startFake(
+    t,
+    talk(({ socket }) => {
+      const timer = setInterval(() => {
+        socket.write(encodeMessage({ type: 'ERRR', code: 'ERR_BUSY', message: '' }, 999_999));
+      }, 20);
+      socket.on('close', () => {
+        clearInterval(timer);
+      });
+    }),
+  );
+  const one = await connect(drip.address, options);
+  await t.rejects(one.ping(), { code: 'ERR_TIMED_OUT' }, 'answers that nobody waits for');
+  const flood = await startFake(
+    t,
+    talk(({ socket }) => {
+      socket.pause();
+      const pings = Buffer.concat(
+        Array.from({ length: 5000 }, (_, i) => encodeMessage(ping, i + 1)),
+      );
+      const more = (error?: Error | null): void => {
+        if (error == null && !socket.destroyed) socket.write(pings, more);
+      };
+      more();
+    }),
+  );
+  const two = await connect(flood.address, options);
+  await t.rejects(two.ping(), { code: 'ERR_TIMED_OUT' }, 'a flood of requests, nothing read');
+  const deaf = await startFake(t, (socket) => {
+    const peer = new RawPeer(socket);
+    socket.allowHalfOpen = true;
+    void peer.next().then((hello) => peer.send(pong, hello?.tag ?? 0));
+  });
+  const three = await connect(deaf.address);
+  await three.close();
+  t.pass('close does not wait for ever');
+});
+
+t.test('who gives up does so alone', async (t) => {
+  const folder = t.testdir();
+  writeFiles(folder, { small: random(100) });
+  writeLarge(join(folder, 'large'), 50 * 2 ** 20);
+  const node = await startIndexed(t, folder);
+  const client = await connectTo(t, node);
+  const [large, small] = await listOf(client.search(''));
+  const abort = new AbortController();
+  const stream = client.fetch(large?.hash ?? '', { signal: abort.signal });
+  await once(stream, 'data');
+  const other = bytesOf(client.fetch(small?.hash ?? ''));
+  // It has been asked for now, and stands behind the large one.
+  await new Promise(setImmediate);
+  const failed = t.rejects(other, { code: 'ERR_CLOSED' }, 'not ERR_ABORTED');
+  const gone = t.rejects(once(stream, 'end'), { code: 'ERR_ABORTED' });
+  abort.abort();
+  await Promise.all([failed, gone]);
+  t.equal((await bytesOf(client.fetch(small?.hash ?? ''))).length, 100, 'and connects again');
+  await node.close();
+  const lonely = AbortSignal.abort();
+  await t.rejects(client.ping(lonely), { code: 'ERR_ABORTED' });
 });
 
 t.test('what is not a peer', async (t) => {

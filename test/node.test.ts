@@ -379,7 +379,8 @@ t.test('many requests at once on one connection, answered in order', async (t) =
   const peer = await connectTo(t, node);
   const hashes = await Promise.all(contents.map(hashOf));
   const ended: number[] = [];
-  const wanted = hashes.slice(0, 200);
+  // More than one connection may have unanswered: the rest waits its turn.
+  const wanted = hashes;
   const got = await Promise.all(
     wanted.map(async (hash, i) => {
       const bytes = await bytesOf(peer.fetch(hash));

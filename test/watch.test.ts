@@ -1,6 +1,6 @@
 /** The index follows the folder: whatever happens there, what is found is what is there. */
 import { execFileSync } from 'node:child_process';
-import { on, once } from 'node:events';
+import { once } from 'node:events';
 import {
   appendFileSync,
   chmodSync,
@@ -88,7 +88,8 @@ async function watched(t: Test, folder: string, options: object = {}): Promise<W
     if (same()) return;
     const signal = AbortSignal.timeout(30_000);
     try {
-      for await (const _ of on(share, 'settled', { signal })) {
+      for (;;) {
+        await once(share, 'settled', { signal });
         // Whether it is worth reading everything shows in the number.
         if (share.files === count(folder) && same()) return;
       }

@@ -39,6 +39,7 @@ export interface Command<T> {
 /** Parse the command line, run, and end the process with the right code. */
 export async function runCommand<T>(command: Command<T>): Promise<void> {
   const { name } = command;
+  handleStdoutErrors(name);
   try {
     const parsed = await parse(command);
     if (parsed !== undefined) process.exitCode = (await command.run(parsed)) ?? EXIT.done;
@@ -47,6 +48,41 @@ export async function runCommand<T>(command: Command<T>): Promise<void> {
     process.stderr.write(`${name}: ${printable(text)}\n`);
     process.exitCode = code;
   }
+}
+
+/**
+ * Whoever reads our output may have had enough (`| head`): no reason to say anything, nor for a server
+ * to stop. Anything else that goes wrong with it is said in one line.
+ */
+function handleStdoutErrors(name: string): void {
+  process.stdout.on('error', (error) => {
+    if (systemCode(error) === 'EPIPE') {
+      if (name !== 'p2p-serve') process.exit();
+      return;
+    }
+    process.stderr.write(`${name}: stdout: ${describe(error).text}\n`);
+    process.exit(EXIT.failed);
+  });
+  process.stderr.on('error', () => undefined);
+}
+
+/**
+ * Leave the terminal as it was when the process is ended by a signal.
+ *
+ * @returns to be called when there is nothing to restore any more
+ */
+export function restoreOnSignal(restore: () => void): () => void {
+  const onSignal = (signal: NodeJS.Signals): void => {
+    restore();
+    done();
+    // Die of it, as if there had been no handler.
+    process.kill(process.pid, signal);
+  };
+  const done = (): void => {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  return done;
 }
 
 /** The arguments; undefined when help or version was asked for and printed. */
@@ -64,15 +100,16 @@ async function parse<T>({ name, usage, describe, build }: Command<T>): Promise<T
       .parserConfiguration({ 'duplicate-arguments-array': true, 'populate--': false })
       .wrap(Math.min(100, process.stdout.columns || 100)),
   );
+  // yargs takes an empty value for 0 or "".
+  const empty = process.argv.slice(2).find((arg) => /^--[a-z-]+=$/.test(arg));
+  if (empty !== undefined) throw new PeerError('ERR_USAGE', `${empty} needs a value ${hint}`);
   const parsed = await argv
     .command(`$0 ${usage}`, false)
     .exitProcess(false)
-    .fail((message: string | null, error: Error | undefined) => {
-      if (error !== undefined) throw error;
-      throw new PeerError(
-        'ERR_USAGE',
-        `${(message ?? 'wrong usage').split('\n')[0] ?? ''} ${hint}`,
-      );
+    .fail((message: string | null, error: unknown) => {
+      if (error instanceof PeerError) throw error;
+      const [line = ''] = (message ?? asError(error).message).split('\n');
+      throw new PeerError('ERR_USAGE', `${line} ${hint}`);
     })
     .parseAsync(hideBin(process.argv), {}, (_error, _args, output) => {
       if (output !== '') printed.push(output);

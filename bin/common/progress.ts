@@ -7,6 +7,8 @@ export interface Step {
   bytes: number;
   total: number;
   detail?: string;
+  /** Share of the work that is done, 0 to 1, where bytes are not all of it. */
+  fraction?: number;
 }
 
 export class ProgressBar {
@@ -16,15 +18,16 @@ export class ProgressBar {
 
   constructor() {
     this.#bar = new cliProgress.SingleBar({
-      format: (_options, params, payload: { detail?: string }) => {
+      format: (_options, params, payload: Partial<Step>) => {
+        const fraction = payload.fraction ?? params.progress;
         const width = Math.max(10, Math.min(40, (process.stderr.columns || 80) - 60));
-        const done = Math.round(width * Math.min(1, params.progress));
+        const done = Math.round(width * Math.min(1, fraction));
         const bar = '█'.repeat(done) + '░'.repeat(width - done);
         const seconds = (performance.now() - this.#begin) / 1000;
         const rate = seconds > 0 ? params.value / seconds : 0;
-        const left = rate > 0 ? (params.total - params.value) / rate : Infinity;
+        const left = (seconds / fraction) * (1 - fraction);
         const parts = [
-          `${bar} ${Math.floor(params.progress * 100)}%`,
+          `${bar} ${Math.floor(fraction * 100)}%`,
           payload.detail,
           `${prettyBytes(params.value)} of ${prettyBytes(params.total)}`,
           `${prettyBytes(rate)}/s`,
@@ -39,13 +42,13 @@ export class ProgressBar {
     });
   }
 
-  update({ bytes, total, detail }: Step): void {
+  update({ bytes, total, detail, fraction }: Step): void {
     if (!this.#started) {
       this.#started = true;
-      this.#bar.start(total, bytes, { detail });
+      this.#bar.start(total, bytes, { detail, fraction });
     } else {
       this.#bar.setTotal(total);
-      this.#bar.update(bytes, { detail });
+      this.#bar.update(bytes, { detail, fraction });
     }
   }
 

@@ -64,7 +64,7 @@ const DISCARD_BYTES = 1024 * 1024;
 /** Bytes waiting to be written at which no more requests are read. */
 const WRITE_HIGH_WATER = 1024 * 1024;
 /** Requests for files that are looked up and opened while an earlier body is being written. */
-const OPEN_AHEAD = 8;
+const OPEN_AHEAD = 4;
 
 export class Connection {
   readonly #socket: Socket;
@@ -73,6 +73,8 @@ export class Connection {
   readonly #outbound: Outbound;
   readonly #bodies = new BodyQueue(OPEN_AHEAD);
   readonly #waiting = new Map<number, Waiting>();
+  /** Requests that wait until fewer are unanswered, by tag. */
+  readonly #backlog = new Map<number, Buffer>();
   readonly #closed = new AbortController();
   /** The request whose body is being read. */
   #reading: { waiting: Waiting; head: FileHead } | undefined;
@@ -80,6 +82,10 @@ export class Connection {
   /** Requests of the other side that are not answered yet. */
   #unanswered = 0;
   #peerEnded = false;
+  #timer: NodeJS.Timeout | undefined;
+  #lastProgress = 0;
+  /** What was left of the body at the last look. */
+  #bodyLeft = 0;
   /** Why the connection ends, if anything is wrong. */
   #error: PeerError | undefined;
 
@@ -103,6 +109,7 @@ export class Connection {
         if (paused) socket.pause();
         else socket.resume();
         this.#watchTime();
+        this.#endIfDone();
       },
       onFault: (thrown) => {
         this.#onFault(thrown);
@@ -110,10 +117,6 @@ export class Connection {
     });
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 60_000);
-    socket.on('timeout', () => {
-      const seconds = options.answerTimeout / 1000;
-      this.destroy(new PeerError('ERR_TIMED_OUT', `${this.name} did not answer for ${seconds} s`));
-    });
     socket.on('drain', () => {
       if (this.#inbound.sink === undefined) this.#inbound.resume();
     });
@@ -251,12 +254,23 @@ export class Connection {
     });
     signal?.addEventListener('abort', onAbort, { once: true });
     this.#watchTime();
-    this.#outbound.frame(encodeMessage(request, tag));
+    const frame = encodeMessage(request, tag);
+    // More than the other side takes at once wait here.
+    if (this.#waiting.size > MAX_UNANSWERED) this.#backlog.set(tag, frame);
+    else this.#outbound.frame(frame);
+  }
+
+  #sendBacklog(): void {
+    for (const [tag, frame] of this.#backlog) {
+      if (this.#waiting.size - this.#backlog.size >= MAX_UNANSWERED) return;
+      this.#backlog.delete(tag);
+      this.#outbound.frame(frame);
+    }
   }
 
   #takeTag(): number {
-    while (this.#waiting.has(this.#nextTag)) this.#nextTag = (this.#nextTag + 1) >>> 0;
-    const tag = this.#nextTag;
+    let tag = this.#nextTag;
+    while (tag === 0 || this.#waiting.has(tag)) tag = (tag + 1) >>> 0;
     this.#nextTag = (tag + 1) >>> 0;
     return tag;
   }
@@ -270,10 +284,18 @@ export class Connection {
     const waiting = this.#waiting.get(tag);
     if (waiting === undefined) return;
     this.#waiting.delete(tag);
+    if (this.#backlog.delete(tag)) {
+      // It was never sent.
+      waiting.fail(error);
+      return;
+    }
     const sink = this.#reading?.waiting === waiting ? this.#inbound.sink : undefined;
     if (waiting.type === 'RQFH') {
       if (sink !== undefined && sink.remaining > DISCARD_BYTES) {
-        this.destroy(error);
+        this.#reading = undefined;
+        waiting.fail(error);
+        this.destroy();
+        return;
       } else {
         // Its body comes all the same, and must be read past.
         const unwanted = { tag, type: waiting.type, sink: discard, done: nothing, fail: nothing };
@@ -323,14 +345,42 @@ export class Connection {
 
   #settled(tag: number): void {
     this.#waiting.delete(tag);
+    this.#sendBacklog();
     this.#watchTime();
   }
 
-  /** Time runs while the other side owes something and we are ready to take it. */
+  /** Time runs while the other side owes something, unless it is us who cannot take it. */
   #watchTime(): void {
-    const owed = this.#waiting.size > 0 && !this.#inbound.paused;
-    this.#socket.setTimeout(owed ? this.#options.answerTimeout : 0);
+    const sinkIsFull = this.#inbound.paused && this.#inbound.sink !== undefined;
+    if (this.#waiting.size === 0 || sinkIsFull) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      return;
+    }
+    this.#progress();
+    this.#timer ??= setTimeout(this.#onTimer, this.#options.answerTimeout);
   }
+
+  /** Something came that was owed. What was not asked for does not count. */
+  #progress(): void {
+    this.#lastProgress = performance.now();
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timer = undefined;
+    const { answerTimeout } = this.#options;
+    // A sink's bytes are counted by what is left of them, without a call for each.
+    const left = this.#inbound.sink?.remaining ?? 0;
+    if (left !== this.#bodyLeft) this.#progress();
+    this.#bodyLeft = left;
+    const idle = performance.now() - this.#lastProgress;
+    if (idle + 1 < answerTimeout) {
+      this.#timer = setTimeout(this.#onTimer, answerTimeout - idle);
+      return;
+    }
+    const seconds = answerTimeout / 1000;
+    this.destroy(new PeerError('ERR_TIMED_OUT', `${this.name} did not answer for ${seconds} s`));
+  };
 
   // ------------------------------------------------------------ the other side's requests
 
@@ -424,11 +474,12 @@ export class Connection {
 
   /** A peer that has sent its last request still gets its answers. */
   #endIfDone(): void {
-    if (this.#peerEnded && this.#unanswered === 0) this.#socket.end();
+    if (this.#peerEnded && this.#unanswered === 0 && this.#inbound.drained) this.#socket.end();
   }
 
   #onClose(): void {
     const error = this.#error ?? this.#lost();
+    clearTimeout(this.#timer);
     this.#inbound.stop();
     this.#failAll(error);
     this.#closed.abort(error);
@@ -437,6 +488,7 @@ export class Connection {
   #failAll(error: PeerError): void {
     const all = [...this.#waiting.values()];
     this.#waiting.clear();
+    this.#backlog.clear();
     this.#reading = undefined;
     for (const waiting of all) waiting.fail(error);
   }
@@ -449,7 +501,7 @@ function answers(type: Request['type'], answer: Exclude<Answer, { type: 'ERRR' }
 
 function discard({ size, offset, length }: FileHead): BodySink {
   const bytes = bodyBytes(size, offset, length);
-  if (bytes > DISCARD_BYTES) throw new PeerError('ERR_ABORTED', 'a body nobody wants any more');
+  if (bytes > DISCARD_BYTES) throw new PeerError('ERR_CLOSED', 'a body nobody wants any more');
   return new DiscardSink(bytes);
 }
 

@@ -2,6 +2,7 @@
  * The reading half of a connection: bytes from the socket become frames, and the bytes of bodies go
  * to their sinks, with as few copies as the socket allows and no more in memory than one read.
  */
+import { PeerError } from '../errors.js';
 import { roomFor } from '../memory.js';
 import { FrameDecoder, type Frame } from '../wire/frame.js';
 import type { BodySink } from './body-sink.js';
@@ -20,6 +21,8 @@ export interface InboundOwner {
 }
 
 const SCRATCH_BYTES = 64 * 1024;
+/** Frames of one connection that are dealt with before others have their turn. */
+const FRAMES_A_TURN = 32;
 
 export class Inbound {
   readonly #owner: InboundOwner;
@@ -41,6 +44,11 @@ export class Inbound {
     return this.#paused;
   }
 
+  /** Whether everything that was read has been used. */
+  get drained(): boolean {
+    return this.#rest === undefined;
+  }
+
   /** The sink of the body that is being read. */
   get sink(): BodySink | undefined {
     return this.#sink;
@@ -55,6 +63,7 @@ export class Inbound {
   /** Give the rest of the body that is being read to another sink. */
   replaceSink(sink: BodySink): void {
     this.#sink = sink;
+    if (sink.remaining === 0) this.#endBody();
     this.resume();
   }
 
@@ -125,11 +134,18 @@ export class Inbound {
       step();
     } catch (thrown) {
       this.#owner.onFault(thrown);
+      // Not the peer's fault but that of who listens to a stream, say: as loud as anywhere else.
+      if (!(thrown instanceof PeerError)) {
+        process.nextTick(() => {
+          throw thrown;
+        });
+      }
     }
   }
 
   #consume(chunk: Uint8Array): void {
     let rest = chunk;
+    let frames = 0;
     while (rest.length > 0 && !this.#stopped) {
       const sink = this.#sink;
       if (sink !== undefined) {
@@ -145,7 +161,13 @@ export class Inbound {
       } else if (this.#decoder.inFrame || this.#owner.mayTakeFrame()) {
         const { used, frame } = this.#decoder.write(rest);
         rest = rest.subarray(used);
-        if (frame !== undefined) this.#owner.onFrame(frame);
+        if (frame === undefined) continue;
+        this.#owner.onFrame(frame);
+        if (++frames < FRAMES_A_TURN || rest.length === 0 || this.#sink !== undefined) continue;
+        // Others want their turn, too.
+        this.#pause(rest);
+        setImmediate(this.resume);
+        return;
       } else {
         this.#pause(rest);
         return;

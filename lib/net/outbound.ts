@@ -48,13 +48,10 @@ export class Outbound {
     process.nextTick(() => {
       this.#socket.uncork();
     });
-    try {
-      await write(this.#socket);
-    } finally {
-      const held = this.#held;
-      this.#held = undefined;
-      this.#heldBytes = 0;
-      for (const bytes of held) this.frame(bytes);
-    }
+    await write(this.#socket);
+    const held = this.#held;
+    this.#held = undefined;
+    this.#heldBytes = 0;
+    for (const bytes of held) this.frame(bytes);
   }
 }

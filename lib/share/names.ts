@@ -11,9 +11,18 @@ export function fold(text: string): string {
   return text.normalize('NFC').toLowerCase().replaceAll('\u03c2', '\u03c3').normalize('NFC');
 }
 
+/** Terms of a query that are looked at: more say nothing, and cost the one who is asked. */
+const MAX_TERMS = 16;
+
 /** The terms of a query, folded. None matches everything. */
 export function termsOf(query: string): string[] {
-  return fold(query).split(/\s+/u).filter(Boolean);
+  const terms = new Set(fold(query).split(/\s+/u).filter(Boolean));
+  // What is part of another term need not be looked for.
+  const needed = [...terms].filter((term) => {
+    for (const other of terms) if (other !== term && other.includes(term)) return false;
+    return true;
+  });
+  return needed.slice(0, MAX_TERMS);
 }
 
 /** Whether a folded path holds every term. */

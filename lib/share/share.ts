@@ -78,6 +78,8 @@ const AFTER_BURST = 500;
 const POLL = 10_000;
 /** Milliseconds in which a file that is gone may turn up under another name. */
 const GRACE = 10_000;
+/** Errors of open(2) that say nothing about the file. */
+const SHORTAGES = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EINTR']);
 /** Milliseconds between looks for a share that is gone. */
 const LOOK_FOR_SHARE = 1000;
 
@@ -192,6 +194,10 @@ export class Share extends EventEmitter<ShareEvents> {
         this.emit('progress', this.#progress);
       },
       onFailed: (path, code) => {
+        if (SHORTAGES.has(code)) {
+          this.#lookLater(path, MAX_PAUSE, PATIENCE);
+          return;
+        }
         this.#progress.files++;
         this.#retire(path);
         // Deleted since it was seen: nothing to say.
@@ -261,7 +267,10 @@ export class Share extends EventEmitter<ShareEvents> {
           return { file, handle, lists };
         }
         await handle.close();
-      } catch {
+      } catch (error) {
+        const code = systemCode(error) ?? '';
+        // Nothing is wrong with the file when this machine is short of something.
+        if (SHORTAGES.has(code)) throw new PeerError('ERR_BUSY', 'too many open files here');
         // Gone, or not readable any more: what another copy may make up for.
       }
       this.#withdraw(file);
@@ -431,28 +440,26 @@ export class Share extends EventEmitter<ShareEvents> {
   async #firstScan(catalog: Catalog): Promise<void> {
     // The disk is walked while the store is read.
     const waiting: { path: string; identity: FileIdentity }[][] = [];
-    const walked = this.#walk((files) => waiting.push(files));
+    let take = (files: (typeof waiting)[number]): void => {
+      waiting.push(files);
+    };
+    const walked = this.#walk((files) => {
+      take(files);
+    });
     walked.catch(() => undefined);
     for (const step of catalog.restore()) {
       await nextTurn(step);
       if (this.#abort.signal.aborted) return;
     }
-    let ended = false;
-    void walked.then(
-      () => (ended = true),
-      () => (ended = true),
-    );
-    for (;;) {
-      const files = waiting.shift();
-      if (files === undefined) {
-        if (ended) break;
-        await Promise.race([walked.catch(() => undefined), sleep(5)]);
-        continue;
-      }
-      await this.#sawAll(files);
-      if (this.#abort.signal.aborted) return;
-    }
+    // What has come so far, then what comes.
+    let turn = Promise.resolve();
+    take = (files) => {
+      turn = turn.then(() => this.#sawAll(files));
+    };
+    for (const files of waiting.splice(0)) take(files);
     await walked;
+    await turn;
+    if (this.#abort.signal.aborted) return;
     catalog.forgetUnconfirmed();
     this.#progress.scanned = true;
     // Not before: the scan would share the disk and the cores with it. What happens until the watch is
@@ -622,8 +629,4 @@ export class Share extends EventEmitter<ShareEvents> {
     }
     this.emit('settled');
   }
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -137,7 +137,7 @@ export class LmdbStore implements Store {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       const why = existsSync(looking) ? 'it ended the last start' : undefined;
       writeFileSync(looking, '');
-      const store = why === undefined ? LmdbStore.#try(folder) : why;
+      const store = why ?? LmdbStore.#try(folder);
       if (store instanceof LmdbStore) return store;
       const aside = `${folder}.damaged`;
       rmSync(aside, { recursive: true, force: true });

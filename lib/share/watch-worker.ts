@@ -107,7 +107,7 @@ const watcher = watch(root, {
   ignorePermissionErrors: true,
 });
 watcher.on('raw', (_event, entry, details: unknown) => {
-  const folder = relative(root, String((details as { watchedPath?: string }).watchedPath ?? root));
+  const folder = relative(root, (details as { watchedPath?: string }).watchedPath ?? root);
   note(typeof entry === 'string' && entry !== '' ? join(folder, entry) : folder);
 });
 watcher.on('addDir', (path) => {
