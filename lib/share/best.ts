@@ -1,10 +1,16 @@
-/** The best few of many results, behind a cursor: a heap with the worst of them on top. */
+/**
+ * The best few of many results, behind a cursor. Results are gathered by their rank alone, and those
+ * of the last rank that has a place are put in the order of their paths when there are too many.
+ */
 import { NAME_STEP, WORD_STEP } from './match.js';
 import type { PathTable } from './path-table.js';
 
 // A cursor: terms that are no whole word (2 bytes), terms that are not in the name (2), the path. Its
 // length is the third part of the rank.
 const CURSOR_HEAD = 4;
+/** Results gathered before those too many are let go, as a multiple of those wanted, and at least. */
+const GATHER = 4;
+const GATHER_AT_LEAST = 1024;
 
 export class Best {
   readonly #table: PathTable;
@@ -13,6 +19,8 @@ export class Best {
   readonly #ids: Int32Array;
   readonly #ranks: Float64Array;
   #size = 0;
+  /** The last of the best, once there are as many as wanted. */
+  #last = -1;
   /** Whether there is more behind those that are kept. */
   more = false;
   /** What has a higher rank is not among the best. */
@@ -22,8 +30,9 @@ export class Best {
   constructor(table: PathTable, max: number, after?: Uint8Array) {
     this.#table = table;
     this.#max = max;
-    this.#ids = new Int32Array(max);
-    this.#ranks = new Float64Array(max);
+    const room = Math.max(max * GATHER, GATHER_AT_LEAST);
+    this.#ids = new Int32Array(room);
+    this.#ranks = new Float64Array(room);
     if (after !== undefined) {
       const [a = 0, b = 0, c = 0, d = 0] = after;
       const path = after.subarray(CURSOR_HEAD);
@@ -32,72 +41,67 @@ export class Best {
     }
   }
 
-  /** Whether there is a rank below which nothing is taken. */
-  get continues(): boolean {
-    return this.#after !== undefined;
-  }
-
   offer(id: number, rank: number): void {
     const after = this.#after;
     if (after !== undefined && rank <= after.rank) {
       if (rank < after.rank || this.#table.compareBytes(id, after.path) <= 0) return;
     }
-    if (this.#size < this.#max) {
-      this.#up(id, rank);
-    } else {
+    if (rank > this.worst || (rank === this.worst && this.#table.compare(id, this.#last) > 0)) {
       this.more = true;
-      if (rank > this.worst || (rank === this.worst && !this.#isBefore(id, rank, 0))) return;
-      this.#down(id, rank, this.#size);
+      return;
     }
-    if (this.#size === this.#max) this.worst = this.#ranks[0] ?? 0;
+    this.#ids[this.#size] = id;
+    this.#ranks[this.#size++] = rank;
+    if (this.#size === this.#ids.length) this.#cut();
   }
 
   /** The ids kept, best first. Nothing may be offered after this. */
   take(): number[] {
+    if (this.#size > this.#max) this.#cut();
+    const kept = Array.from(this.#ids.subarray(0, this.#size), (id, i) => ({
+      id,
+      rank: this.#ranks[i] ?? 0,
+    }));
+    kept.sort((a, b) => a.rank - b.rank);
     const ids: number[] = [];
-    // Heapsort: the worst goes to the end.
-    while (this.#size > 0) {
-      ids.push(this.#ids[0] ?? 0);
-      const last = --this.#size;
-      if (last > 0) this.#down(this.#ids[last] ?? 0, this.#ranks[last] ?? 0, last);
+    for (let from = 0, to = 0; from < kept.length; from = to) {
+      while (to < kept.length && kept[to]?.rank === kept[from]?.rank) to++;
+      const same = kept.slice(from, to).map(({ id }) => id);
+      ids.push(...(same.length > 1 ? this.#byPath(same) : same));
     }
-    return ids.reverse();
+    return ids;
   }
 
-  #up(id: number, rank: number): void {
-    let at = this.#size++;
-    while (at > 0) {
-      const parent = (at - 1) >>> 1;
-      if (this.#isBefore(id, rank, parent)) break;
-      this.#ids[at] = this.#ids[parent] ?? 0;
-      this.#ranks[at] = this.#ranks[parent] ?? 0;
-      at = parent;
+  /** Keep only as many as wanted. */
+  #cut(): void {
+    const ids = this.#ids;
+    const ranks = this.#ranks;
+    const worst = ranks.slice(0, this.#size).sort()[this.#max - 1] ?? Infinity;
+    const tied: number[] = [];
+    let kept = 0;
+    for (let i = 0; i < this.#size; i++) {
+      const id = ids[i] ?? 0;
+      const rank = ranks[i] ?? 0;
+      if (rank === worst) tied.push(id);
+      if (rank >= worst) continue;
+      ids[kept] = id;
+      ranks[kept++] = rank;
     }
-    this.#ids[at] = id;
-    this.#ranks[at] = rank;
+    for (const id of this.#byPath(tied).slice(0, this.#max - kept)) {
+      ids[kept] = id;
+      ranks[kept++] = worst;
+      this.#last = id;
+    }
+    this.#size = kept;
+    this.worst = worst;
+    this.more = true;
   }
 
-  /** Put another in the place of the top, in a heap of `size`. */
-  #down(id: number, rank: number, size: number): void {
-    let at = 0;
-    for (let child = 1; child < size; child = 2 * at + 1) {
-      const other = child + 1;
-      if (other < size && this.#isBefore(this.#ids[child] ?? 0, this.#ranks[child] ?? 0, other)) {
-        child = other;
-      }
-      if (!this.#isBefore(id, rank, child)) break;
-      this.#ids[at] = this.#ids[child] ?? 0;
-      this.#ranks[at] = this.#ranks[child] ?? 0;
-      at = child;
-    }
-    this.#ids[at] = id;
-    this.#ranks[at] = rank;
-  }
-
-  #isBefore(id: number, rank: number, place: number): boolean {
-    const other = this.#ranks[place] ?? 0;
-    if (rank !== other) return rank < other;
-    return this.#table.compare(id, this.#ids[place] ?? 0) < 0;
+  #byPath(ids: readonly number[]): number[] {
+    return ids
+      .map((id) => ({ id, path: this.#table.path(id) ?? '' }))
+      .sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
+      .map(({ id }) => id);
   }
 }
 

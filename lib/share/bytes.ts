@@ -53,10 +53,6 @@ export function isKind(byte: number): boolean {
   return KINDS.includes(String.fromCharCode(byte));
 }
 
-export function inWord(byte: number): boolean {
-  return IN_WORD[byte] === 1;
-}
-
 export const NONE = 0;
 export const PART = 1;
 export const WORD = 2;

@@ -3,9 +3,10 @@
  * the query: how many terms are no whole word in it, how many are only in its folders, its length.
  */
 import { MAX_PATH_BYTES } from '../wire/limits.js';
-import { offsetOf } from './arena.js';
-import { endsWord, inWord, isKind, kindsOf, NONE, PART, seek, SLASH, WORD } from './bytes.js';
+import { endsWord, isKind, kindsOf, NONE, PART, seek, SLASH, WORD } from './bytes.js';
+import { TOP } from './folder-tree.js';
 import type { PathTable } from './path-table.js';
+import { foldedAt, foldedBytes } from './texts.js';
 
 /** Terms for which it is remembered what was found in a folder. Others wait until those have matched. */
 const MAX_REMEMBERED = 16;
@@ -14,39 +15,37 @@ const MAX_RANKED = 1023;
 export const NAME_STEP = 2 ** Math.ceil(Math.log2(MAX_PATH_BYTES + 1));
 export const WORD_STEP = NAME_STEP * (MAX_RANKED + 1);
 
-// What is known of a term in a folder.
+// What is known of a term in the path of a folder.
 const KNOWN = 1;
-const HOLDS = 2;
-const AS_WORD = 4;
-/** The folder ends with what the term has up to its last slash, and no word goes across its begin. */
+export const HOLDS = 2;
+export const AS_WORD = 4;
+/** The path ends with the head of the term, and no word goes across the begin of that. */
 const ENDS = 8;
 const ENDS_AS_WORD = 16;
 
 export class Term {
   readonly bytes: Uint8Array;
-  /** Bytes up to its last slash; the rest may be the begin of a file name. */
+  /** Up to its last slash but one at the end: this has to be the end of what is above the rest. */
   readonly head: Uint8Array;
-  readonly rest: Uint8Array;
+  /** This lies in one name, with the slash behind that of a folder. */
+  readonly rest: { bytes: Uint8Array; kinds: number };
   readonly kinds: number;
   /** Its kind says it all. */
   readonly isKind: boolean;
   /** By folder, what is known; empty when it is not remembered. */
   folders = new Uint8Array(0);
-  /** All folders that hold it are marked in `folders`. */
+  /** All folders in whose own name it ends are known: others have it from above, or not at all. */
   complete = false;
 
   constructor(text: string) {
-    this.bytes = Buffer.from(text);
-    const slash = this.bytes.lastIndexOf(SLASH) + 1;
-    this.head = this.bytes.subarray(0, slash);
-    this.rest = this.bytes.subarray(slash);
-    this.kinds = kindsOf(this.bytes, 0, this.bytes.length);
-    this.isKind = this.bytes.length === 1 && isKind(this.bytes[0] ?? 0);
-  }
-
-  /** A slash is in it, and it does not end there: it may begin in a folder and end in a name. */
-  get crosses(): boolean {
-    return this.head.length > 0 && this.rest.length > 0;
+    const bytes = Buffer.from(text);
+    const slash = bytes.subarray(0, -1).lastIndexOf(SLASH) + 1;
+    const rest = bytes.subarray(slash);
+    this.bytes = bytes;
+    this.head = bytes.subarray(0, slash);
+    this.rest = { bytes: rest, kinds: kindsOf(rest, 0, rest.length) };
+    this.kinds = kindsOf(bytes, 0, bytes.length);
+    this.isKind = bytes.length === 1 && isKind(bytes[0] ?? 0);
   }
 }
 
@@ -54,9 +53,6 @@ export class Matcher {
   readonly terms: readonly Term[];
   readonly #table: PathTable;
   readonly #kinds: number;
-  /** What one term gives in `rank`. */
-  #notWord = false;
-  #notName = false;
 
   constructor(table: PathTable, terms: readonly Term[]) {
     this.#table = table;
@@ -67,19 +63,21 @@ export class Matcher {
   }
 
   remember(term: Term): void {
-    if (term.folders.length === 0) term.folders = new Uint8Array(this.#table.folders);
+    if (term.folders.length === 0) term.folders = new Uint8Array(this.#table.tree.folders);
   }
 
   /** Whether a path has every kind of character that it needs. */
   mayMatch(id: number, folder: number): boolean {
-    const { kinds, folderKinds } = this.#table;
-    return (((kinds[id] ?? 0) | (folderKinds[folder] ?? 0)) & this.#kinds) === this.#kinds;
+    const { kinds, tree } = this.#table;
+    return (((kinds[id] ?? 0) | (tree.kinds[folder] ?? 0)) & this.#kinds) === this.#kinds;
   }
 
-  /** Whether a path matches; `sure` does. */
+  /** Whether a path matches. `sure` does. */
   matches(id: number, folder: number, sure?: Term): boolean {
     for (const term of this.terms) {
-      if (term !== sure && !term.isKind && !this.#holds(id, folder, term)) return false;
+      if (term === sure || term.isKind) continue;
+      const inFolder = this.folder(folder, term);
+      if ((inFolder & HOLDS) === 0 && this.name(id, inFolder, term, false) === NONE) return false;
     }
     return true;
   }
@@ -89,78 +87,73 @@ export class Matcher {
     let notWord = 0;
     let notName = 0;
     for (const term of this.terms) {
-      if (!this.#look(id, folder, term)) return -1;
-      if (this.#notWord) notWord++;
-      if (this.#notName) notName++;
+      const inFolder = this.folder(folder, term);
+      const inName = this.name(id, inFolder, term, true);
+      if (inName === NONE) {
+        if ((inFolder & HOLDS) === 0) return -1;
+        if (notName < MAX_RANKED) notName++;
+      }
+      if (inName !== WORD && (inFolder & AS_WORD) === 0 && notWord < MAX_RANKED) notWord++;
     }
-    return (
-      Math.min(notWord, MAX_RANKED) * WORD_STEP +
-      Math.min(notName, MAX_RANKED) * NAME_STEP +
-      (this.#table.bytes[id] ?? 0)
-    );
+    return notWord * WORD_STEP + notName * NAME_STEP + (this.#table.bytes[id] ?? 0);
   }
 
-  /** Whether a folder holds a term. */
-  folderHolds(folder: number, term: Term): boolean {
-    return (this.#folder(folder, term) & HOLDS) !== 0;
-  }
-
-  #holds(id: number, folder: number, term: Term): boolean {
-    const inFolder = this.#folder(folder, term);
-    if ((inFolder & HOLDS) !== 0) return true;
-    if (term.head.length > 0) return (inFolder & ENDS) !== 0 && this.#begins(id, term) !== NONE;
-    return this.#seekName(id, term, false) !== NONE;
-  }
-
-  #look(id: number, folder: number, term: Term): boolean {
-    const inFolder = this.#folder(folder, term);
-    let inName: number;
-    if (term.head.length === 0) {
-      inName = this.#seekName(id, term, true);
-    } else {
-      inName = (inFolder & ENDS) === 0 ? NONE : this.#begins(id, term);
-      if (inName === WORD && (inFolder & ENDS_AS_WORD) === 0) inName = PART;
-    }
-    this.#notWord = inName !== WORD && (inFolder & AS_WORD) === 0;
-    this.#notName = inName === NONE;
-    return inName !== NONE || (inFolder & HOLDS) !== 0;
-  }
-
-  #seekName(id: number, term: Term, closely: boolean): number {
+  /**
+   * How a file name holds a term, or the end of it.
+   *
+   * @param inFolder what is known of the term in its folder
+   * @param closely whether to tell WORD from PART
+   */
+  name(id: number, inFolder: number, term: Term, closely: boolean): number {
+    // Its characters: this says no to most, without a look at the text.
+    if ((term.rest.kinds & ~(this.#table.kinds[id] ?? 0)) !== 0) return NONE;
     const text = this.#table.text[id] ?? 0;
-    const slab = this.#table.arena.slab(text);
-    const at = offsetOf(text);
-    const end = at + 4 + ((slab[at] ?? 0) | ((slab[at + 1] ?? 0) << 8));
-    return seek(slab, at + 4, end, term.bytes, closely);
+    return this.#ownText(text, inFolder, term, closely);
   }
 
-  /** Whether a file name begins with the rest of a term that crosses into it. */
-  #begins(id: number, { rest }: Term): number {
-    const [slab, from, to] = this.#table.folded(this.#table.text[id] ?? 0);
-    if (to - from < rest.length) return NONE;
-    for (let i = 0; i < rest.length; i++) if (slab[from + i] !== rest[i]) return NONE;
-    return to - from === rest.length || endsWord(slab, from + rest.length) ? WORD : PART;
-  }
-
-  #folder(folder: number, term: Term): number {
+  /** What there is to know of a term in the path of a folder: bits, see above. */
+  folder(folder: number, term: Term): number {
     const known = term.folders[folder] ?? 0;
     if (known !== 0) return known;
-    if (term.complete && !term.crosses) return KNOWN;
-    let found = KNOWN;
-    const [slab, from, to] = this.#table.folded(this.#table.folderText[folder] ?? 0);
-    if ((term.kinds & ~(this.#table.folderKinds[folder] ?? 0)) === 0) {
-      const sought = seek(slab, from, to, term.bytes, true);
-      if (sought !== NONE) found |= sought === WORD ? HOLDS | AS_WORD : HOLDS;
+    if (folder === TOP) return KNOWN;
+    const { tree } = this.#table;
+    const above = this.folder(tree.parent[folder] ?? TOP, term);
+    let found = KNOWN | (above & (HOLDS | AS_WORD));
+    if ((found & AS_WORD) === 0 && !term.complete) {
+      const own = this.#ownText(tree.text[folder] ?? 0, above, term, true);
+      if (own !== NONE) found |= own === WORD ? HOLDS | AS_WORD : HOLDS;
     }
-    if (term.crosses) {
-      const { head } = term;
-      const begin = to - head.length;
-      if (begin >= from && seek(slab, begin, to, head, false) !== NONE) {
-        const word = begin === from || endsWord(slab, begin) || !inWord(head[0] ?? 0);
-        found |= word ? ENDS | ENDS_AS_WORD : ENDS;
-      }
-    }
+    if (term.head.length > 0) found |= this.#ends(folder, term.head);
     term.folders[folder] = found;
     return found;
+  }
+
+  /** How a name holds a term that lies in it, or begins above and ends in it. */
+  #ownText(text: number, above: number, term: Term, closely: boolean): number {
+    const slab = this.#table.texts.slab(text);
+    const at = foldedAt(text);
+    const end = at + foldedBytes(slab, text);
+    const { bytes } = term.rest;
+    if (term.head.length === 0) return seek(slab, at, end, bytes, closely);
+    if ((above & ENDS) === 0 || end - at < bytes.length) return NONE;
+    for (let i = 0; i < bytes.length; i++) if (slab[at + i] !== bytes[i]) return NONE;
+    const to = at + bytes.length;
+    return (above & ENDS_AS_WORD) !== 0 && (to === end || endsWord(slab, to)) ? WORD : PART;
+  }
+
+  /** Whether the path of a folder ends with these bytes. */
+  #ends(folder: number, head: Uint8Array): number {
+    const { tree, texts } = this.#table;
+    let left = head.length;
+    for (let up = folder; up !== TOP; up = tree.parent[up] ?? TOP) {
+      const text = tree.text[up] ?? 0;
+      const slab = texts.slab(text);
+      const at = foldedAt(text);
+      let i = at + foldedBytes(slab, text);
+      while (i > at && left > 0) if (slab[--i] !== head[--left]) return 0;
+      if (left > 0) continue;
+      return i === at || endsWord(slab, i) ? ENDS | ENDS_AS_WORD : ENDS;
+    }
+    return 0;
   }
 }

@@ -19,13 +19,18 @@ const TIDY_ENTRIES = 128;
 /** From here on, clearing a whole bitmap is cheaper than clearing the bits that were set. */
 const MANY_ENTRIES = 4096;
 
-/** Where entries are appended. */
-interface Writer {
-  /** The last chunk, or 0. */
-  tail: number;
-  /** The id written last. */
-  last: number;
-}
+// A list: a row of numbers side by side, since a change needs most of them, of many lists.
+const ROW = 8;
+const TRIGRAM = 0;
+const HEAD = 1;
+const TAIL = 2;
+/** The id written last. */
+const LAST = 3;
+const ENTRIES = 4;
+/** Entries whose text is gone, or that are there twice because their id was used again. */
+const DEAD = 5;
+/** The change that touched it last: a text may hold a trigram more than once. */
+const TOUCHED = 6;
 
 /** A list that is being written anew. */
 interface Tidying {
@@ -33,7 +38,6 @@ interface Tidying {
   trigram: number;
   /** The next chunk of the old chain. */
   at: number;
-  writer: Writer;
 }
 
 export class Postings {
@@ -42,27 +46,17 @@ export class Postings {
 
   readonly #arena = new Arena();
   readonly #holds: (id: number, trigram: number) => boolean;
-
   /** Open addressing: trigram + 1, and its list. */
-  #keys = new Uint32Array(1024);
-  #listOf = new Uint32Array(1024);
+  #index = new Uint32Array(2 * 1024);
+  #rows = new Uint32Array(ROW * 512);
   #lists = 0;
-
-  // Columns, by list.
-  #trigram = new Uint32Array(512);
-  #head = new Uint32Array(512);
-  #tail = new Uint32Array(512);
-  #last = new Uint32Array(512);
-  #entries = new Uint32Array(512);
-  /** Entries whose text is gone, or that are there twice because their id was used again. */
-  #dead = new Uint32Array(512);
-  /** The change that touched it last: a text may hold a trigram more than once. */
-  #touched = new Uint32Array(512);
   #change = 0;
 
   readonly #due = new Set<number>();
   #tidying: Tidying | undefined;
-  /** Ids that `#tidying` has kept. */
+  /** The row of the list that is written anew: its head, tail and last. */
+  readonly #anew = new Uint32Array(ROW);
+  /** Ids that were kept in it. */
   #kept = new Uint32Array(32);
 
   /** @param holds whether the text that has this id now holds a trigram */
@@ -70,39 +64,36 @@ export class Postings {
     this.#holds = holds;
   }
 
-  /** A text: `bytes` from `from` to `to`. */
-  add(id: number, bytes: Uint8Array, from: number, to: number): void {
+  /** A text: `bytes` up to `end`. */
+  add(id: number, bytes: Uint8Array, end: number): void {
     const change = this.#begin();
-    let trigram = ((bytes[from] ?? 0) << 8) | (bytes[from + 1] ?? 0);
-    for (let i = from + 2; i < to; i++) {
+    let trigram = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
+    for (let i = 2; i < end; i++) {
       trigram = ((trigram << 8) | (bytes[i] ?? 0)) & 0xffffff;
-      const list = this.#listFor(trigram);
-      if (this.#touched[list] === change) continue;
-      this.#touched[list] = change;
-      const writer = { tail: this.#tail[list] ?? 0, last: this.#last[list] ?? 0 };
-      const first = this.#append(writer, id);
-      if (writer.tail !== this.#tail[list]) {
-        this.#tail[list] = writer.tail;
-        if (first) this.#head[list] = writer.tail;
-      }
-      this.#last[list] = id;
-      this.#entries[list] = (this.#entries[list] ?? 0) + 1;
+      const row = this.#listFor(trigram) * ROW;
+      const rows = this.#rows;
+      if (rows[row + TOUCHED] === change) continue;
+      rows[row + TOUCHED] = change;
+      this.#append(rows, row, id);
+      rows[row + ENTRIES] = (rows[row + ENTRIES] ?? 0) + 1;
     }
     this.#tidy();
   }
 
-  /** The text with this id is no longer what it was: `holds` says so from now on. */
-  remove(bytes: Uint8Array, from: number, to: number): void {
+  /** A text is gone: `holds` says so from now on. */
+  remove(bytes: Uint8Array, end: number): void {
     const change = this.#begin();
-    let trigram = ((bytes[from] ?? 0) << 8) | (bytes[from + 1] ?? 0);
-    for (let i = from + 2; i < to; i++) {
+    const rows = this.#rows;
+    let trigram = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
+    for (let i = 2; i < end; i++) {
       trigram = ((trigram << 8) | (bytes[i] ?? 0)) & 0xffffff;
       const list = this.list(trigram);
-      if (list < 0 || this.#touched[list] === change) continue;
-      this.#touched[list] = change;
-      const dead = (this.#dead[list] ?? 0) + 1;
-      this.#dead[list] = dead;
-      const entries = this.#entries[list] ?? 0;
+      const row = list * ROW;
+      if (list < 0 || rows[row + TOUCHED] === change) continue;
+      rows[row + TOUCHED] = change;
+      const dead = (rows[row + DEAD] ?? 0) + 1;
+      rows[row + DEAD] = dead;
+      const entries = rows[row + ENTRIES] ?? 0;
       const due = dead === entries || (dead > FEW_DEAD && dead * 2 > entries);
       if (due && list !== this.#tidying?.list) this.#due.add(list);
     }
@@ -111,22 +102,24 @@ export class Postings {
 
   /** The list of a trigram, or -1. */
   list(trigram: number): number {
-    const mask = this.#keys.length - 1;
-    for (let at = mixed(trigram) & mask; ; at = (at + 1) & mask) {
-      const key = this.#keys[at];
-      if (key === trigram + 1) return this.#listOf[at] ?? 0;
+    const index = this.#index;
+    const mask = index.length - 1;
+    for (let at = mixed(trigram) & mask; ; at = (at + 2) & mask) {
+      const key = index[at];
+      if (key === trigram + 1) return index[at + 1] ?? 0;
       if (key === 0) return -1;
     }
   }
 
   /** How many texts are on a list. */
   live(list: number): number {
-    return list < 0 ? 0 : (this.#entries[list] ?? 0) - (this.#dead[list] ?? 0);
+    const row = list * ROW;
+    return list < 0 ? 0 : (this.#rows[row + ENTRIES] ?? 0) - (this.#rows[row + DEAD] ?? 0);
   }
 
   /** Whether a list holds exactly what it should: nothing dead and nothing twice. */
   exact(list: number): boolean {
-    return this.#dead[list] === 0;
+    return this.#rows[list * ROW + DEAD] === 0;
   }
 
   /**
@@ -135,17 +128,19 @@ export class Postings {
    * @returns how many there are
    */
   read(list: number): number {
-    this.ids = grown(this.ids, this.#entries[list] ?? 0);
+    const row = list * ROW;
+    this.ids = grown(this.ids, this.#rows[row + ENTRIES] ?? 0);
     let n = 0;
-    for (let chunk = this.#head[list] ?? 0; chunk !== 0; chunk = this.#next(chunk)) {
+    for (let chunk = this.#rows[row + HEAD] ?? 0; chunk !== 0;) {
       n = this.#readChunk(chunk, this.ids, n);
+      chunk = this.#arena.slab(chunk).readUInt32LE(offsetOf(chunk));
     }
     return n;
   }
 
   #begin(): number {
     if (this.#change === 0xffffffff) {
-      this.#touched.fill(0);
+      for (let at = TOUCHED; at < this.#rows.length; at += ROW) this.#rows[at] = 0;
       this.#change = 0;
     }
     return ++this.#change;
@@ -155,43 +150,33 @@ export class Postings {
     const found = this.list(trigram);
     if (found >= 0) return found;
     const list = this.#lists++;
-    if (this.#lists * 2 > this.#keys.length) {
-      this.#keys = new Uint32Array(this.#keys.length * 2);
-      this.#listOf = new Uint32Array(this.#keys.length);
-      for (let old = 0; old < list; old++) this.#enter(this.#trigram[old] ?? 0, old);
+    if (this.#lists * 4 > this.#index.length) {
+      this.#index = new Uint32Array(this.#index.length * 2);
+      for (let old = 0; old < list; old++) {
+        this.#enter(this.#rows[old * ROW + TRIGRAM] ?? 0, old);
+      }
     }
     this.#enter(trigram, list);
-    this.#trigram = grown(this.#trigram, this.#lists);
-    this.#head = grown(this.#head, this.#lists);
-    this.#tail = grown(this.#tail, this.#lists);
-    this.#last = grown(this.#last, this.#lists);
-    this.#entries = grown(this.#entries, this.#lists);
-    this.#dead = grown(this.#dead, this.#lists);
-    this.#touched = grown(this.#touched, this.#lists);
-    this.#trigram[list] = trigram;
+    this.#rows = grown(this.#rows, this.#lists * ROW);
+    this.#rows[list * ROW + TRIGRAM] = trigram;
     return list;
   }
 
   #enter(trigram: number, list: number): void {
-    const mask = this.#keys.length - 1;
+    const mask = this.#index.length - 1;
     let at = mixed(trigram) & mask;
-    while (this.#keys[at] !== 0) at = (at + 1) & mask;
-    this.#keys[at] = trigram + 1;
-    this.#listOf[at] = list;
+    while (this.#index[at] !== 0) at = (at + 2) & mask;
+    this.#index[at] = trigram + 1;
+    this.#index[at + 1] = list;
   }
 
-  #next(chunk: number): number {
-    return this.#arena.slab(chunk).readUInt32LE(offsetOf(chunk));
-  }
-
-  /** @returns whether this is the first chunk of its chain */
-  #append(writer: Writer, id: number): boolean {
-    const { tail, last } = writer;
-    writer.last = id;
-    let slab: Buffer | undefined;
+  #append(rows: Uint32Array, row: number, id: number): void {
+    const tail = rows[row + TAIL] ?? 0;
+    const last = rows[row + LAST] ?? 0;
+    rows[row + LAST] = id;
     let size = 0;
     if (tail !== 0) {
-      slab = this.#arena.slab(tail);
+      const slab = this.#arena.slab(tail);
       const at = offsetOf(tail);
       const used = (slab[at + 4] ?? 0) | ((slab[at + 5] ?? 0) << 8);
       size = (slab[at + 6] ?? 0) | ((slab[at + 7] ?? 0) << 8);
@@ -200,22 +185,22 @@ export class Postings {
         let to = at + used;
         if (id <= last) slab[to++] = 0;
         putVarint(slab, to, id > last ? id - last : id);
-        slab[at + 4] = (used + bytes) & 0xff;
+        slab[at + 4] = used + bytes;
         slab[at + 5] = (used + bytes) >>> 8;
-        return false;
+        return;
       }
     }
     size = Math.min(Math.max(size * 2, FIRST_CHUNK), LAST_CHUNK);
     const chunk = this.#arena.take(size);
     const at = offsetOf(chunk);
-    const fresh = this.#arena.slab(chunk);
-    fresh.writeUInt32LE(0, at);
-    fresh.writeUInt16LE(CHUNK_HEAD + varintBytes(id), at + 4);
-    fresh.writeUInt16LE(size, at + 6);
-    putVarint(fresh, at + CHUNK_HEAD, id);
-    slab?.writeUInt32LE(chunk, offsetOf(tail));
-    writer.tail = chunk;
-    return tail === 0;
+    const slab = this.#arena.slab(chunk);
+    slab.writeUInt32LE(0, at);
+    slab.writeUInt16LE(CHUNK_HEAD + varintBytes(id), at + 4);
+    slab.writeUInt16LE(size, at + 6);
+    putVarint(slab, at + CHUNK_HEAD, id);
+    if (tail === 0) rows[row + HEAD] = chunk;
+    else this.#arena.slab(tail).writeUInt32LE(chunk, offsetOf(tail));
+    rows[row + TAIL] = chunk;
   }
 
   #readChunk(chunk: number, ids: Uint32Array, n: number): number {
@@ -247,21 +232,23 @@ export class Postings {
         const [list] = this.#due;
         if (list === undefined) return;
         this.#due.delete(list);
-        const at = this.#head[list] ?? 0;
+        const at = this.#rows[list * ROW + HEAD] ?? 0;
         if (at === 0) continue;
-        const trigram = this.#trigram[list] ?? 0;
-        this.#tidying = { list, trigram, at, writer: { tail: 0, last: 0 } };
+        this.#tidying = { list, trigram: this.#rows[list * ROW + TRIGRAM] ?? 0, at };
+        this.#anew.fill(0);
       }
       left -= this.#tidyChunk(this.#tidying);
     }
   }
 
   #tidyChunk(state: Tidying): number {
-    const { list, trigram, at: chunk, writer } = state;
+    const { list, trigram, at: chunk } = state;
     this.ids = grown(this.ids, LAST_CHUNK);
     const { ids } = this;
     const n = this.#readChunk(chunk, ids, 0);
-    const next = this.#next(chunk);
+    const slab = this.#arena.slab(chunk);
+    const next = slab.readUInt32LE(offsetOf(chunk));
+    const anew = this.#anew;
     let dropped = 0;
     for (let i = 0; i < n; i++) {
       const id = ids[i] ?? 0;
@@ -269,20 +256,22 @@ export class Postings {
       const bits = this.#kept[id >>> 5] ?? 0;
       if (((bits >>> (id & 31)) & 1) === 0 && this.#holds(id, trigram)) {
         this.#kept[id >>> 5] = bits | (1 << (id & 31));
-        if (this.#append(writer, id)) this.#head[list] = writer.tail;
+        this.#append(anew, 0, id);
       } else dropped++;
     }
     // What is left of the old chain hangs on what is written of the new one.
-    if (writer.tail === 0) this.#head[list] = next;
-    else this.#arena.slab(writer.tail).writeUInt32LE(next, offsetOf(writer.tail));
-    const slab = this.#arena.slab(chunk);
+    const rows = this.#rows;
+    const row = list * ROW;
+    const tail = anew[TAIL] ?? 0;
+    rows[row + HEAD] = tail === 0 ? next : (anew[HEAD] ?? 0);
+    if (tail !== 0) this.#arena.slab(tail).writeUInt32LE(next, offsetOf(tail));
     this.#arena.release(chunk, slab.readUInt16LE(offsetOf(chunk) + 6));
-    this.#entries[list] = (this.#entries[list] ?? 0) - dropped;
-    this.#dead[list] = (this.#dead[list] ?? 0) - dropped;
+    rows[row + ENTRIES] = (rows[row + ENTRIES] ?? 0) - dropped;
+    rows[row + DEAD] = (rows[row + DEAD] ?? 0) - dropped;
     state.at = next;
     if (next === 0) {
-      this.#tail[list] = writer.tail;
-      this.#last[list] = writer.last;
+      rows[row + TAIL] = tail;
+      rows[row + LAST] = anew[LAST] ?? 0;
       this.#tidying = undefined;
       this.#forgetKept(list);
     }
@@ -290,7 +279,7 @@ export class Postings {
   }
 
   #forgetKept(list: number): void {
-    if ((this.#entries[list] ?? 0) >= MANY_ENTRIES) {
+    if ((this.#rows[list * ROW + ENTRIES] ?? 0) >= MANY_ENTRIES) {
       this.#kept.fill(0);
     } else {
       const n = this.read(list);
@@ -301,7 +290,8 @@ export class Postings {
 
 function mixed(trigram: number): number {
   const product = Math.imul(trigram, 0x9e3779b1);
-  return product ^ (product >>> 15);
+  // Even: two numbers a place.
+  return (product ^ (product >>> 15)) << 1;
 }
 
 function varintBytes(value: number): number {

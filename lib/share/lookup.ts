@@ -1,0 +1,164 @@
+/**
+ * The course of one search: all paths, or those that hold one term by its trigrams, are counted and
+ * offered to the best few.
+ */
+import type { Best } from './best.js';
+import { TOP } from './folder-tree.js';
+import { AS_WORD, HOLDS, NAME_STEP, WORD_STEP, type Matcher, type Term } from './match.js';
+import { NONE, WORD } from './bytes.js';
+import type { PathTable } from './path-table.js';
+
+/** Ids from a posting list: some may be gone, and some may come twice. */
+export interface Listed {
+  ids: Uint32Array;
+  count: number;
+  /** Each of them holds the whole term, and comes once. */
+  exact: boolean;
+}
+
+export class Lookup {
+  readonly #table: PathTable;
+  readonly #matcher: Matcher;
+  readonly #best: Best;
+  #total = 0;
+
+  constructor(table: PathTable, matcher: Matcher, best: Best) {
+    this.#table = table;
+    this.#matcher = matcher;
+    this.#best = best;
+  }
+
+  /** Look at all paths. @returns how many match */
+  scan(): number {
+    const { ids, text, folder } = this.#table;
+    for (let id = 0; id < ids; id++) if (text[id] !== 0) this.#consider(id, folder[id] ?? TOP, 0);
+    return this.#total;
+  }
+
+  /**
+   * Look at what holds a term.
+   *
+   * @param folders those in whose own name the term ends, and perhaps others
+   * @param files the same
+   * @param seen a bit for each id
+   */
+  lookUp(term: Term, folders: () => Listed, files: () => Listed, seen: Uint32Array): number {
+    this.#matcher.remember(term);
+    const tops = this.#topmost(term, folders());
+    term.complete = true;
+    this.#names(term, files(), seen.fill(0));
+    // Names first: what is only in folders ranks behind, and most of it need not be looked at.
+    for (const top of tops) this.#below(top, term, seen);
+    return this.#total;
+  }
+
+  /** Folders that hold a term, while those above do not. */
+  #topmost(term: Term, { ids, count }: Listed): Set<number> {
+    const { text, parent } = this.#table.tree;
+    const tops = new Set<number>();
+    for (let i = 0; i < count; i++) {
+      const folder = ids[i] ?? TOP;
+      if (text[folder] === 0 || (this.#matcher.folder(folder, term) & HOLDS) === 0) continue;
+      const above = this.#matcher.folder(parent[folder] ?? TOP, term);
+      if ((above & HOLDS) === 0) tops.add(folder);
+    }
+    return tops;
+  }
+
+  /** Files in whose name a term ends. */
+  #names(term: Term, { ids, count, exact }: Listed, seen: Uint32Array): void {
+    const { text, folder: folderOf, bytes } = this.#table;
+    const matcher = this.#matcher;
+    const best = this.#best;
+    const isAlone = matcher.terms.length === 1;
+    for (let i = 0; i < count; i++) {
+      const id = ids[i] ?? 0;
+      const bits = seen[id >>> 5] ?? 0;
+      const bit = 1 << (id & 31);
+      if (!exact && ((bits & bit) !== 0 || text[id] === 0)) continue;
+      const folder = folderOf[id] ?? TOP;
+      const inFolder = matcher.folder(folder, term);
+      const path = bytes[id] ?? 0;
+      const behind = path > best.worst;
+      if (!exact || (isAlone && !behind)) {
+        const found = matcher.name(id, inFolder, term, isAlone && !behind);
+        if (found === NONE) continue;
+        if (isAlone && !behind) {
+          const asWord = found === WORD || (inFolder & AS_WORD) !== 0;
+          best.offer(id, asWord ? path : path + WORD_STEP);
+        }
+      }
+      seen[id >>> 5] = bits | bit;
+      if (!isAlone) this.#consider(id, folder, 0, term);
+      // Those in folders that hold the term are counted with all in there.
+      else if ((inFolder & HOLDS) === 0) this.#total++;
+      if (isAlone && behind) best.more = true;
+    }
+  }
+
+  /** Files below a folder that holds a term, but those seen. */
+  #below(top: number, term: Term, seen: Uint32Array): void {
+    const { tree, next, bytes } = this.#table;
+    const { parent, firstChild, nextSibling, firstFile } = tree;
+    const isAlone = this.#matcher.terms.length === 1;
+    if (isAlone) this.#total += tree.filesBelow[top] ?? 0;
+    for (let folder = top; ;) {
+      const skip =
+        isAlone &&
+        NAME_STEP + (tree.bytes[folder] ?? 0) > this.#best.worst &&
+        (this.#best.more || this.#hasUnseen(folder, seen));
+      if (!skip) {
+        const asWord = (this.#matcher.folder(folder, term) & AS_WORD) !== 0;
+        const bound = asWord ? NAME_STEP : NAME_STEP + WORD_STEP;
+        for (let at = firstFile[folder] ?? 0; at !== 0; at = next[at - 1] ?? 0) {
+          const id = at - 1;
+          if ((((seen[id >>> 5] ?? 0) >>> (id & 31)) & 1) !== 0) continue;
+          if (!isAlone) this.#consider(id, folder, bound, term);
+          else if (bound + (bytes[id] ?? 0) > this.#best.worst) this.#best.more = true;
+          else this.#best.offer(id, bound + (bytes[id] ?? 0));
+        }
+      }
+      const child = skip ? 0 : (firstChild[folder] ?? 0);
+      if (child !== 0) {
+        folder = child;
+        continue;
+      }
+      while (folder !== top && nextSibling[folder] === 0) folder = parent[folder] ?? TOP;
+      if (folder === top) return;
+      folder = nextSibling[folder] ?? TOP;
+    }
+  }
+
+  /** Whether right in a folder there is a file not seen: then what is skipped is more to come. */
+  #hasUnseen(folder: number, seen: Uint32Array): boolean {
+    const { tree, next } = this.#table;
+    for (let at = tree.firstFile[folder] ?? 0; at !== 0; at = next[at - 1] ?? 0) {
+      const id = at - 1;
+      if ((((seen[id >>> 5] ?? 0) >>> (id & 31)) & 1) === 0) {
+        this.#best.more = true;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /**
+   * @param bound the best rank it can have, without its length
+   * @param sure a term that it holds
+   */
+  #consider(id: number, folder: number, bound: number, sure?: Term): void {
+    const matcher = this.#matcher;
+    const best = this.#best;
+    if (!matcher.mayMatch(id, folder)) return;
+    if (bound + (this.#table.bytes[id] ?? 0) > best.worst) {
+      if (!matcher.matches(id, folder, sure)) return;
+      best.more = true;
+      this.#total++;
+    } else {
+      const rank = matcher.rank(id, folder);
+      if (rank < 0) return;
+      best.offer(id, rank);
+      this.#total++;
+    }
+  }
+}
