@@ -22,29 +22,54 @@ const IN_WORD = Uint8Array.from({ length: 256 }, (_, byte) =>
   /[a-z0-9\x80-\xff]/.test(String.fromCharCode(byte)) ? 1 : 0,
 );
 
-let scratch = Buffer.allocUnsafeSlow(1024);
+const folding = { bytes: Buffer.alloc(1024), length: 0 };
 
 /**
  * Fold a path. What this returns is overwritten by the next call.
  *
  * @param utf8 the same path in UTF-8, `bytes` bytes
  */
-export function foldBytes(path: string, utf8: Uint8Array, bytes: number): Buffer {
-  if (scratch.length < bytes) scratch = Buffer.allocUnsafeSlow(bytes * 2);
-  if (bytes === path.length) {
-    // ASCII: nothing to normalise.
-    for (let i = 0; i < bytes; i++) scratch[i] = LOWER[utf8[i] ?? 0] ?? 0;
-    return scratch.subarray(0, bytes);
-  }
-  const folded = fold(path);
-  if (scratch.length < folded.length * 3) scratch = Buffer.allocUnsafeSlow(folded.length * 3);
-  return scratch.subarray(0, scratch.write(folded, 'utf8'));
+export function foldBytes(path: string, utf8: Uint8Array, bytes: number): Readonly<typeof folding> {
+  // ASCII has nothing to normalise.
+  const folded = bytes === path.length ? undefined : fold(path);
+  const room = folded === undefined ? bytes : folded.length * 3;
+  if (folding.bytes.length < room) folding.bytes = Buffer.alloc(room * 2);
+  const to = folding.bytes;
+  if (folded === undefined) for (let i = 0; i < bytes; i++) to[i] = LOWER[utf8[i] ?? 0] ?? 0;
+  folding.length = folded === undefined ? bytes : to.write(folded, 'utf8');
+  return folding;
 }
 
 /** Bits for the kinds of characters in bytes. */
 export function kindsOf(bytes: Uint8Array, from: number, to: number): number {
   let kinds = 0;
   for (let i = from; i < to; i++) kinds |= KIND[bytes[i] ?? 0] ?? 0;
+  return kinds;
+}
+
+/** Kinds of the characters with which words begin. The begin of the bytes is that of a word. */
+export function kindsOfBegins(bytes: Uint8Array, from: number, to: number): number {
+  let kinds = 0;
+  let inWord = 0;
+  for (let i = from; i < to; i++) {
+    const byte = bytes[i] ?? 0;
+    const is = IN_WORD[byte] ?? 0;
+    if (is > inWord) kinds |= KIND[byte] ?? 0;
+    inWord = is;
+  }
+  return kinds;
+}
+
+/** Kinds of the characters with which words end. */
+export function kindsOfEnds(bytes: Uint8Array, from: number, to: number): number {
+  let kinds = 0;
+  let inWord = 0;
+  for (let i = to - 1; i >= from; i--) {
+    const byte = bytes[i] ?? 0;
+    const is = IN_WORD[byte] ?? 0;
+    if (is > inWord) kinds |= KIND[byte] ?? 0;
+    inWord = is;
+  }
   return kinds;
 }
 

@@ -30,12 +30,7 @@ export class FolderTree {
 
   readonly #texts: Texts;
   readonly #free: number[] = [];
-  readonly #byName = new HashTable((folder) => {
-    const text = this.text[folder] ?? 0;
-    const slab = this.#texts.slab(text);
-    const at = originalAt(slab, text);
-    return hashBytes(this.parent[folder] ?? 0, slab, at, at + originalBytes(slab, text));
-  });
+  readonly #byName = new HashTable();
   /** The path added last, and the folders on its way: paths mostly come folder by folder. */
   readonly #lastPath = Buffer.alloc(MAX_PATH_BYTES);
   readonly #trail: { folder: number; end: number; foldedEnd: number }[] = [];
@@ -88,7 +83,7 @@ export class FolderTree {
       foldedAt = foldedEnd;
       this.#trail.push({ folder, end, foldedEnd });
     }
-    this.#lastPath.set(path.subarray(0, nameAt));
+    for (let i = last?.end ?? 0; i < nameAt; i++) this.#lastPath[i] = path[i] ?? 0;
     for (let up = folder; ; up = this.parent[up] ?? TOP) {
       this.filesBelow[up] = (this.filesBelow[up] ?? 0) + 1;
       if (up === TOP) return folder;

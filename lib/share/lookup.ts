@@ -30,8 +30,38 @@ export class Lookup {
 
   /** Look at all paths. @returns how many match */
   scan(): number {
-    const { ids, text, folder } = this.#table;
-    for (let id = 0; id < ids; id++) if (text[id] !== 0) this.#consider(id, folder[id] ?? TOP, 0);
+    const { ids, text, folder: folderOf, bytes } = this.#table;
+    const matcher = this.#matcher;
+    const best = this.#best;
+    const [term] = matcher.terms;
+    if (term === undefined || matcher.terms.length > 1) {
+      for (let id = 0; id < ids; id++) {
+        if (text[id] !== 0) this.#consider(id, folderOf[id] ?? TOP, 0);
+      }
+      return this.#total;
+    }
+    // Files of a folder mostly have ids side by side.
+    let last = -1;
+    let inFolder = 0;
+    for (let id = 0; id < ids; id++) {
+      if (text[id] === 0) continue;
+      const folder = folderOf[id] ?? TOP;
+      if (folder !== last) {
+        last = folder;
+        inFolder = matcher.folder(folder, term);
+      }
+      const path = bytes[id] ?? 0;
+      const mayBeWord = matcher.mayBeWord(id, inFolder, term);
+      if ((inFolder & HOLDS) !== 0) {
+        this.#total++;
+        if ((mayBeWord ? path : path + WORD_STEP) > best.worst) best.more = true;
+        else if (!this.#alone(id, path, inFolder, mayBeWord, term)) {
+          best.offer(id, path + NAME_STEP + ((inFolder & AS_WORD) !== 0 ? 0 : WORD_STEP));
+        }
+      } else if (this.#alone(id, path, inFolder, mayBeWord, term)) {
+        this.#total++;
+      }
+    }
     return this.#total;
   }
 
@@ -79,21 +109,28 @@ export class Lookup {
       const folder = folderOf[id] ?? TOP;
       const inFolder = matcher.folder(folder, term);
       const path = bytes[id] ?? 0;
-      const behind = path > best.worst;
-      if (!exact || (isAlone && !behind)) {
-        const found = matcher.name(id, inFolder, term, isAlone && !behind);
-        if (found === NONE) continue;
-        if (isAlone && !behind) {
-          const asWord = found === WORD || (inFolder & AS_WORD) !== 0;
-          best.offer(id, asWord ? path : path + WORD_STEP);
-        }
-      }
+      if (isAlone) {
+        const mayBeWord = matcher.mayBeWord(id, inFolder, term);
+        if (exact && (mayBeWord ? path : path + WORD_STEP) > best.worst) best.more = true;
+        else if (!this.#alone(id, path, inFolder, mayBeWord, term)) continue;
+      } else if (!exact && matcher.name(id, inFolder, term, false) === NONE) continue;
       seen[id >>> 5] = bits | bit;
       if (!isAlone) this.#consider(id, folder, 0, term);
       // Those in folders that hold the term are counted with all in there.
       else if ((inFolder & HOLDS) === 0) this.#total++;
-      if (isAlone && behind) best.more = true;
     }
+  }
+
+  /** Offer a file if its name holds the only term. @returns whether it does */
+  #alone(id: number, path: number, inFolder: number, mayBeWord: boolean, term: Term): boolean {
+    const best = this.#best;
+    const isBehind = (mayBeWord ? path : path + WORD_STEP) > best.worst;
+    const isWord = (inFolder & AS_WORD) !== 0;
+    const found = this.#matcher.name(id, inFolder, term, mayBeWord && !isBehind && !isWord);
+    if (found === NONE) return false;
+    if (isBehind) best.more = true;
+    else best.offer(id, isWord || found === WORD ? path : path + WORD_STEP);
+    return true;
   }
 
   /** Files below a folder that holds a term, but those seen. */
@@ -113,7 +150,7 @@ export class Lookup {
         for (let at = firstFile[folder] ?? 0; at !== 0; at = next[at - 1] ?? 0) {
           const id = at - 1;
           if ((((seen[id >>> 5] ?? 0) >>> (id & 31)) & 1) !== 0) continue;
-          if (!isAlone) this.#consider(id, folder, bound, term);
+          if (!isAlone) this.#consider(id, folder, NAME_STEP, term);
           else if (bound + (bytes[id] ?? 0) > this.#best.worst) this.#best.more = true;
           else this.#best.offer(id, bound + (bytes[id] ?? 0));
         }
@@ -143,14 +180,14 @@ export class Lookup {
   }
 
   /**
-   * @param bound the best rank it can have, without its length
+   * @param bound added to the rank that it may have
    * @param sure a term that it holds
    */
   #consider(id: number, folder: number, bound: number, sure?: Term): void {
     const matcher = this.#matcher;
     const best = this.#best;
     if (!matcher.mayMatch(id, folder)) return;
-    if (bound + (this.#table.bytes[id] ?? 0) > best.worst) {
+    if (bound + matcher.bound(id, folder) > best.worst) {
       if (!matcher.matches(id, folder, sure)) return;
       best.more = true;
       this.#total++;

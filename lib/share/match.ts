@@ -3,7 +3,18 @@
  * the query: how many terms are no whole word in it, how many are only in its folders, its length.
  */
 import { MAX_PATH_BYTES } from '../wire/limits.js';
-import { endsWord, isKind, kindsOf, NONE, PART, seek, SLASH, WORD } from './bytes.js';
+import {
+  endsWord,
+  isKind,
+  kindsOf,
+  kindsOfBegins,
+  kindsOfEnds,
+  NONE,
+  PART,
+  seek,
+  SLASH,
+  WORD,
+} from './bytes.js';
 import { TOP } from './folder-tree.js';
 import type { PathTable } from './path-table.js';
 import { foldedAt, foldedBytes } from './texts.js';
@@ -30,6 +41,9 @@ export class Term {
   /** This lies in one name, with the slash behind that of a folder. */
   readonly rest: { bytes: Uint8Array; kinds: number };
   readonly kinds: number;
+  /** The kinds with which words of a name must begin and end so that the rest may be one. */
+  readonly begins: number;
+  readonly ends: number;
   /** Its kind says it all. */
   readonly isKind: boolean;
   /** By folder, what is known; empty when it is not remembered. */
@@ -45,6 +59,8 @@ export class Term {
     this.head = bytes.subarray(0, slash);
     this.rest = { bytes: rest, kinds: kindsOf(rest, 0, rest.length) };
     this.kinds = kindsOf(bytes, 0, bytes.length);
+    this.begins = slash > 0 ? 0 : kindsOfBegins(rest, 0, 1);
+    this.ends = kindsOfEnds(rest, rest.length - 1, rest.length);
     this.isKind = bytes.length === 1 && isKind(bytes[0] ?? 0);
   }
 }
@@ -88,14 +104,35 @@ export class Matcher {
     let notName = 0;
     for (const term of this.terms) {
       const inFolder = this.folder(folder, term);
-      const inName = this.name(id, inFolder, term, true);
+      const isWord = (inFolder & AS_WORD) !== 0;
+      const inName = this.name(id, inFolder, term, !isWord && this.#mayBeWord(id, term));
       if (inName === NONE) {
         if ((inFolder & HOLDS) === 0) return -1;
         if (notName < MAX_RANKED) notName++;
       }
-      if (inName !== WORD && (inFolder & AS_WORD) === 0 && notWord < MAX_RANKED) notWord++;
+      if (!isWord && inName !== WORD && notWord < MAX_RANKED) notWord++;
     }
     return notWord * WORD_STEP + notName * NAME_STEP + (this.#table.bytes[id] ?? 0);
+  }
+
+  /** A rank that a path does not surpass, found without a look at its name. */
+  bound(id: number, folder: number): number {
+    let notWord = 0;
+    for (const term of this.terms) {
+      if (this.mayBeWord(id, this.folder(folder, term), term)) continue;
+      if (notWord < MAX_RANKED) notWord++;
+    }
+    return notWord * WORD_STEP + (this.#table.bytes[id] ?? 0);
+  }
+
+  /** Whether a term may be a word in a path. */
+  mayBeWord(id: number, inFolder: number, term: Term): boolean {
+    return (inFolder & AS_WORD) !== 0 || this.#mayBeWord(id, term);
+  }
+
+  #mayBeWord(id: number, { begins, ends }: Term): boolean {
+    const { begins: all, ends: allEnds } = this.#table;
+    return ((all[id] ?? 0) & begins) === begins && ((allEnds[id] ?? 0) & ends) === ends;
   }
 
   /**
@@ -107,8 +144,8 @@ export class Matcher {
   name(id: number, inFolder: number, term: Term, closely: boolean): number {
     // Its characters: this says no to most, without a look at the text.
     if ((term.rest.kinds & ~(this.#table.kinds[id] ?? 0)) !== 0) return NONE;
-    const text = this.#table.text[id] ?? 0;
-    return this.#ownText(text, inFolder, term, closely);
+    if (term.isKind && !closely) return PART;
+    return this.#ownText(this.#table.text[id] ?? 0, inFolder, term, closely);
   }
 
   /** What there is to know of a term in the path of a folder: bits, see above. */
@@ -119,7 +156,8 @@ export class Matcher {
     const { tree } = this.#table;
     const above = this.folder(tree.parent[folder] ?? TOP, term);
     let found = KNOWN | (above & (HOLDS | AS_WORD));
-    if ((found & AS_WORD) === 0 && !term.complete) {
+    const mayHold = (term.kinds & ~(tree.kinds[folder] ?? 0)) === 0;
+    if ((found & AS_WORD) === 0 && !term.complete && mayHold) {
       const own = this.#ownText(tree.text[folder] ?? 0, above, term, true);
       if (own !== NONE) found |= own === WORD ? HOLDS | AS_WORD : HOLDS;
     }

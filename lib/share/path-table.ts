@@ -1,7 +1,7 @@
 /** Paths by id: the file names, in the folders of a tree. */
 import { MAX_PATH_BYTES } from '../wire/limits.js';
 import { grown } from './arena.js';
-import { foldBytes, kindsOf, SLASH } from './bytes.js';
+import { foldBytes, kindsOf, kindsOfBegins, kindsOfEnds, SLASH } from './bytes.js';
 import { FolderTree, TOP } from './folder-tree.js';
 import { HashTable, hashBytes } from './hash-table.js';
 import { difference, originalAt, originalBytes, Texts } from './texts.js';
@@ -29,17 +29,15 @@ export class PathTable {
   bytes = new Uint16Array(64);
   /** Kinds of characters in the name. */
   kinds = new Int32Array(64);
+  /** Of those, what words begin and end with. */
+  begins = new Int32Array(64);
+  ends = new Int32Array(64);
 
   /** Above all ids there were. */
   ids = 0;
   size = 0;
 
-  readonly #byPath = new HashTable((id) => {
-    const text = this.text[id] ?? 0;
-    const slab = this.texts.slab(text);
-    const at = originalAt(slab, text);
-    return hashBytes(this.folder[id] ?? 0, slab, at, at + originalBytes(slab, text));
-  });
+  readonly #byPath = new HashTable();
   readonly #path = new Spelled();
   // Two that are compared: one of them mostly was in the comparison before.
   readonly #left = new Spelled();
@@ -79,9 +77,10 @@ export class PathTable {
     const nameAt = this.#look(path);
     if (nameAt < 0) throw new RangeError(`a path has at most ${MAX_PATH_BYTES} bytes`);
     const { bytes, length } = this.#path;
-    const folded = foldBytes(path, bytes, length);
+    const { bytes: folded, length: end } = foldBytes(path, bytes, length);
     const folder = this.tree.enter(bytes, nameAt, folded, onFolder);
-    const foldedName = folded.lastIndexOf(SLASH) + 1;
+    let foldedName = end;
+    while (foldedName > 0 && folded[foldedName - 1] !== SLASH) foldedName--;
     if (id >= this.ids) {
       this.ids = id + 1;
       this.text = grown(this.text, this.ids);
@@ -90,11 +89,15 @@ export class PathTable {
       this.#previous = grown(this.#previous, this.ids);
       this.bytes = grown(this.bytes, this.ids);
       this.kinds = grown(this.kinds, this.ids);
+      this.begins = grown(this.begins, this.ids);
+      this.ends = grown(this.ends, this.ids);
     }
-    this.text[id] = this.texts.put(folded, foldedName, folded.length, bytes, nameAt, length);
+    this.text[id] = this.texts.put(folded, foldedName, end, bytes, nameAt, length);
     this.folder[id] = folder;
     this.bytes[id] = length;
-    this.kinds[id] = kindsOf(folded, foldedName, folded.length);
+    this.kinds[id] = kindsOf(folded, foldedName, end);
+    this.begins[id] = kindsOfBegins(folded, foldedName, end);
+    this.ends[id] = kindsOfEnds(folded, foldedName, end);
     const first = this.tree.firstFile[folder] ?? 0;
     this.next[id] = first;
     this.#previous[id] = 0;

@@ -5,8 +5,8 @@
  */
 import { Arena, grown, offsetOf } from './arena.js';
 
-// A chunk: address of the next (4 bytes), bytes used (2), bytes in all (2), then the entries. The first
-// entry is an id; each that follows is the difference to the one before, or 0 and an id when that is
+// A chunk: address of the next (4 bytes), where its entries end (2), bytes in all (2), then the entries.
+// The first entry is an id; each that follows is the difference to the one before, or 0 and an id when that is
 // not larger. So a chunk can be read without the one before it.
 const CHUNK_HEAD = 8;
 const FIRST_CHUNK = 16;
@@ -19,9 +19,11 @@ const TIDY_ENTRIES = 128;
 /** From here on, clearing a whole bitmap is cheaper than clearing the bits that were set. */
 const MANY_ENTRIES = 4096;
 
-// A list: a row of numbers side by side, since a change needs most of them, of many lists.
+// A list: a row of numbers in a hash table (open addressing). A change needs most of them, of many
+// lists: side by side, they are one line of the cache, and so is where the next entry goes.
 const ROW = 8;
-const TRIGRAM = 0;
+/** The trigram + 1. */
+const KEY = 0;
 const HEAD = 1;
 const TAIL = 2;
 /** The id written last. */
@@ -31,10 +33,11 @@ const ENTRIES = 4;
 const DEAD = 5;
 /** The change that touched it last: a text may hold a trigram more than once. */
 const TOUCHED = 6;
+/** Where the entries end in the last chunk, of which nothing is in its head, and its bytes in all << 16. */
+const USED = 7;
 
 /** A list that is being written anew. */
 interface Tidying {
-  list: number;
   trigram: number;
   /** The next chunk of the old chain. */
   at: number;
@@ -46,15 +49,13 @@ export class Postings {
 
   readonly #arena = new Arena();
   readonly #holds: (id: number, trigram: number) => boolean;
-  /** Open addressing: trigram + 1, and its list. */
-  #index = new Uint32Array(2 * 1024);
   #rows = new Uint32Array(ROW * 512);
   #lists = 0;
   #change = 0;
 
   readonly #due = new Set<number>();
   #tidying: Tidying | undefined;
-  /** The row of the list that is written anew: its head, tail and last. */
+  /** The row of the list that is written anew: its chain is in the making. */
   readonly #anew = new Uint32Array(ROW);
   /** Ids that were kept in it. */
   #kept = new Uint32Array(32);
@@ -70,7 +71,7 @@ export class Postings {
     let trigram = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
     for (let i = 2; i < end; i++) {
       trigram = ((trigram << 8) | (bytes[i] ?? 0)) & 0xffffff;
-      const row = this.#listFor(trigram) * ROW;
+      const row = this.#rowFor(trigram);
       const rows = this.#rows;
       if (rows[row + TOUCHED] === change) continue;
       rows[row + TOUCHED] = change;
@@ -87,39 +88,37 @@ export class Postings {
     let trigram = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
     for (let i = 2; i < end; i++) {
       trigram = ((trigram << 8) | (bytes[i] ?? 0)) & 0xffffff;
-      const list = this.list(trigram);
-      const row = list * ROW;
-      if (list < 0 || rows[row + TOUCHED] === change) continue;
+      const row = this.list(trigram);
+      if (row < 0 || rows[row + TOUCHED] === change) continue;
       rows[row + TOUCHED] = change;
       const dead = (rows[row + DEAD] ?? 0) + 1;
       rows[row + DEAD] = dead;
       const entries = rows[row + ENTRIES] ?? 0;
       const due = dead === entries || (dead > FEW_DEAD && dead * 2 > entries);
-      if (due && list !== this.#tidying?.list) this.#due.add(list);
+      if (due && trigram !== this.#tidying?.trigram) this.#due.add(trigram);
     }
     this.#tidy();
   }
 
-  /** The list of a trigram, or -1. */
+  /** The list of a trigram, until the next is added, or -1. */
   list(trigram: number): number {
-    const index = this.#index;
-    const mask = index.length - 1;
-    for (let at = mixed(trigram) & mask; ; at = (at + 2) & mask) {
-      const key = index[at];
-      if (key === trigram + 1) return index[at + 1] ?? 0;
+    const rows = this.#rows;
+    const mask = rows.length - 1;
+    for (let row = home(trigram, mask); ; row = (row + ROW) & mask) {
+      const key = rows[row];
+      if (key === trigram + 1) return row;
       if (key === 0) return -1;
     }
   }
 
   /** How many texts are on a list. */
   live(list: number): number {
-    const row = list * ROW;
-    return list < 0 ? 0 : (this.#rows[row + ENTRIES] ?? 0) - (this.#rows[row + DEAD] ?? 0);
+    return list < 0 ? 0 : (this.#rows[list + ENTRIES] ?? 0) - (this.#rows[list + DEAD] ?? 0);
   }
 
   /** Whether a list holds exactly what it should: nothing dead and nothing twice. */
   exact(list: number): boolean {
-    return this.#rows[list * ROW + DEAD] === 0;
+    return this.#rows[list + DEAD] === 0;
   }
 
   /**
@@ -128,11 +127,10 @@ export class Postings {
    * @returns how many there are
    */
   read(list: number): number {
-    const row = list * ROW;
-    this.ids = grown(this.ids, this.#rows[row + ENTRIES] ?? 0);
+    this.ids = grown(this.ids, this.#rows[list + ENTRIES] ?? 0);
     let n = 0;
-    for (let chunk = this.#rows[row + HEAD] ?? 0; chunk !== 0;) {
-      n = this.#readChunk(chunk, this.ids, n);
+    for (let chunk = this.#rows[list + HEAD] ?? 0; chunk !== 0;) {
+      n = this.#readChunk(chunk, list, n);
       chunk = this.#arena.slab(chunk).readUInt32LE(offsetOf(chunk));
     }
     return n;
@@ -146,67 +144,76 @@ export class Postings {
     return ++this.#change;
   }
 
-  #listFor(trigram: number): number {
+  #rowFor(trigram: number): number {
     const found = this.list(trigram);
     if (found >= 0) return found;
-    const list = this.#lists++;
-    if (this.#lists * 4 > this.#index.length) {
-      this.#index = new Uint32Array(this.#index.length * 2);
-      for (let old = 0; old < list; old++) {
-        this.#enter(this.#rows[old * ROW + TRIGRAM] ?? 0, old);
+    if (++this.#lists * ROW * 3 > this.#rows.length * 2) {
+      const old = this.#rows;
+      this.#rows = new Uint32Array(old.length * 2);
+      for (let row = 0; row < old.length; row += ROW) {
+        const key = old[row] ?? 0;
+        if (key === 0) continue;
+        const to = this.#place(key - 1);
+        for (let i = 0; i < ROW; i++) this.#rows[to + i] = old[row + i] ?? 0;
       }
     }
-    this.#enter(trigram, list);
-    this.#rows = grown(this.#rows, this.#lists * ROW);
-    this.#rows[list * ROW + TRIGRAM] = trigram;
-    return list;
+    const row = this.#place(trigram);
+    this.#rows[row + KEY] = trigram + 1;
+    return row;
   }
 
-  #enter(trigram: number, list: number): void {
-    const mask = this.#index.length - 1;
-    let at = mixed(trigram) & mask;
-    while (this.#index[at] !== 0) at = (at + 2) & mask;
-    this.#index[at] = trigram + 1;
-    this.#index[at + 1] = list;
+  #place(trigram: number): number {
+    const mask = this.#rows.length - 1;
+    let row = home(trigram, mask);
+    while (this.#rows[row] !== 0) row = (row + ROW) & mask;
+    return row;
   }
 
   #append(rows: Uint32Array, row: number, id: number): void {
     const tail = rows[row + TAIL] ?? 0;
     const last = rows[row + LAST] ?? 0;
+    const used = (rows[row + USED] ?? 0) & 0xffff;
+    const size = (rows[row + USED] ?? 0) >>> 16;
+    const isLarger = id > last;
+    const bytes = isLarger ? varintBytes(id - last) : 1 + varintBytes(id);
     rows[row + LAST] = id;
-    let size = 0;
-    if (tail !== 0) {
+    if (used + bytes <= size) {
       const slab = this.#arena.slab(tail);
-      const at = offsetOf(tail);
-      const used = (slab[at + 4] ?? 0) | ((slab[at + 5] ?? 0) << 8);
-      size = (slab[at + 6] ?? 0) | ((slab[at + 7] ?? 0) << 8);
-      const bytes = id > last ? varintBytes(id - last) : 1 + varintBytes(id);
-      if (used + bytes <= size) {
-        let to = at + used;
-        if (id <= last) slab[to++] = 0;
-        putVarint(slab, to, id > last ? id - last : id);
-        slab[at + 4] = used + bytes;
-        slab[at + 5] = (used + bytes) >>> 8;
-        return;
-      }
+      let to = offsetOf(tail) + used;
+      if (!isLarger) slab[to++] = 0;
+      putVarint(slab, to, isLarger ? id - last : id);
+      rows[row + USED] = (rows[row + USED] ?? 0) + bytes;
+      return;
     }
-    size = Math.min(Math.max(size * 2, FIRST_CHUNK), LAST_CHUNK);
-    const chunk = this.#arena.take(size);
+    const more = Math.min(Math.max(size * 2, FIRST_CHUNK), LAST_CHUNK);
+    const chunk = this.#arena.take(more);
     const at = offsetOf(chunk);
     const slab = this.#arena.slab(chunk);
     slab.writeUInt32LE(0, at);
-    slab.writeUInt16LE(CHUNK_HEAD + varintBytes(id), at + 4);
-    slab.writeUInt16LE(size, at + 6);
+    slab.writeUInt16LE(more, at + 6);
     putVarint(slab, at + CHUNK_HEAD, id);
     if (tail === 0) rows[row + HEAD] = chunk;
-    else this.#arena.slab(tail).writeUInt32LE(chunk, offsetOf(tail));
+    else this.#close(rows, row, chunk);
     rows[row + TAIL] = chunk;
+    rows[row + USED] = (more << 16) | (CHUNK_HEAD + varintBytes(id));
   }
 
-  #readChunk(chunk: number, ids: Uint32Array, n: number): number {
+  /** Write into the last chunk where it ends, and what comes behind it. */
+  #close(rows: Uint32Array, row: number, next: number): void {
+    const tail = rows[row + TAIL] ?? 0;
+    const slab = this.#arena.slab(tail);
+    slab.writeUInt32LE(next, offsetOf(tail));
+    slab.writeUInt16LE((rows[row + USED] ?? 0) & 0xffff, offsetOf(tail) + 4);
+  }
+
+  /** Read a chunk of a list into `ids`, behind `n` that are there. */
+  #readChunk(chunk: number, row: number, n: number): number {
+    const { ids } = this;
     const slab = this.#arena.slab(chunk);
     const begin = offsetOf(chunk);
-    const end = begin + ((slab[begin + 4] ?? 0) | ((slab[begin + 5] ?? 0) << 8));
+    const isLast = chunk === this.#rows[row + TAIL];
+    const used = isLast ? (this.#rows[row + USED] ?? 0) & 0xffff : slab.readUInt16LE(begin + 4);
+    const end = begin + used;
     let id = 0;
     for (let at = begin + CHUNK_HEAD; at < end;) {
       let byte = slab[at++] ?? 0;
@@ -229,12 +236,12 @@ export class Postings {
   #tidy(): void {
     for (let left = TIDY_ENTRIES; left > 0;) {
       if (this.#tidying === undefined) {
-        const [list] = this.#due;
-        if (list === undefined) return;
-        this.#due.delete(list);
-        const at = this.#rows[list * ROW + HEAD] ?? 0;
+        const [trigram] = this.#due;
+        if (trigram === undefined) return;
+        this.#due.delete(trigram);
+        const at = this.#rows[this.list(trigram) + HEAD] ?? 0;
         if (at === 0) continue;
-        this.#tidying = { list, trigram: this.#rows[list * ROW + TRIGRAM] ?? 0, at };
+        this.#tidying = { trigram, at };
         this.#anew.fill(0);
       }
       left -= this.#tidyChunk(this.#tidying);
@@ -242,13 +249,15 @@ export class Postings {
   }
 
   #tidyChunk(state: Tidying): number {
-    const { list, trigram, at: chunk } = state;
+    const { trigram, at: chunk } = state;
+    const row = this.list(trigram);
+    const rows = this.#rows;
+    const anew = this.#anew;
     this.ids = grown(this.ids, LAST_CHUNK);
     const { ids } = this;
-    const n = this.#readChunk(chunk, ids, 0);
+    const n = this.#readChunk(chunk, row, 0);
     const slab = this.#arena.slab(chunk);
     const next = slab.readUInt32LE(offsetOf(chunk));
-    const anew = this.#anew;
     let dropped = 0;
     for (let i = 0; i < n; i++) {
       const id = ids[i] ?? 0;
@@ -260,26 +269,26 @@ export class Postings {
       } else dropped++;
     }
     // What is left of the old chain hangs on what is written of the new one.
-    const rows = this.#rows;
-    const row = list * ROW;
-    const tail = anew[TAIL] ?? 0;
-    rows[row + HEAD] = tail === 0 ? next : (anew[HEAD] ?? 0);
-    if (tail !== 0) this.#arena.slab(tail).writeUInt32LE(next, offsetOf(tail));
+    if (anew[TAIL] === 0) {
+      rows[row + HEAD] = next;
+    } else {
+      rows[row + HEAD] = anew[HEAD] ?? 0;
+      this.#close(anew, 0, next);
+    }
     this.#arena.release(chunk, slab.readUInt16LE(offsetOf(chunk) + 6));
     rows[row + ENTRIES] = (rows[row + ENTRIES] ?? 0) - dropped;
     rows[row + DEAD] = (rows[row + DEAD] ?? 0) - dropped;
     state.at = next;
     if (next === 0) {
-      rows[row + TAIL] = tail;
-      rows[row + LAST] = anew[LAST] ?? 0;
+      for (const column of [TAIL, LAST, USED]) rows[row + column] = anew[column] ?? 0;
       this.#tidying = undefined;
-      this.#forgetKept(list);
+      this.#forgetKept(row);
     }
     return n;
   }
 
   #forgetKept(list: number): void {
-    if ((this.#rows[list * ROW + ENTRIES] ?? 0) >= MANY_ENTRIES) {
+    if ((this.#rows[list + ENTRIES] ?? 0) >= MANY_ENTRIES) {
       this.#kept.fill(0);
     } else {
       const n = this.read(list);
@@ -288,10 +297,10 @@ export class Postings {
   }
 }
 
-function mixed(trigram: number): number {
+/** Where to begin to look for the row of a trigram. */
+function home(trigram: number, mask: number): number {
   const product = Math.imul(trigram, 0x9e3779b1);
-  // Even: two numbers a place.
-  return (product ^ (product >>> 15)) << 1;
+  return ((product ^ (product >>> 15)) * ROW) & mask;
 }
 
 function varintBytes(value: number): number {
