@@ -6,7 +6,7 @@ import type { Best } from './best.js';
 import { TOP } from './folder-tree.js';
 import { AS_WORD, HOLDS, NAME_STEP, WORD_STEP, type Matcher, type Term } from './match.js';
 import { NONE, WORD } from './bytes.js';
-import type { PathTable } from './path-table.js';
+import { BYTES, FOLDER, NEXT, ROW, TEXT, type PathTable } from './path-table.js';
 
 /** Ids from a posting list: some may be gone, and some may come twice. */
 export interface Listed {
@@ -30,13 +30,13 @@ export class Lookup {
 
   /** Look at all paths. @returns how many match */
   scan(): number {
-    const { ids, text, folder: folderOf, bytes } = this.#table;
+    const { ids, rows } = this.#table;
     const matcher = this.#matcher;
     const best = this.#best;
     const [term] = matcher.terms;
     if (term === undefined || matcher.terms.length > 1) {
       for (let id = 0; id < ids; id++) {
-        if (text[id] !== 0) this.#consider(id, folderOf[id] ?? TOP, 0);
+        if (rows[id * ROW + TEXT] !== 0) this.#consider(id, rows[id * ROW + FOLDER] ?? TOP, 0);
       }
       return this.#total;
     }
@@ -44,13 +44,13 @@ export class Lookup {
     let last = -1;
     let inFolder = 0;
     for (let id = 0; id < ids; id++) {
-      if (text[id] === 0) continue;
-      const folder = folderOf[id] ?? TOP;
+      if (rows[id * ROW + TEXT] === 0) continue;
+      const folder = rows[id * ROW + FOLDER] ?? TOP;
       if (folder !== last) {
         last = folder;
         inFolder = matcher.folder(folder, term);
       }
-      const path = bytes[id] ?? 0;
+      const path = rows[id * ROW + BYTES] ?? 0;
       const mayBeWord = matcher.mayBeWord(id, inFolder, term);
       if ((inFolder & HOLDS) !== 0) {
         this.#total++;
@@ -76,6 +76,7 @@ export class Lookup {
     this.#matcher.remember(term);
     const tops = this.#topmost(term, folders());
     term.complete = true;
+    term.absent = tops.size === 0 && term.head.length === 0;
     this.#names(term, files(), seen.fill(0));
     // Names first: what is only in folders ranks behind, and most of it need not be looked at.
     for (const top of tops) this.#below(top, term, seen);
@@ -97,7 +98,7 @@ export class Lookup {
 
   /** Files in whose name a term ends. */
   #names(term: Term, { ids, count, exact }: Listed, seen: Uint32Array): void {
-    const { text, folder: folderOf, bytes } = this.#table;
+    const { rows } = this.#table;
     const matcher = this.#matcher;
     const best = this.#best;
     const isAlone = matcher.terms.length === 1;
@@ -105,10 +106,10 @@ export class Lookup {
       const id = ids[i] ?? 0;
       const bits = seen[id >>> 5] ?? 0;
       const bit = 1 << (id & 31);
-      if (!exact && ((bits & bit) !== 0 || text[id] === 0)) continue;
-      const folder = folderOf[id] ?? TOP;
+      if (!exact && ((bits & bit) !== 0 || rows[id * ROW + TEXT] === 0)) continue;
+      const folder = rows[id * ROW + FOLDER] ?? TOP;
       const inFolder = matcher.folder(folder, term);
-      const path = bytes[id] ?? 0;
+      const path = rows[id * ROW + BYTES] ?? 0;
       if (isAlone) {
         const mayBeWord = matcher.mayBeWord(id, inFolder, term);
         if (exact && (mayBeWord ? path : path + WORD_STEP) > best.worst) best.more = true;
@@ -135,7 +136,7 @@ export class Lookup {
 
   /** Files below a folder that holds a term, but those seen. */
   #below(top: number, term: Term, seen: Uint32Array): void {
-    const { tree, next, bytes } = this.#table;
+    const { tree, rows } = this.#table;
     const { parent, firstChild, nextSibling, firstFile } = tree;
     const isAlone = this.#matcher.terms.length === 1;
     if (isAlone) this.#total += tree.filesBelow[top] ?? 0;
@@ -147,12 +148,12 @@ export class Lookup {
       if (!skip) {
         const asWord = (this.#matcher.folder(folder, term) & AS_WORD) !== 0;
         const bound = asWord ? NAME_STEP : NAME_STEP + WORD_STEP;
-        for (let at = firstFile[folder] ?? 0; at !== 0; at = next[at - 1] ?? 0) {
+        for (let at = firstFile[folder] ?? 0; at !== 0; at = rows[(at - 1) * ROW + NEXT] ?? 0) {
           const id = at - 1;
           if ((((seen[id >>> 5] ?? 0) >>> (id & 31)) & 1) !== 0) continue;
           if (!isAlone) this.#consider(id, folder, NAME_STEP, term);
-          else if (bound + (bytes[id] ?? 0) > this.#best.worst) this.#best.more = true;
-          else this.#best.offer(id, bound + (bytes[id] ?? 0));
+          else if (bound + (rows[id * ROW + BYTES] ?? 0) > this.#best.worst) this.#best.more = true;
+          else this.#best.offer(id, bound + (rows[id * ROW + BYTES] ?? 0));
         }
       }
       const child = skip ? 0 : (firstChild[folder] ?? 0);
@@ -168,8 +169,8 @@ export class Lookup {
 
   /** Whether right in a folder there is a file not seen: then what is skipped is more to come. */
   #hasUnseen(folder: number, seen: Uint32Array): boolean {
-    const { tree, next } = this.#table;
-    for (let at = tree.firstFile[folder] ?? 0; at !== 0; at = next[at - 1] ?? 0) {
+    const { tree, rows } = this.#table;
+    for (let at = tree.firstFile[folder] ?? 0; at !== 0; at = rows[(at - 1) * ROW + NEXT] ?? 0) {
       const id = at - 1;
       if ((((seen[id >>> 5] ?? 0) >>> (id & 31)) & 1) === 0) {
         this.#best.more = true;

@@ -16,7 +16,7 @@ import {
   WORD,
 } from './bytes.js';
 import { TOP } from './folder-tree.js';
-import type { PathTable } from './path-table.js';
+import { BEGINS, BYTES, ENDS, KINDS, ROW, type PathTable } from './path-table.js';
 import { foldedAt, foldedBytes } from './texts.js';
 
 /** Terms for which it is remembered what was found in a folder. Others wait until those have matched. */
@@ -31,8 +31,8 @@ const KNOWN = 1;
 export const HOLDS = 2;
 export const AS_WORD = 4;
 /** The path ends with the head of the term, and no word goes across the begin of that. */
-const ENDS = 8;
-const ENDS_AS_WORD = 16;
+const UP_TO_REST = 8;
+const UP_TO_REST_AS_WORD = 16;
 
 export class Term {
   readonly bytes: Uint8Array;
@@ -50,6 +50,8 @@ export class Term {
   folders = new Uint8Array(0);
   /** All folders in whose own name it ends are known: others have it from above, or not at all. */
   complete = false;
+  /** No folder holds it, or ends with its head. */
+  absent = false;
 
   constructor(text: string) {
     const bytes = Buffer.from(text);
@@ -84,8 +86,10 @@ export class Matcher {
 
   /** Whether a path has every kind of character that it needs. */
   mayMatch(id: number, folder: number): boolean {
-    const { kinds, tree } = this.#table;
-    return (((kinds[id] ?? 0) | (tree.kinds[folder] ?? 0)) & this.#kinds) === this.#kinds;
+    const { rows, tree } = this.#table;
+    return (
+      (((rows[id * ROW + KINDS] ?? 0) | (tree.kinds[folder] ?? 0)) & this.#kinds) === this.#kinds
+    );
   }
 
   /** Whether a path matches. `sure` does. */
@@ -112,7 +116,7 @@ export class Matcher {
       }
       if (!isWord && inName !== WORD && notWord < MAX_RANKED) notWord++;
     }
-    return notWord * WORD_STEP + notName * NAME_STEP + (this.#table.bytes[id] ?? 0);
+    return notWord * WORD_STEP + notName * NAME_STEP + (this.#table.rows[id * ROW + BYTES] ?? 0);
   }
 
   /** A rank that a path does not surpass, found without a look at its name. */
@@ -122,7 +126,7 @@ export class Matcher {
       if (this.mayBeWord(id, this.folder(folder, term), term)) continue;
       if (notWord < MAX_RANKED) notWord++;
     }
-    return notWord * WORD_STEP + (this.#table.bytes[id] ?? 0);
+    return notWord * WORD_STEP + (this.#table.rows[id * ROW + BYTES] ?? 0);
   }
 
   /** Whether a term may be a word in a path. */
@@ -131,8 +135,11 @@ export class Matcher {
   }
 
   #mayBeWord(id: number, { begins, ends }: Term): boolean {
-    const { begins: all, ends: allEnds } = this.#table;
-    return ((all[id] ?? 0) & begins) === begins && ((allEnds[id] ?? 0) & ends) === ends;
+    const { rows } = this.#table;
+    const row = id * ROW;
+    return (
+      ((rows[row + BEGINS] ?? 0) & begins) === begins && ((rows[row + ENDS] ?? 0) & ends) === ends
+    );
   }
 
   /**
@@ -143,16 +150,16 @@ export class Matcher {
    */
   name(id: number, inFolder: number, term: Term, closely: boolean): number {
     // Its characters: this says no to most, without a look at the text.
-    if ((term.rest.kinds & ~(this.#table.kinds[id] ?? 0)) !== 0) return NONE;
+    if ((term.rest.kinds & ~(this.#table.rows[id * ROW + KINDS] ?? 0)) !== 0) return NONE;
     if (term.isKind && !closely) return PART;
-    return this.#ownText(this.#table.text[id] ?? 0, inFolder, term, closely);
+    return this.#ownText(this.#table.text(id), inFolder, term, closely);
   }
 
   /** What there is to know of a term in the path of a folder: bits, see above. */
   folder(folder: number, term: Term): number {
     const known = term.folders[folder] ?? 0;
     if (known !== 0) return known;
-    if (folder === TOP) return KNOWN;
+    if (folder === TOP || term.absent) return KNOWN;
     const { tree } = this.#table;
     const above = this.folder(tree.parent[folder] ?? TOP, term);
     let found = KNOWN | (above & (HOLDS | AS_WORD));
@@ -173,10 +180,10 @@ export class Matcher {
     const end = at + foldedBytes(slab, text);
     const { bytes } = term.rest;
     if (term.head.length === 0) return seek(slab, at, end, bytes, closely);
-    if ((above & ENDS) === 0 || end - at < bytes.length) return NONE;
+    if ((above & UP_TO_REST) === 0 || end - at < bytes.length) return NONE;
     for (let i = 0; i < bytes.length; i++) if (slab[at + i] !== bytes[i]) return NONE;
     const to = at + bytes.length;
-    return (above & ENDS_AS_WORD) !== 0 && (to === end || endsWord(slab, to)) ? WORD : PART;
+    return (above & UP_TO_REST_AS_WORD) !== 0 && (to === end || endsWord(slab, to)) ? WORD : PART;
   }
 
   /** Whether the path of a folder ends with these bytes. */
@@ -190,7 +197,7 @@ export class Matcher {
       let i = at + foldedBytes(slab, text);
       while (i > at && left > 0) if (slab[--i] !== head[--left]) return 0;
       if (left > 0) continue;
-      return i === at || endsWord(slab, i) ? ENDS | ENDS_AS_WORD : ENDS;
+      return i === at || endsWord(slab, i) ? UP_TO_REST | UP_TO_REST_AS_WORD : UP_TO_REST;
     }
     return 0;
   }

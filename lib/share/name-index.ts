@@ -43,7 +43,7 @@ export class NameIndex {
     return this.#holds(text[folder] ?? 0, parent[folder] ?? TOP, trigram);
   });
   readonly #files = new Postings((id, trigram) =>
-    this.#holds(this.#table.text[id] ?? 0, this.#table.folder[id] ?? TOP, trigram),
+    this.#holds(this.#table.text(id), this.#table.folder(id), trigram),
   );
   readonly #indexed = Buffer.alloc(MAX_TEXT_BYTES);
   readonly #before = Buffer.alloc(BEFORE);
@@ -70,7 +70,8 @@ export class NameIndex {
   }
 
   /**
-   * Add a path, or give an id another one. No two ids may have the same path.
+   * Add a path, or give an id another one: the one it had is gone, even if this throws. No two ids may
+   * have the same path.
    *
    * @param id a small number: memory is kept for all below it
    * @throws {RangeError} for a path longer than the wire allows
@@ -78,7 +79,7 @@ export class NameIndex {
   add(id: number, path: string): void {
     this.remove(id);
     this.#table.add(id, path, this.#addFolder);
-    const end = this.#toIndex(this.#table.text[id] ?? 0, this.#table.folder[id] ?? TOP);
+    const end = this.#toIndex(this.#table.text(id), this.#table.folder(id));
     this.#files.add(id, this.#indexed, end);
   }
 
@@ -91,8 +92,8 @@ export class NameIndex {
   remove(id: number): void {
     if (!this.#table.has(id)) return;
     const { tree } = this.#table;
-    let folder = this.#table.folder[id] ?? TOP;
-    const end = this.#toIndex(this.#table.text[id] ?? 0, folder);
+    let folder = this.#table.folder(id);
+    const end = this.#toIndex(this.#table.text(id), folder);
     this.#table.remove(id);
     this.#files.remove(this.#indexed, end);
     while (folder !== TOP && tree.filesBelow[folder] === 0) {
@@ -121,7 +122,7 @@ export class NameIndex {
     const ids = best.take();
     const last = ids.at(-1);
     if (!best.more || last === undefined) return { total, ids };
-    const rank = matcher.rank(last, this.#table.folder[last] ?? TOP);
+    const rank = matcher.rank(last, this.#table.folder(last));
     return { total, ids, after: cursorOf(this.#table.path(last) ?? '', rank) };
   }
 

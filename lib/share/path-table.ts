@@ -9,6 +9,21 @@ import { difference, originalAt, originalBytes, Texts } from './texts.js';
 /** Ids are small numbers: there are columns with a place for each. */
 const MAX_ID = 2 ** 26;
 
+// A file: a row of numbers side by side, since what is looked at is mostly far from what was before.
+export const ROW = 8;
+/** 0: there is no file with this id. */
+export const TEXT = 0;
+export const FOLDER = 1;
+/** The neighbours in its folder: ids + 1, or 0. */
+export const NEXT = 2;
+const PREVIOUS = 3;
+/** Bytes of the whole path. */
+export const BYTES = 4;
+/** Kinds of characters in the name, and of those with which words in it begin and end. */
+export const KINDS = 5;
+export const BEGINS = 6;
+export const ENDS = 7;
+
 /** A path in its original form, put together. */
 class Spelled {
   readonly bytes = Buffer.alloc(MAX_PATH_BYTES);
@@ -20,19 +35,7 @@ export class PathTable {
   readonly texts = new Texts();
   readonly tree = new FolderTree(this.texts);
 
-  // Columns by id. Where the text is 0 there is no file. Neighbours in a folder are ids + 1, or 0.
-  text = new Uint32Array(64);
-  folder = new Uint32Array(64);
-  next = new Uint32Array(64);
-  #previous = new Uint32Array(64);
-  /** Bytes of the whole path. */
-  bytes = new Uint16Array(64);
-  /** Kinds of characters in the name. */
-  kinds = new Int32Array(64);
-  /** Of those, what words begin and end with. */
-  begins = new Int32Array(64);
-  ends = new Int32Array(64);
-
+  rows = new Uint32Array(64 * ROW);
   /** Above all ids there were. */
   ids = 0;
   size = 0;
@@ -43,8 +46,16 @@ export class PathTable {
   readonly #left = new Spelled();
   readonly #right = new Spelled();
 
+  text(id: number): number {
+    return this.rows[id * ROW + TEXT] ?? 0;
+  }
+
+  folder(id: number): number {
+    return this.rows[id * ROW + FOLDER] ?? TOP;
+  }
+
   has(id: number): boolean {
-    return (this.text[id] ?? 0) !== 0;
+    return this.text(id) !== 0;
   }
 
   path(id: number): string | undefined {
@@ -63,8 +74,7 @@ export class PathTable {
     return this.#byPath.find(
       hashBytes(folder, bytes, nameAt, length),
       (id) =>
-        this.folder[id] === folder &&
-        this.texts.isOriginal(this.text[id] ?? 0, bytes, nameAt, length),
+        this.folder(id) === folder && this.texts.isOriginal(this.text(id), bytes, nameAt, length),
     );
   }
 
@@ -81,27 +91,20 @@ export class PathTable {
     const folder = this.tree.enter(bytes, nameAt, folded, onFolder);
     let foldedName = end;
     while (foldedName > 0 && folded[foldedName - 1] !== SLASH) foldedName--;
-    if (id >= this.ids) {
-      this.ids = id + 1;
-      this.text = grown(this.text, this.ids);
-      this.folder = grown(this.folder, this.ids);
-      this.next = grown(this.next, this.ids);
-      this.#previous = grown(this.#previous, this.ids);
-      this.bytes = grown(this.bytes, this.ids);
-      this.kinds = grown(this.kinds, this.ids);
-      this.begins = grown(this.begins, this.ids);
-      this.ends = grown(this.ends, this.ids);
-    }
-    this.text[id] = this.texts.put(folded, foldedName, end, bytes, nameAt, length);
-    this.folder[id] = folder;
-    this.bytes[id] = length;
-    this.kinds[id] = kindsOf(folded, foldedName, end);
-    this.begins[id] = kindsOfBegins(folded, foldedName, end);
-    this.ends[id] = kindsOfEnds(folded, foldedName, end);
-    const first = this.tree.firstFile[folder] ?? 0;
-    this.next[id] = first;
-    this.#previous[id] = 0;
-    if (first !== 0) this.#previous[first - 1] = id + 1;
+    this.ids = Math.max(this.ids, id + 1);
+    this.rows = grown(this.rows, this.ids * ROW);
+    const { rows } = this;
+    const row = id * ROW;
+    const next = this.tree.firstFile[folder] ?? 0;
+    if (next !== 0) rows[(next - 1) * ROW + PREVIOUS] = id + 1;
+    rows[row + TEXT] = this.texts.put(folded, foldedName, end, bytes, nameAt, length);
+    rows[row + FOLDER] = folder;
+    rows[row + NEXT] = next;
+    rows[row + PREVIOUS] = 0;
+    rows[row + BYTES] = length;
+    rows[row + KINDS] = kindsOf(folded, foldedName, end);
+    rows[row + BEGINS] = kindsOfBegins(folded, foldedName, end);
+    rows[row + ENDS] = kindsOfEnds(folded, foldedName, end);
     this.tree.firstFile[folder] = id + 1;
     this.#byPath.add(hashBytes(folder, bytes, nameAt, length), id);
     this.size++;
@@ -110,18 +113,19 @@ export class PathTable {
 
   /** Remove a path. Folders may be empty then: see FolderTree.leave. */
   remove(id: number): void {
-    const text = this.text[id] ?? 0;
-    const folder = this.folder[id] ?? 0;
+    const text = this.text(id);
+    const folder = this.folder(id);
     const slab = this.texts.slab(text);
     const at = originalAt(slab, text);
     this.#byPath.remove(hashBytes(folder, slab, at, at + originalBytes(slab, text)), id);
-    const next = this.next[id] ?? 0;
-    const previous = this.#previous[id] ?? 0;
+    const { rows } = this;
+    const next = rows[id * ROW + NEXT] ?? 0;
+    const previous = rows[id * ROW + PREVIOUS] ?? 0;
     if (previous === 0) this.tree.firstFile[folder] = next;
-    else this.next[previous - 1] = next;
-    if (next !== 0) this.#previous[next - 1] = previous;
+    else rows[(previous - 1) * ROW + NEXT] = next;
+    if (next !== 0) rows[(next - 1) * ROW + PREVIOUS] = previous;
     this.texts.release(text);
-    this.text[id] = 0;
+    rows[id * ROW + TEXT] = 0;
     this.size--;
     this.tree.leave(folder);
     this.#left.id = this.#right.id = -1;
@@ -129,9 +133,9 @@ export class PathTable {
 
   /** The order of two paths, by UTF-16 code units. */
   compare(a: number, b: number): number {
-    if (this.folder[a] === this.folder[b]) {
-      const textA = this.text[a] ?? 0;
-      const textB = this.text[b] ?? 0;
+    if (this.folder(a) === this.folder(b)) {
+      const textA = this.text(a);
+      const textB = this.text(b);
       const slabA = this.texts.slab(textA);
       const slabB = this.texts.slab(textB);
       const atA = originalAt(slabA, textA);
@@ -157,12 +161,12 @@ export class PathTable {
 
   #spell(id: number, into: Spelled): Spelled {
     if (into.id === id) return into;
-    let end = this.bytes[id] ?? 0;
+    let end = this.rows[id * ROW + BYTES] ?? 0;
     into.id = id;
     into.length = end;
-    end = this.#copyBefore(into.bytes, end, this.text[id] ?? 0);
+    end = this.#copyBefore(into.bytes, end, this.text(id));
     const { text, parent } = this.tree;
-    for (let up = this.folder[id] ?? TOP; up !== TOP; up = parent[up] ?? TOP) {
+    for (let up = this.folder(id); up !== TOP; up = parent[up] ?? TOP) {
       end = this.#copyBefore(into.bytes, end, text[up] ?? 0);
     }
     return into;
