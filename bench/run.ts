@@ -1,4 +1,4 @@
-/** `npm run bench -- [subject...] [--size 1G] [--runs 5]` */
+/** `npm run bench -- [subject...] [--size 1G] [--names 1000000] [--runs 5]` */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,10 +8,11 @@ import { PeerError } from '../lib/errors.js';
 import { VERSION } from '../lib/version.js';
 import { hash } from './hash.js';
 import { formatTable } from './report.js';
+import { search } from './search.js';
 import type { Subject } from './subject.js';
 import { throughput } from './throughput.js';
 
-const SUBJECTS: readonly Subject[] = [hash, throughput];
+const SUBJECTS: readonly Subject[] = [hash, throughput, search];
 
 const UNITS = new Map([
   ['', 1],
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
     .scriptName('npm run bench --')
     .usage('$0 [subject...]')
     .option('size', { type: 'string', default: '1G', describe: 'bytes of the large file' })
+    .option('names', { type: 'number', default: 1_000_000, describe: 'file names to search' })
     .option('runs', { type: 'number', default: 5, describe: 'measured runs of each contestant' })
     .option('list', { type: 'boolean', default: false, describe: 'say what there is to measure' })
     .strictOptions()
@@ -46,6 +48,9 @@ async function main(): Promise<void> {
   }
   if (!Number.isSafeInteger(args.runs) || args.runs < 1) {
     throw new PeerError('ERR_USAGE', '--runs is a whole number from 1');
+  }
+  if (!Number.isSafeInteger(args.names) || args.names < 1000) {
+    throw new PeerError('ERR_USAGE', '--names is a whole number from 1000');
   }
   const size = parseSize(args.size);
   const names = args._.map(String);
@@ -63,7 +68,7 @@ async function main(): Promise<void> {
   for (const subject of chosen) {
     const folder = mkdtempSync(join(tmpdir(), 'p2p-bench-'));
     try {
-      for (const table of await subject.run({ size, runs: args.runs, folder })) {
+      for (const table of await subject.run({ size, names: args.names, runs: args.runs, folder })) {
         process.stdout.write(`${formatTable(table)}\n\n`);
       }
     } finally {

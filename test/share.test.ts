@@ -11,7 +11,7 @@ import { HashPool } from '../lib/hash/pool.js';
 import { Catalog } from '../lib/share/catalog.js';
 import { Share } from '../lib/share/share.js';
 import { MemoryStore } from '../lib/share/store.js';
-import { fold, termsOf } from '../lib/share/names.js';
+import { fold, termsOf } from '../lib/share/names/names.js';
 import { writeFiles, writeLarge } from './fixtures/bytes.js';
 import { connectTo, bytesOf, listOf, startIndexed } from './fixtures/node.js';
 

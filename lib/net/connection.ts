@@ -415,6 +415,12 @@ export class Connection {
 
   async #handle(request: Request, tag: number, turn: Promise<void> | undefined): Promise<void> {
     const body = { begun: false };
+    // Once the last byte is out, the other side may ask again: whatever is still tidied up here.
+    let owed = 1;
+    const answered = (): void => {
+      this.#unanswered -= owed;
+      owed = 0;
+    };
     const exchange: Exchange = {
       from: this.name,
       closed: this.#closed.signal,
@@ -427,6 +433,7 @@ export class Connection {
         body.begun = true;
         await this.#outbound.frameAndBody(encodeMessage(head, tag), write);
         body.begun = false;
+        answered();
       },
     };
     try {
@@ -436,7 +443,7 @@ export class Connection {
       if (body.begun) this.destroy(asPeerError(error));
       else if (!this.#closed.signal.aborted) this.#sendError(tag, error);
     } finally {
-      this.#unanswered--;
+      answered();
       this.#endIfDone();
     }
   }

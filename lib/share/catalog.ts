@@ -8,7 +8,7 @@ import { MAX_FILES, MAX_FILES_PATH_BYTES } from '../wire/limits.js';
 import type { FileMatch, Hash } from '../wire/messages.js';
 import { Columns } from './columns.js';
 import { Folders } from './folders.js';
-import { NameIndex } from './name-index.js';
+import { NameIndex } from './names/name-index.js';
 import type { Store } from './store.js';
 
 export interface SharedFile {
@@ -159,12 +159,12 @@ export class Catalog {
 
   /** Published files below a folder. */
   below(folder: string): string[] {
-    return this.#folders.below(folder).map((slot) => this.#names.path(slot));
+    return this.#folders.below(folder).map((slot) => this.#pathOf(slot));
   }
 
   /** Published files in a folder itself. */
   directlyIn(folder: string): string[] {
-    return this.#folders.directlyIn(folder).map((slot) => this.#names.path(slot));
+    return this.#folders.directlyIn(folder).map((slot) => this.#pathOf(slot));
   }
 
   /** Begin a scan: what it does not see is gone. */
@@ -176,7 +176,7 @@ export class Catalog {
   *unseen(): Generator<string> {
     for (let slot = 0; slot < this.#states.length; slot++) {
       if (this.#states[slot] === PUBLISHED && this.#scans[slot] !== this.#scan) {
-        yield this.#names.path(slot);
+        yield this.#pathOf(slot);
       }
     }
   }
@@ -224,10 +224,17 @@ export class Catalog {
   #fileAt(slot: number): SharedFile {
     return {
       slot,
-      path: this.#names.path(slot),
+      path: this.#pathOf(slot),
       hash: this.#columns.hash(slot),
       identity: this.#columns.identity(slot),
     };
+  }
+
+  /** The path of a slot that is published. */
+  #pathOf(slot: number): string {
+    const path = this.#names.path(slot);
+    if (path === undefined) throw new TypeError('a published file has a path');
+    return path;
   }
 
   #show(slot: number, path: string): void {

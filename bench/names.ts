@@ -1,0 +1,102 @@
+/** File names to search, made from those of this machine, and what people would look for in them. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Where real names come from. */
+const FOLDERS = ['/usr', '/etc', '/opt', '/var', '/home', '/root', process.cwd()];
+/** Real paths are shortened to about this, from the front, since shares begin deeper than the system. */
+const LENGTH = 75;
+
+/** Numbers that look random and are the same in every run. */
+export class Dice {
+  #state = 1;
+
+  below(n: number): number {
+    this.#state = (Math.imul(this.#state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((this.#state / 2 ** 32) * n);
+  }
+
+  pick<T>(items: readonly T[], otherwise: T): T {
+    return items[this.below(items.length)] ?? otherwise;
+  }
+}
+
+/** So many different paths, in the order of a walk: real ones, then copies with other words in them. */
+export function makeNames(count: number): string[] {
+  const real = [...new Set(FOLDERS.flatMap((folder) => walk(folder, count)).map(shorten))];
+  const dice = new Dice();
+  const words = real
+    .flatMap((path) => wordsOf(nameOf(path)))
+    .filter((word) => /^[a-z]+$/i.test(word));
+  const names = new Set(real.slice(0, count));
+  while (names.size < count) {
+    const folders = new Map<string, string>();
+    for (const path of real) {
+      if (names.size === count) break;
+      const folder = path.slice(0, path.length - nameOf(path).length);
+      let other = folders.get(folder);
+      if (other === undefined) {
+        const parts = folder.split('/');
+        parts[dice.below(parts.length - 1)] = dice.pick(words, 'word');
+        other = parts.join('/');
+        folders.set(folder, other);
+      }
+      const prefix = dice.below(10) < 3 ? `${dice.pick(words, 'word')}_` : '';
+      names.add(`${other}${prefix}${nameOf(path)}`);
+    }
+  }
+  return [...names];
+}
+
+/** A mix: words of names, begins of words, two terms, whole names, misses, and a few common words. */
+export function makeQueries(names: readonly string[], count: number): string[] {
+  const dice = new Dice();
+  return Array.from({ length: count }, (_, i) => {
+    const path = dice.pick(names, 'name');
+    const word = dice.pick(wordsOf(nameOf(path)), 'word');
+    const kind = i % 20;
+    if (kind < 8) return word;
+    if (kind < 12) return word.slice(0, Math.max(3, word.length - 2));
+    if (kind < 16) return `${dice.pick(wordsOf(path), 'word')} ${word}`;
+    if (kind < 17) return nameOf(path);
+    if (kind < 19) return `${word.slice(0, 3)}zq${word.slice(3)}`;
+    return dice.pick(wordsOf(path), 'word');
+  });
+}
+
+function walk(root: string, most: number): string[] {
+  const found: string[] = [];
+  const folders = [root];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const entry of list(folder)) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) folders.push(path);
+      else if (entry.isFile() && Buffer.byteLength(path) < 4000) found.push(path);
+    }
+    if (found.length >= most) break;
+  }
+  return found;
+}
+
+function list(folder: string): import('node:fs').Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch {
+    // Not ours to read, or gone.
+    return [];
+  }
+}
+
+function shorten(path: string): string {
+  const parts = path.split('/').filter(Boolean);
+  while (parts.length > 3 && parts.join('/').length > LENGTH) parts.shift();
+  return parts.join('/');
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+function wordsOf(text: string): string[] {
+  return text.split(/[^\p{L}\p{N}]+/u).filter((word) => word.length >= 3);
+}

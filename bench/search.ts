@@ -1,0 +1,155 @@
+/** Search by name among up to a million, against a regular expression and plocate on the same names. */
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { NameIndex } from '../lib/share/names/name-index.js';
+import { fold, matches, termsOf } from '../lib/share/names/names.js';
+import { makeNames, makeQueries } from './names.js';
+import { installed } from './processes.js';
+import { median, type Row, type Table } from './report.js';
+import type { Settings, Subject } from './subject.js';
+
+export const search: Subject = {
+  name: 'search',
+  describe: 'search by name at four sizes, against a regular expression and plocate',
+  run,
+};
+
+/** Parts of all names, for one table each. */
+const SIZES = [0.01, 0.1, 0.3, 1];
+const QUERIES = 1000;
+/** Queries that are also given to those that take long, and whose answers are compared. */
+const SAMPLE = 20;
+const PAGE = 50;
+const MOVED = 40_000;
+
+/** Answers one query: how many names match. */
+type Answer = (query: string) => number;
+
+function run({ names: count, runs, folder }: Settings): Promise<Table[]> {
+  const all = makeNames(count);
+  return Promise.resolve(SIZES.flatMap((part) => measure(some(all, part), runs, folder)));
+}
+
+function measure(names: readonly string[], runs: number, folder: string): Table[] {
+  const { index, note } = build(names);
+  const queries = makeQueries(names, QUERIES);
+  const sample = queries.slice(0, SAMPLE);
+  for (const query of sample) verify(index, names, query);
+  const contestants: { name: string; answer: Answer }[] = [
+    { name: 'index', answer: (query) => index.search(query, PAGE).total },
+    { name: 'RegExp', answer: (query) => byRegExp(names, query) },
+  ];
+  const notes = [note];
+  if (installed('plocate')) {
+    const database = join(folder, `names-${names.length}`);
+    buildPlocate(names, database);
+    contestants.push({ name: 'plocate -c', answer: (query) => byPlocate(database, query) });
+    const empty = timeOf(() => byPlocate(database, '\u0001'));
+    notes.push(`of plocate, starting it for a query takes about ${empty.toFixed(1)} ms`);
+  } else {
+    notes.push('plocate is not installed: apt-get install plocate');
+  }
+  const rows = contestants.map(({ name }) => ({ name, p50: [] as number[], p99: [] as number[] }));
+  const mix: { p50: number[]; p99: number[] } = { p50: [], p99: [] };
+  // The first run warms up.
+  for (let run = 0; run <= runs; run++) {
+    contestants.forEach(({ answer }, i) => {
+      const [p50, p99] = latencies(sample, answer);
+      if (run === 0) return;
+      rows[i]?.p50.push(p50);
+      rows[i]?.p99.push(p99);
+    });
+    const [p50, p99] = latencies(queries, (query) => index.search(query, PAGE).total);
+    if (run === 0) continue;
+    mix.p50.push(p50);
+    mix.p99.push(p99);
+  }
+  notes.push(
+    `index with ${QUERIES} queries: p50 ${median(mix.p50).toFixed(0)} us, p99 ${median(mix.p99).toFixed(0)} us`,
+  );
+  const title = `search in ${names.length} names, ${SAMPLE} queries, a page of ${PAGE} and the total`;
+  const half: Row[] = rows.map(({ name, p50 }) => ({ name, values: p50 }));
+  const most: Row[] = rows.map(({ name, p99 }) => ({ name, values: p99 }));
+  return [
+    { title: `${title}: median`, unit: 'us', rows: half, notes },
+    { title: `${title}: slowest`, unit: 'us', rows: most },
+  ];
+}
+
+/** Median and 99th percentile of the time that queries take, in microseconds. */
+function latencies(queries: readonly string[], answer: Answer): [p50: number, p99: number] {
+  const taken = queries.map((query) => timeOf(() => answer(query)) * 1000).sort((a, b) => a - b);
+  return [median(taken), taken[Math.ceil(taken.length * 0.99) - 1] ?? NaN];
+}
+
+/** Build an index, and say what that takes. */
+function build(names: readonly string[]): { index: NameIndex; note: string } {
+  const before = process.memoryUsage().arrayBuffers;
+  const index = new NameIndex();
+  const adding = timeOf(() => {
+    names.forEach((name, id) => {
+      index.add(id, name);
+    });
+  });
+  globalThis.gc?.();
+  const memory = (process.memoryUsage().arrayBuffers - before) / 2 ** 20;
+  const moved = Math.min(MOVED, names.length);
+  const removing = timeOf(() => {
+    for (let id = 0; id < moved; id++) index.remove(id);
+  });
+  for (let id = 0; id < moved; id++) index.add(id, names[id] ?? '');
+  const bytes = names.reduce((sum, name) => sum + Buffer.byteLength(name), 0);
+  const note =
+    `${(bytes / names.length).toFixed(0)} bytes a name; memory ${memory.toFixed(0)} MiB with the paths; ` +
+    `${(names.length / adding).toFixed(0)} added and ${(moved / removing).toFixed(0)} removed a ms`;
+  return { index, note };
+}
+
+/** Answers are those of looking at every name. */
+function verify(index: NameIndex, names: readonly string[], query: string): void {
+  const terms = termsOf(query);
+  const expected = new Set(names.filter((name) => matches(fold(name), terms)));
+  const { total, ids } = index.search(query, PAGE);
+  const found = new Set(ids.map((id) => index.path(id) ?? ''));
+  const right =
+    total === expected.size &&
+    found.size === Math.min(PAGE, total) &&
+    [...found].every((path) => expected.has(path));
+  if (!right) throw new Error(`wrong answer to "${query}": ${total}, not ${expected.size}`);
+}
+
+function byRegExp(names: readonly string[], query: string): number {
+  const terms = query.split(/\s+/u).map((term) => term.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'));
+  const pattern =
+    terms.length === 1 ? (terms[0] ?? '') : terms.map((term) => `(?=.*${term})`).join('');
+  const regExp = new RegExp(terms.length === 1 ? pattern : `^${pattern}`, 'isu');
+  let total = 0;
+  for (const name of names) if (regExp.test(name)) total++;
+  return total;
+}
+
+function buildPlocate(names: readonly string[], database: string): void {
+  // It wants absolute paths in order, and one a line.
+  const lines = names.filter((name) => !name.includes('\n')).map((name) => `/${name}\n`);
+  writeFileSync(`${database}.txt`, lines.sort().join(''));
+  const args = ['--plaintext', '--require-visibility', 'no', `${database}.txt`, database];
+  const { status } = spawnSync('plocate-build', args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  if (status !== 0) throw new Error('plocate-build failed');
+}
+
+function byPlocate(database: string, query: string): number {
+  const args = ['-d', database, '-i', '-c', '-N', '--', ...query.split(/\s+/u)];
+  return Number(spawnSync('plocate', args, { encoding: 'utf8' }).stdout);
+}
+
+/** About this part of the names, neighbours together. */
+function some(names: readonly string[], part: number): string[] {
+  return names.filter((_, i) => Math.floor(i / 50) % Math.round(1 / part) === 0);
+}
+
+function timeOf(work: () => unknown): number {
+  const begin = performance.now();
+  work();
+  return performance.now() - begin;
+}

@@ -1,0 +1,204 @@
+/**
+ * Whether and how well a path matches a query. The rank of a path depends on nothing but the path and
+ * the query: how many terms are no whole word in it, how many are only in its folders, its length.
+ */
+import { MAX_PATH_BYTES } from '../../wire/limits.js';
+import {
+  endsWord,
+  isKind,
+  kindsOf,
+  kindsOfBegins,
+  kindsOfEnds,
+  NONE,
+  PART,
+  seek,
+  SLASH,
+  WORD,
+} from './bytes.js';
+import { TOP } from './folder-tree.js';
+import { BEGINS, BYTES, ENDS, KINDS, ROW, type PathTable } from './path-table.js';
+import { foldedAt, foldedBytes } from './texts.js';
+
+/** Terms for which it is remembered what was found in a folder. Others wait until those have matched. */
+const MAX_REMEMBERED = 16;
+/** More terms than that count as that many, in a rank. */
+const MAX_RANKED = 1023;
+export const NAME_STEP = 2 ** Math.ceil(Math.log2(MAX_PATH_BYTES + 1));
+export const WORD_STEP = NAME_STEP * (MAX_RANKED + 1);
+
+// What is known of a term in the path of a folder.
+const KNOWN = 1;
+export const HOLDS = 2;
+export const AS_WORD = 4;
+/** The path ends with the head of the term, and no word goes across the begin of that. */
+const UP_TO_REST = 8;
+const UP_TO_REST_AS_WORD = 16;
+
+export class Term {
+  readonly bytes: Uint8Array;
+  /** Up to its last slash but one at the end: this has to be the end of what is above the rest. */
+  readonly head: Uint8Array;
+  /** This lies in one name, with the slash behind that of a folder. */
+  readonly rest: { bytes: Uint8Array; kinds: number };
+  readonly kinds: number;
+  /** The kinds with which words of a name must begin and end so that the rest may be one. */
+  readonly begins: number;
+  readonly ends: number;
+  /** Its kind says it all. */
+  readonly isKind: boolean;
+  /** By folder, what is known; empty when it is not remembered. */
+  folders = new Uint8Array(0);
+  /** All folders in whose own name it ends are known: others have it from above, or not at all. */
+  complete = false;
+  /** No folder holds it, or ends with its head. */
+  absent = false;
+
+  constructor(text: string) {
+    const bytes = Buffer.from(text);
+    const slash = bytes.subarray(0, -1).lastIndexOf(SLASH) + 1;
+    const rest = bytes.subarray(slash);
+    this.bytes = bytes;
+    this.head = bytes.subarray(0, slash);
+    this.rest = { bytes: rest, kinds: kindsOf(rest, 0, rest.length) };
+    this.kinds = kindsOf(bytes, 0, bytes.length);
+    this.begins = slash > 0 ? 0 : kindsOfBegins(rest, 0, 1);
+    this.ends = kindsOfEnds(rest, rest.length - 1, rest.length);
+    this.isKind = bytes.length === 1 && isKind(bytes[0] ?? 0);
+  }
+}
+
+export class Matcher {
+  readonly terms: readonly Term[];
+  readonly #table: PathTable;
+  readonly #kinds: number;
+
+  constructor(table: PathTable, terms: readonly Term[]) {
+    this.#table = table;
+    // The longest are the rarest, most likely.
+    this.terms = [...terms].sort((a, b) => b.bytes.length - a.bytes.length);
+    for (const term of this.terms.slice(0, MAX_REMEMBERED)) this.remember(term);
+    this.#kinds = terms.reduce((kinds, term) => kinds | term.kinds, 0);
+  }
+
+  remember(term: Term): void {
+    if (term.folders.length === 0) term.folders = new Uint8Array(this.#table.tree.folders);
+  }
+
+  /** Whether a path has every kind of character that it needs. */
+  mayMatch(id: number, folder: number): boolean {
+    const { rows, tree } = this.#table;
+    return (
+      (((rows[id * ROW + KINDS] ?? 0) | (tree.kinds[folder] ?? 0)) & this.#kinds) === this.#kinds
+    );
+  }
+
+  /** Whether a path matches. `sure` does. */
+  matches(id: number, folder: number, sure?: Term): boolean {
+    for (const term of this.terms) {
+      if (term === sure || term.isKind) continue;
+      const inFolder = this.folder(folder, term);
+      if ((inFolder & HOLDS) === 0 && this.name(id, inFolder, term, false) === NONE) return false;
+    }
+    return true;
+  }
+
+  /** The rank of a path that matches, or -1. Lower is better. */
+  rank(id: number, folder: number): number {
+    let notWord = 0;
+    let notName = 0;
+    for (const term of this.terms) {
+      const inFolder = this.folder(folder, term);
+      const isWord = (inFolder & AS_WORD) !== 0;
+      const inName = this.name(id, inFolder, term, !isWord && this.#mayBeWord(id, term));
+      if (inName === NONE) {
+        if ((inFolder & HOLDS) === 0) return -1;
+        if (notName < MAX_RANKED) notName++;
+      }
+      if (!isWord && inName !== WORD && notWord < MAX_RANKED) notWord++;
+    }
+    return notWord * WORD_STEP + notName * NAME_STEP + (this.#table.rows[id * ROW + BYTES] ?? 0);
+  }
+
+  /** A rank that a path does not surpass, found without a look at its name. */
+  bound(id: number, folder: number): number {
+    let notWord = 0;
+    for (const term of this.terms) {
+      if (this.mayBeWord(id, this.folder(folder, term), term)) continue;
+      if (notWord < MAX_RANKED) notWord++;
+    }
+    return notWord * WORD_STEP + (this.#table.rows[id * ROW + BYTES] ?? 0);
+  }
+
+  /** Whether a term may be a word in a path. */
+  mayBeWord(id: number, inFolder: number, term: Term): boolean {
+    return (inFolder & AS_WORD) !== 0 || this.#mayBeWord(id, term);
+  }
+
+  #mayBeWord(id: number, { begins, ends }: Term): boolean {
+    const { rows } = this.#table;
+    const row = id * ROW;
+    return (
+      ((rows[row + BEGINS] ?? 0) & begins) === begins && ((rows[row + ENDS] ?? 0) & ends) === ends
+    );
+  }
+
+  /**
+   * How a file name holds a term, or the end of it.
+   *
+   * @param inFolder what is known of the term in its folder
+   * @param closely whether to tell WORD from PART
+   */
+  name(id: number, inFolder: number, term: Term, closely: boolean): number {
+    // Its characters: this says no to most, without a look at the text.
+    if ((term.rest.kinds & ~(this.#table.rows[id * ROW + KINDS] ?? 0)) !== 0) return NONE;
+    if (term.isKind && !closely) return PART;
+    return this.#ownText(this.#table.text(id), inFolder, term, closely);
+  }
+
+  /** What there is to know of a term in the path of a folder: bits, see above. */
+  folder(folder: number, term: Term): number {
+    const known = term.folders[folder] ?? 0;
+    if (known !== 0) return known;
+    if (folder === TOP || term.absent) return KNOWN;
+    const { tree } = this.#table;
+    const above = this.folder(tree.parent[folder] ?? TOP, term);
+    let found = KNOWN | (above & (HOLDS | AS_WORD));
+    const mayHold = (term.kinds & ~(tree.kinds[folder] ?? 0)) === 0;
+    if ((found & AS_WORD) === 0 && !term.complete && mayHold) {
+      const own = this.#ownText(tree.text[folder] ?? 0, above, term, true);
+      if (own !== NONE) found |= own === WORD ? HOLDS | AS_WORD : HOLDS;
+    }
+    if (term.head.length > 0) found |= this.#ends(folder, term.head);
+    term.folders[folder] = found;
+    return found;
+  }
+
+  /** How a name holds a term that lies in it, or begins above and ends in it. */
+  #ownText(text: number, above: number, term: Term, closely: boolean): number {
+    const slab = this.#table.texts.slab(text);
+    const at = foldedAt(text);
+    const end = at + foldedBytes(slab, text);
+    const { bytes } = term.rest;
+    if (term.head.length === 0) return seek(slab, at, end, bytes, closely);
+    if ((above & UP_TO_REST) === 0 || end - at < bytes.length) return NONE;
+    for (let i = 0; i < bytes.length; i++) if (slab[at + i] !== bytes[i]) return NONE;
+    const to = at + bytes.length;
+    return (above & UP_TO_REST_AS_WORD) !== 0 && (to === end || endsWord(slab, to)) ? WORD : PART;
+  }
+
+  /** Whether the path of a folder ends with these bytes. */
+  #ends(folder: number, head: Uint8Array): number {
+    const { tree, texts } = this.#table;
+    let left = head.length;
+    for (let up = folder; up !== TOP; up = tree.parent[up] ?? TOP) {
+      const text = tree.text[up] ?? 0;
+      const slab = texts.slab(text);
+      const at = foldedAt(text);
+      let i = at + foldedBytes(slab, text);
+      while (i > at && left > 0) if (slab[--i] !== head[--left]) return 0;
+      if (left > 0) continue;
+      return i === at || endsWord(slab, i) ? UP_TO_REST | UP_TO_REST_AS_WORD : UP_TO_REST;
+    }
+    return 0;
+  }
+}
