@@ -3,6 +3,7 @@
  * the query: how many terms are no whole word in it, how many are only in its folders, its length.
  */
 import { MAX_PATH_BYTES } from '../wire/limits.js';
+import { grown } from './arena.js';
 import {
   endsWord,
   isKind,
@@ -47,7 +48,7 @@ export class Term {
   /** Its kind says it all. */
   readonly isKind: boolean;
   /** By folder, what is known; empty when it is not remembered. */
-  folders = new Uint8Array(0);
+  folders: Uint8Array = new Uint8Array(0);
   /** All folders in whose own name it ends are known: others have it from above, or not at all. */
   complete = false;
   /** No folder holds it, or ends with its head. */
@@ -71,17 +72,26 @@ export class Matcher {
   readonly terms: readonly Term[];
   readonly #table: PathTable;
   readonly #kinds: number;
+  readonly #lent: Uint8Array[];
+  #remembered = 0;
 
-  constructor(table: PathTable, terms: readonly Term[]) {
+  /** @param lent memory that may be used: searches would else spend their time on getting some */
+  constructor(table: PathTable, terms: readonly Term[], lent: Uint8Array[]) {
     this.#table = table;
     // The longest are the rarest, most likely.
     this.terms = [...terms].sort((a, b) => b.bytes.length - a.bytes.length);
-    for (const term of this.terms.slice(0, MAX_REMEMBERED)) this.remember(term);
+    this.#lent = lent;
+    for (const term of this.terms.slice(0, MAX_REMEMBERED - 1)) this.remember(term);
     this.#kinds = terms.reduce((kinds, term) => kinds | term.kinds, 0);
   }
 
   remember(term: Term): void {
-    if (term.folders.length === 0) term.folders = new Uint8Array(this.#table.tree.folders);
+    if (term.folders.length > 0) return;
+    const { folders } = this.#table.tree;
+    const at = this.#remembered++;
+    const memory = grown(this.#lent[at] ?? new Uint8Array(0), folders);
+    this.#lent[at] = memory;
+    term.folders = memory.fill(0, 0, folders);
   }
 
   /** Whether a path has every kind of character that it needs. */
