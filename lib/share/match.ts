@@ -74,6 +74,9 @@ export class Matcher {
   readonly #kinds: number;
   readonly #lent: Uint8Array[];
   #remembered = 0;
+  /** By term, what is known in the folder `#at`. */
+  readonly #there: Uint8Array;
+  #at = -1;
 
   /** @param lent memory that may be used: searches would else spend their time on getting some */
   constructor(table: PathTable, terms: readonly Term[], lent: Uint8Array[]) {
@@ -81,6 +84,7 @@ export class Matcher {
     // The longest are the rarest, most likely.
     this.terms = [...terms].sort((a, b) => b.bytes.length - a.bytes.length);
     this.#lent = lent;
+    this.#there = new Uint8Array(Math.min(terms.length, MAX_REMEMBERED));
     for (const term of this.terms.slice(0, MAX_REMEMBERED - 1)) this.remember(term);
     this.#kinds = terms.reduce((kinds, term) => kinds | term.kinds, 0);
   }
@@ -104,9 +108,10 @@ export class Matcher {
 
   /** Whether a path matches. `sure` does. */
   matches(id: number, folder: number, sure?: Term): boolean {
-    for (const term of this.terms) {
-      if (term === sure || term.isKind) continue;
-      const inFolder = this.folder(folder, term);
+    for (let i = 0; i < this.terms.length; i++) {
+      const term = this.terms[i];
+      if (term === undefined || term === sure || term.isKind) continue;
+      const inFolder = this.#inFolder(i, folder, term);
       if ((inFolder & HOLDS) === 0 && this.name(id, inFolder, term, false) === NONE) return false;
     }
     return true;
@@ -116,8 +121,10 @@ export class Matcher {
   rank(id: number, folder: number): number {
     let notWord = 0;
     let notName = 0;
-    for (const term of this.terms) {
-      const inFolder = this.folder(folder, term);
+    for (let i = 0; i < this.terms.length; i++) {
+      const term = this.terms[i];
+      if (term === undefined) break;
+      const inFolder = this.#inFolder(i, folder, term);
       const isWord = (inFolder & AS_WORD) !== 0;
       const inName = this.name(id, inFolder, term, !isWord && this.#mayBeWord(id, term));
       if (inName === NONE) {
@@ -132,9 +139,10 @@ export class Matcher {
   /** A rank that a path does not surpass, found without a look at its name. */
   bound(id: number, folder: number): number {
     let notWord = 0;
-    for (const term of this.terms) {
-      if (this.mayBeWord(id, this.folder(folder, term), term)) continue;
-      if (notWord < MAX_RANKED) notWord++;
+    for (let i = 0; i < this.terms.length; i++) {
+      const term = this.terms[i];
+      if (term === undefined || this.#mayBeWord(id, term)) continue;
+      if ((this.#inFolder(i, folder, term) & AS_WORD) === 0 && notWord < MAX_RANKED) notWord++;
     }
     return notWord * WORD_STEP + (this.#table.rows[id * ROW + BYTES] ?? 0);
   }
@@ -150,6 +158,19 @@ export class Matcher {
     return (
       ((rows[row + BEGINS] ?? 0) & begins) === begins && ((rows[row + ENDS] ?? 0) & ends) === ends
     );
+  }
+
+  /** What `folder` says, kept while the folder is the same: mostly it is that of the file before. */
+  #inFolder(i: number, folder: number, term: Term): number {
+    if (folder !== this.#at) {
+      this.#at = folder;
+      this.#there.fill(0);
+    }
+    const known = this.#there[i] ?? 0;
+    if (known !== 0) return known;
+    const found = this.folder(folder, term);
+    this.#there[i] = found;
+    return found;
   }
 
   /**
@@ -175,8 +196,14 @@ export class Matcher {
     let found = KNOWN | (above & (HOLDS | AS_WORD));
     const mayHold = (term.kinds & ~(tree.kinds[folder] ?? 0)) === 0;
     if ((found & AS_WORD) === 0 && !term.complete && mayHold) {
-      const own = this.#ownText(tree.text[folder] ?? 0, above, term, true);
-      if (own !== NONE) found |= own === WORD ? HOLDS | AS_WORD : HOLDS;
+      const mayBeWord =
+        ((tree.begins[folder] ?? 0) & term.begins) === term.begins &&
+        ((tree.ends[folder] ?? 0) & term.ends) === term.ends;
+      if (term.isKind) found |= HOLDS;
+      if (mayBeWord || (found & HOLDS) === 0) {
+        const own = this.#ownText(tree.text[folder] ?? 0, above, term, mayBeWord);
+        if (own !== NONE) found |= own === WORD ? HOLDS | AS_WORD : HOLDS;
+      }
     }
     if (term.head.length > 0) found |= this.#ends(folder, term.head);
     term.folders[folder] = found;
