@@ -3,6 +3,7 @@
  * the query: how many terms are no whole word in it, how many are only in its folders, its length.
  */
 import { MAX_PATH_BYTES } from '../../wire/limits.js';
+import { grown } from './arena.js';
 import {
   endsWord,
   isKind,
@@ -47,7 +48,7 @@ export class Term {
   /** Its kind says it all. */
   readonly isKind: boolean;
   /** By folder, what is known; empty when it is not remembered. */
-  folders = new Uint8Array(0);
+  folders: Uint8Array = new Uint8Array(0);
   /** All folders in whose own name it ends are known: others have it from above, or not at all. */
   complete = false;
   /** No folder holds it, or ends with its head. */
@@ -71,17 +72,30 @@ export class Matcher {
   readonly terms: readonly Term[];
   readonly #table: PathTable;
   readonly #kinds: number;
+  readonly #lent: Uint8Array[];
+  #remembered = 0;
+  /** By term, what is known in the folder `#at`. */
+  readonly #there: Uint8Array;
+  #at = -1;
 
-  constructor(table: PathTable, terms: readonly Term[]) {
+  /** @param lent memory that may be used: searches would else spend their time on getting some */
+  constructor(table: PathTable, terms: readonly Term[], lent: Uint8Array[]) {
     this.#table = table;
     // The longest are the rarest, most likely.
     this.terms = [...terms].sort((a, b) => b.bytes.length - a.bytes.length);
-    for (const term of this.terms.slice(0, MAX_REMEMBERED)) this.remember(term);
+    this.#lent = lent;
+    this.#there = new Uint8Array(Math.min(terms.length, MAX_REMEMBERED));
+    for (const term of this.terms.slice(0, MAX_REMEMBERED - 1)) this.remember(term);
     this.#kinds = terms.reduce((kinds, term) => kinds | term.kinds, 0);
   }
 
   remember(term: Term): void {
-    if (term.folders.length === 0) term.folders = new Uint8Array(this.#table.tree.folders);
+    if (term.folders.length > 0) return;
+    const { folders } = this.#table.tree;
+    const at = this.#remembered++;
+    const memory = grown(this.#lent[at] ?? new Uint8Array(0), folders);
+    this.#lent[at] = memory;
+    term.folders = memory.fill(0, 0, folders);
   }
 
   /** Whether a path has every kind of character that it needs. */
@@ -94,9 +108,10 @@ export class Matcher {
 
   /** Whether a path matches. `sure` does. */
   matches(id: number, folder: number, sure?: Term): boolean {
-    for (const term of this.terms) {
-      if (term === sure || term.isKind) continue;
-      const inFolder = this.folder(folder, term);
+    for (let i = 0; i < this.terms.length; i++) {
+      const term = this.terms[i];
+      if (term === undefined || term === sure || term.isKind) continue;
+      const inFolder = this.#inFolder(i, folder, term);
       if ((inFolder & HOLDS) === 0 && this.name(id, inFolder, term, false) === NONE) return false;
     }
     return true;
@@ -106,8 +121,10 @@ export class Matcher {
   rank(id: number, folder: number): number {
     let notWord = 0;
     let notName = 0;
-    for (const term of this.terms) {
-      const inFolder = this.folder(folder, term);
+    for (let i = 0; i < this.terms.length; i++) {
+      const term = this.terms[i];
+      if (term === undefined) break;
+      const inFolder = this.#inFolder(i, folder, term);
       const isWord = (inFolder & AS_WORD) !== 0;
       const inName = this.name(id, inFolder, term, !isWord && this.#mayBeWord(id, term));
       if (inName === NONE) {
@@ -122,9 +139,10 @@ export class Matcher {
   /** A rank that a path does not surpass, found without a look at its name. */
   bound(id: number, folder: number): number {
     let notWord = 0;
-    for (const term of this.terms) {
-      if (this.mayBeWord(id, this.folder(folder, term), term)) continue;
-      if (notWord < MAX_RANKED) notWord++;
+    for (let i = 0; i < this.terms.length; i++) {
+      const term = this.terms[i];
+      if (term === undefined || this.#mayBeWord(id, term)) continue;
+      if ((this.#inFolder(i, folder, term) & AS_WORD) === 0 && notWord < MAX_RANKED) notWord++;
     }
     return notWord * WORD_STEP + (this.#table.rows[id * ROW + BYTES] ?? 0);
   }
@@ -140,6 +158,19 @@ export class Matcher {
     return (
       ((rows[row + BEGINS] ?? 0) & begins) === begins && ((rows[row + ENDS] ?? 0) & ends) === ends
     );
+  }
+
+  /** What `folder` says, kept while the folder is the same: mostly it is that of the file before. */
+  #inFolder(i: number, folder: number, term: Term): number {
+    if (folder !== this.#at) {
+      this.#at = folder;
+      this.#there.fill(0);
+    }
+    const known = this.#there[i] ?? 0;
+    if (known !== 0) return known;
+    const found = this.folder(folder, term);
+    this.#there[i] = found;
+    return found;
   }
 
   /**
@@ -165,8 +196,14 @@ export class Matcher {
     let found = KNOWN | (above & (HOLDS | AS_WORD));
     const mayHold = (term.kinds & ~(tree.kinds[folder] ?? 0)) === 0;
     if ((found & AS_WORD) === 0 && !term.complete && mayHold) {
-      const own = this.#ownText(tree.text[folder] ?? 0, above, term, true);
-      if (own !== NONE) found |= own === WORD ? HOLDS | AS_WORD : HOLDS;
+      const mayBeWord =
+        ((tree.begins[folder] ?? 0) & term.begins) === term.begins &&
+        ((tree.ends[folder] ?? 0) & term.ends) === term.ends;
+      if (term.isKind) found |= HOLDS;
+      if (mayBeWord || (found & HOLDS) === 0) {
+        const own = this.#ownText(tree.text[folder] ?? 0, above, term, mayBeWord);
+        if (own !== NONE) found |= own === WORD ? HOLDS | AS_WORD : HOLDS;
+      }
     }
     if (term.head.length > 0) found |= this.#ends(folder, term.head);
     term.folders[folder] = found;

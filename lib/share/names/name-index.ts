@@ -28,11 +28,14 @@ const BEFORE = 2;
 /** Folding makes a text at most three times as long by its normal form, and less than twice by its case. */
 const MAX_TEXT_BYTES = BEFORE + 6 * MAX_PATH_BYTES;
 
-/** How a term is looked up: a list of files and one of folders (-1: there are none), and their cost. */
+/** Folders below which files are counted before a search, to find what is least. */
+const MANY_FOLDERS = 20_000;
+
+/** How a term is looked up: by lists of files and of folders, and how many files that means. */
 interface Plan {
   term: Term;
-  files: number;
-  folders: number;
+  files: readonly number[];
+  folders: readonly number[];
   cost: number;
 }
 
@@ -47,6 +50,7 @@ export class NameIndex {
   );
   readonly #indexed = Buffer.alloc(MAX_TEXT_BYTES);
   readonly #before = Buffer.alloc(BEFORE);
+  readonly #lent: Uint8Array[] = [];
   /** Ids seen in the search that runs. */
   #seen = new Uint32Array(64);
 
@@ -116,7 +120,7 @@ export class NameIndex {
   search(query: string, max: number, after?: Uint8Array): Results {
     const limit = Math.min(Math.max(Math.trunc(max), 1) || 1, MAX_FILES);
     const terms = [...new Set(termsOf(query))].map((text) => new Term(text));
-    const matcher = new Matcher(this.#table, terms);
+    const matcher = new Matcher(this.#table, terms, this.#lent);
     const best = new Best(this.#table, limit, after);
     const total = this.#run(new Lookup(this.#table, matcher, best), this.#cheapest(terms));
     const ids = best.take();
@@ -128,30 +132,43 @@ export class NameIndex {
 
   #run(lookup: Lookup, plan: Plan | undefined): number {
     if (plan === undefined) return lookup.scan();
+    const { term, files, folders } = plan;
     this.#seen = grown(this.#seen, (this.#table.ids >>> 5) + 1);
     return lookup.lookUp(
-      plan.term,
-      () => read(this.#folders, plan.folders, plan.term),
-      () => read(this.#files, plan.files, plan.term),
+      term,
+      () => read(this.#folders, folders, term),
+      () => read(this.#files, files, term),
       this.#seen,
     );
   }
 
-  /** The term with the shortest lists. None when no term has a trigram. */
+  /** The term with the least to look at. None when no term has a trigram. */
   #cheapest(terms: readonly Term[]): Plan | undefined {
     let cheapest: Plan | undefined;
-    const perFolder = this.#table.size / this.#table.tree.live;
     for (const term of terms) {
       const { bytes, head } = term;
       if (bytes.length < 3) continue;
       // A name is indexed with no more than what comes right before it.
       const from = Math.max(0, head.length - BEFORE);
-      const folders = rarest(this.#folders, bytes, from);
-      const files = bytes.at(-1) === SLASH ? -1 : rarest(this.#files, bytes, from);
-      const cost = this.#files.live(files) + this.#folders.live(folders) * perFolder;
+      const folders = this.#folders.lists(bytes, from);
+      const files = bytes.at(-1) === SLASH ? [] : this.#files.lists(bytes, from);
+      let cost = this.#files.live(files[0] ?? -1);
+      if (terms.length > 1) cost += this.#filesBelow(folders);
       if (cheapest === undefined || cost < cheapest.cost) cheapest = { term, files, folders, cost };
     }
     return cheapest;
+  }
+
+  /** Files below the folders on lists, more or less. */
+  #filesBelow(lists: readonly number[]): number {
+    const { filesBelow, live } = this.#table.tree;
+    const perFolder = this.#table.size / live;
+    const folders = this.#folders.live(lists[0] ?? -1);
+    if (folders > MANY_FOLDERS) return folders * perFolder;
+    const count = this.#folders.read(lists);
+    let files = 0;
+    for (let i = 0; i < count; i++) files += filesBelow[this.#folders.ids[i] ?? TOP] ?? 0;
+    return files;
   }
 
   /** Put what is indexed for a name into `#indexed`. @returns where it ends */
@@ -185,21 +202,9 @@ export class NameIndex {
   }
 }
 
-function read(postings: Postings, list: number, { bytes }: Term): Listed {
-  const count = list < 0 ? 0 : postings.read(list);
-  const exact = list >= 0 && bytes.length === 3 && postings.exact(list);
+function read(postings: Postings, lists: readonly number[], { bytes }: Term): Listed {
+  const count = postings.read(lists);
+  const [list] = lists;
+  const exact = bytes.length === 3 && list !== undefined && postings.exact(list);
   return { ids: postings.ids, count, exact };
-}
-
-/** The shortest of the lists for the trigrams from `from` on, or -1 when one has none. */
-function rarest(postings: Postings, bytes: Uint8Array, from: number): number {
-  let shortest = -1;
-  for (let i = from; i + 2 < bytes.length; i++) {
-    const list = postings.list(
-      ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0),
-    );
-    if (postings.live(list) === 0) return -1;
-    if (shortest < 0 || postings.live(list) < postings.live(shortest)) shortest = list;
-  }
-  return shortest;
 }

@@ -1,40 +1,31 @@
 /**
- * For every trigram (three bytes) the ids of the texts that hold it: chains of chunks with ids as
- * varint differences. What is removed is only counted at first; a list that is half dead is written
- * anew, a little with every change, so that no change has to wait for it.
+ * For every trigram (three bytes) the ids of the texts that hold it. What is removed is only counted at
+ * first; a list that is half dead is written anew, a little with every change, so that no change has to
+ * wait for it.
  */
-import { Arena, grown, offsetOf } from './arena.js';
-
-// A chunk: address of the next (4 bytes), where its entries end (2), bytes in all (2), then the entries.
-// The first entry is an id; each that follows is the difference to the one before, or 0 and an id when that is
-// not larger. So a chunk can be read without the one before it.
-const CHUNK_HEAD = 8;
-const FIRST_CHUNK = 16;
-const LAST_CHUNK = 4096;
+import { grown } from './arena.js';
+import {
+  Chains,
+  DEAD,
+  ENTRIES,
+  HEAD,
+  KEY,
+  LAST,
+  LAST_CHUNK,
+  ROW,
+  TAIL,
+  TOUCHED,
+  USED,
+} from './chain.js';
 
 /** Dead entries that a list may have whatever its length: not worth the work. */
 const FEW_DEAD = 8;
 /** Entries looked at after each change, while there is a list to write anew; a change kills about 20. */
 const TIDY_ENTRIES = 128;
+/** Reading this many entries costs less than looking at the text of one that could be spared. */
+const WORTH = 16;
 /** From here on, clearing a whole bitmap is cheaper than clearing the bits that were set. */
 const MANY_ENTRIES = 4096;
-
-// A list: a row of numbers in a hash table (open addressing). A change needs most of them, of many
-// lists: side by side, they are one line of the cache, and so is where the next entry goes.
-const ROW = 8;
-/** The trigram + 1. */
-const KEY = 0;
-const HEAD = 1;
-const TAIL = 2;
-/** The id written last. */
-const LAST = 3;
-const ENTRIES = 4;
-/** Entries whose text is gone, or that are there twice because their id was used again. */
-const DEAD = 5;
-/** The change that touched it last: a text may hold a trigram more than once. */
-const TOUCHED = 6;
-/** Where the entries end in the last chunk, of which nothing is in its head, and its bytes in all << 16. */
-const USED = 7;
 
 /** A list that is being written anew. */
 interface Tidying {
@@ -47,7 +38,7 @@ export class Postings {
   /** The ids of the last `read`. */
   ids = new Uint32Array(1024);
 
-  readonly #arena = new Arena();
+  readonly #chains = new Chains();
   readonly #holds: (id: number, trigram: number) => boolean;
   #rows = new Uint32Array(ROW * 512);
   #lists = 0;
@@ -59,6 +50,9 @@ export class Postings {
   readonly #anew = new Uint32Array(ROW);
   /** Ids that were kept in it. */
   #kept = new Uint32Array(32);
+  /** For intersections: other ids, and a bit for each id. */
+  #spare = new Uint32Array(1024);
+  #marks = new Uint32Array(32);
 
   /** @param holds whether the text that has this id now holds a trigram */
   constructor(holds: (id: number, trigram: number) => boolean) {
@@ -75,7 +69,7 @@ export class Postings {
       const rows = this.#rows;
       if (rows[row + TOUCHED] === change) continue;
       rows[row + TOUCHED] = change;
-      this.#append(rows, row, id);
+      this.#chains.append(rows, row, id);
       rows[row + ENTRIES] = (rows[row + ENTRIES] ?? 0) + 1;
     }
     this.#tidy();
@@ -122,18 +116,62 @@ export class Postings {
   }
 
   /**
-   * Read a list into `ids`. Some may be dead, and some may come twice.
+   * Lists of all trigrams of a text, from `from` on, the shortest first.
+   *
+   * @returns none when no text can hold all of them
+   */
+  lists(bytes: Uint8Array, from: number): number[] {
+    const found = new Set<number>();
+    for (let i = from; i + 2 < bytes.length; i++) {
+      const begin = ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8);
+      const list = this.list(begin | (bytes[i + 2] ?? 0));
+      if (this.live(list) === 0) return [];
+      found.add(list);
+    }
+    return [...found].sort((a, b) => this.live(a) - this.live(b));
+  }
+
+  /**
+   * Read what is on several lists, the shortest first, into `ids`: at least what is on all of them.
+   * Some ids may be dead, and some may come twice.
    *
    * @returns how many there are
    */
-  read(list: number): number {
-    this.ids = grown(this.ids, this.#rows[list + ENTRIES] ?? 0);
-    let n = 0;
-    for (let chunk = this.#rows[list + HEAD] ?? 0; chunk !== 0;) {
-      n = this.#readChunk(chunk, list, n);
-      chunk = this.#arena.slab(chunk).readUInt32LE(offsetOf(chunk));
+  read([shortest, ...others]: readonly number[]): number {
+    if (shortest === undefined) return 0;
+    let n = this.#readList(shortest);
+    for (const list of others) {
+      if (this.live(list) > n * WORTH) break;
+      n = this.#intersect(n, list);
     }
     return n;
+  }
+
+  #readList(list: number): number {
+    this.ids = grown(this.ids, this.#rows[list + ENTRIES] ?? 0);
+    return this.#chains.read(this.#rows, list, this.ids);
+  }
+
+  /** Keep of `n` ids those that are on another list too. */
+  #intersect(n: number, list: number): number {
+    const before = this.ids;
+    for (let i = 0; i < n; i++) {
+      const id = before[i] ?? 0;
+      this.#marks = grown(this.#marks, (id >>> 5) + 1);
+      this.#marks[id >>> 5] = (this.#marks[id >>> 5] ?? 0) | (1 << (id & 31));
+    }
+    this.ids = this.#spare;
+    const all = this.#readList(list);
+    const { ids } = this;
+    const marks = this.#marks;
+    let kept = 0;
+    for (let i = 0; i < all; i++) {
+      const id = ids[i] ?? 0;
+      if ((((marks[id >>> 5] ?? 0) >>> (id & 31)) & 1) !== 0) ids[kept++] = id;
+    }
+    for (let i = 0; i < n; i++) marks[(before[i] ?? 0) >>> 5] = 0;
+    this.#spare = before;
+    return kept;
   }
 
   #begin(): number {
@@ -169,69 +207,6 @@ export class Postings {
     return row;
   }
 
-  #append(rows: Uint32Array, row: number, id: number): void {
-    const tail = rows[row + TAIL] ?? 0;
-    const last = rows[row + LAST] ?? 0;
-    const used = (rows[row + USED] ?? 0) & 0xffff;
-    const size = (rows[row + USED] ?? 0) >>> 16;
-    const isLarger = id > last;
-    const bytes = isLarger ? varintBytes(id - last) : 1 + varintBytes(id);
-    rows[row + LAST] = id;
-    if (used + bytes <= size) {
-      const slab = this.#arena.slab(tail);
-      let to = offsetOf(tail) + used;
-      if (!isLarger) slab[to++] = 0;
-      putVarint(slab, to, isLarger ? id - last : id);
-      rows[row + USED] = (rows[row + USED] ?? 0) + bytes;
-      return;
-    }
-    const more = Math.min(Math.max(size * 2, FIRST_CHUNK), LAST_CHUNK);
-    const chunk = this.#arena.take(more);
-    const at = offsetOf(chunk);
-    const slab = this.#arena.slab(chunk);
-    slab.writeUInt32LE(0, at);
-    slab.writeUInt16LE(more, at + 6);
-    putVarint(slab, at + CHUNK_HEAD, id);
-    if (tail === 0) rows[row + HEAD] = chunk;
-    else this.#close(rows, row, chunk);
-    rows[row + TAIL] = chunk;
-    rows[row + USED] = (more << 16) | (CHUNK_HEAD + varintBytes(id));
-  }
-
-  /** Write into the last chunk where it ends, and what comes behind it. */
-  #close(rows: Uint32Array, row: number, next: number): void {
-    const tail = rows[row + TAIL] ?? 0;
-    const slab = this.#arena.slab(tail);
-    slab.writeUInt32LE(next, offsetOf(tail));
-    slab.writeUInt16LE((rows[row + USED] ?? 0) & 0xffff, offsetOf(tail) + 4);
-  }
-
-  /** Read a chunk of a list into `ids`, behind `n` that are there. */
-  #readChunk(chunk: number, row: number, n: number): number {
-    const { ids } = this;
-    const slab = this.#arena.slab(chunk);
-    const begin = offsetOf(chunk);
-    const isLast = chunk === this.#rows[row + TAIL];
-    const used = isLast ? (this.#rows[row + USED] ?? 0) & 0xffff : slab.readUInt16LE(begin + 4);
-    const end = begin + used;
-    let id = 0;
-    for (let at = begin + CHUNK_HEAD; at < end;) {
-      let byte = slab[at++] ?? 0;
-      if (byte === 0 && at > begin + CHUNK_HEAD + 1) {
-        id = 0;
-        byte = slab[at++] ?? 0;
-      }
-      let value = byte & 0x7f;
-      for (let shift = 7; byte >= 0x80; shift += 7) {
-        byte = slab[at++] ?? 0;
-        value += (byte & 0x7f) << shift;
-      }
-      id += value;
-      ids[n++] = id;
-    }
-    return n;
-  }
-
   /** Write some of the lists that are due anew. The chain can be read at every step between. */
   #tidy(): void {
     for (let left = TIDY_ENTRIES; left > 0;) {
@@ -255,9 +230,8 @@ export class Postings {
     const anew = this.#anew;
     this.ids = grown(this.ids, LAST_CHUNK);
     const { ids } = this;
-    const n = this.#readChunk(chunk, row, 0);
-    const slab = this.#arena.slab(chunk);
-    const next = slab.readUInt32LE(offsetOf(chunk));
+    const n = this.#chains.readChunk(rows, row, chunk, ids, 0);
+    const next = this.#chains.next(chunk);
     let dropped = 0;
     for (let i = 0; i < n; i++) {
       const id = ids[i] ?? 0;
@@ -265,7 +239,7 @@ export class Postings {
       const bits = this.#kept[id >>> 5] ?? 0;
       if (((bits >>> (id & 31)) & 1) === 0 && this.#holds(id, trigram)) {
         this.#kept[id >>> 5] = bits | (1 << (id & 31));
-        this.#append(anew, 0, id);
+        this.#chains.append(anew, 0, id);
       } else dropped++;
     }
     // What is left of the old chain hangs on what is written of the new one.
@@ -273,9 +247,9 @@ export class Postings {
       rows[row + HEAD] = next;
     } else {
       rows[row + HEAD] = anew[HEAD] ?? 0;
-      this.#close(anew, 0, next);
+      this.#chains.close(anew, 0, next);
     }
-    this.#arena.release(chunk, slab.readUInt16LE(offsetOf(chunk) + 6));
+    this.#chains.release(chunk);
     rows[row + ENTRIES] = (rows[row + ENTRIES] ?? 0) - dropped;
     rows[row + DEAD] = (rows[row + DEAD] ?? 0) - dropped;
     state.at = next;
@@ -291,7 +265,7 @@ export class Postings {
     if ((this.#rows[list + ENTRIES] ?? 0) >= MANY_ENTRIES) {
       this.#kept.fill(0);
     } else {
-      const n = this.read(list);
+      const n = this.#readList(list);
       for (let i = 0; i < n; i++) this.#kept[(this.ids[i] ?? 0) >>> 5] = 0;
     }
   }
@@ -301,15 +275,4 @@ export class Postings {
 function home(trigram: number, mask: number): number {
   const product = Math.imul(trigram, 0x9e3779b1);
   return ((product ^ (product >>> 15)) * ROW) & mask;
-}
-
-function varintBytes(value: number): number {
-  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5;
-}
-
-function putVarint(bytes: Uint8Array, to: number, value: number): void {
-  let at = to;
-  let rest = value;
-  for (; rest >= 0x80; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80;
-  bytes[at] = rest;
 }
