@@ -195,7 +195,7 @@ export class Share extends EventEmitter<ShareEvents> {
       },
       onFailed: (path, code) => {
         if (SHORTAGES.has(code)) {
-          this.#lookLater(path, MAX_PAUSE, PATIENCE);
+          this.#lookLater(path, MAX_PAUSE, PATIENCE + 1);
           return;
         }
         this.#progress.files++;
@@ -204,13 +204,6 @@ export class Share extends EventEmitter<ShareEvents> {
         if (code !== 'ENOENT') this.emit('warning', { path, reason: `${code}; left out` });
       },
       onChanged: (path, tries) => {
-        if (tries === PATIENCE) {
-          this.emit('warning', {
-            path,
-            reason: 'keeps changing while it is hashed; left out until it is quiet',
-          });
-          this.#progress.files++;
-        }
         this.#lookLater(path, Math.min(MAX_PAUSE, QUIET * 2 ** tries), tries);
       },
       onBytes: (bytes) => {
@@ -321,7 +314,7 @@ export class Share extends EventEmitter<ShareEvents> {
     }
     const age = Date.now() - Number(identity.mtimeNs / 1_000_000n);
     if (live && age >= 0 && age < QUIET) {
-      this.#lookLater(path, QUIET, tries);
+      this.#lookLater(path, QUIET, tries === 0 ? 0 : tries + 1);
     } else {
       queue.add(path, identity, live, tries);
     }
@@ -390,6 +383,13 @@ export class Share extends EventEmitter<ShareEvents> {
   }
 
   #lookLater(path: string, pause: number, tries: number): void {
+    if (tries === PATIENCE) {
+      this.emit('warning', {
+        path,
+        reason: 'keeps changing while it is hashed; left out until it is quiet',
+      });
+      this.#progress.files++;
+    }
     this.#later.set(path, { due: Date.now() + pause, tries });
     this.#laterTimer ??= setTimeout(() => {
       this.#laterTimer = undefined;
@@ -616,7 +616,7 @@ export class Share extends EventEmitter<ShareEvents> {
 
   #ifSettled(): void {
     if (this.#scanning !== undefined || this.#queue?.size !== 0 || !this.#progress.scanned) return;
-    if ([...this.#later.values()].some(({ tries }) => tries < PATIENCE)) return;
+    if ([...this.#later.values()].some(({ tries }) => tries > 0 && tries < PATIENCE)) return;
     if (this.#state === 'hashing') {
       this.#state = 'ready';
       this.#progress.totalBytes = this.#progress.bytes;
