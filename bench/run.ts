@@ -1,4 +1,4 @@
-/** `npm run bench -- [subject...] [--size 1G] [--names 1000000] [--runs 5]` */
+/** `npm run bench -- [subject...] [--size 1G] [--files 100000] [--names 1000000] [--runs 5]` */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,12 +7,13 @@ import { hideBin } from 'yargs/helpers';
 import { PeerError } from '../lib/errors.js';
 import { VERSION } from '../lib/version.js';
 import { hash } from './hash.js';
+import { indexing } from './indexing.js';
 import { formatTable } from './report.js';
 import { search } from './search.js';
 import type { Subject } from './subject.js';
 import { throughput } from './throughput.js';
 
-const SUBJECTS: readonly Subject[] = [hash, throughput, search];
+const SUBJECTS: readonly Subject[] = [hash, indexing, throughput, search];
 
 const UNITS = new Map([
   ['', 1],
@@ -36,6 +37,7 @@ async function main(): Promise<void> {
     .scriptName('npm run bench --')
     .usage('$0 [subject...]')
     .option('size', { type: 'string', default: '1G', describe: 'bytes of the large file' })
+    .option('files', { type: 'number', default: 100_000, describe: 'small files in a folder' })
     .option('names', { type: 'number', default: 1_000_000, describe: 'file names to search' })
     .option('runs', { type: 'number', default: 5, describe: 'measured runs of each contestant' })
     .option('list', { type: 'boolean', default: false, describe: 'say what there is to measure' })
@@ -49,17 +51,20 @@ async function main(): Promise<void> {
   if (!Number.isSafeInteger(args.runs) || args.runs < 1) {
     throw new PeerError('ERR_USAGE', '--runs is a whole number from 1');
   }
+  if (!Number.isSafeInteger(args.files) || args.files < 100) {
+    throw new PeerError('ERR_USAGE', '--files is a whole number from 100');
+  }
   if (!Number.isSafeInteger(args.names) || args.names < 1000) {
     throw new PeerError('ERR_USAGE', '--names is a whole number from 1000');
   }
   const size = parseSize(args.size);
-  const names = args._.map(String);
-  const unknown = names.find((name) => !SUBJECTS.some((subject) => subject.name === name));
+  const wanted = args._.map(String);
+  const unknown = wanted.find((name) => !SUBJECTS.some((subject) => subject.name === name));
   if (unknown !== undefined) {
     const known = SUBJECTS.map(({ name }) => name).join(', ');
     throw new PeerError('ERR_USAGE', `no subject "${unknown}"; there are: ${known}`);
   }
-  const chosen = SUBJECTS.filter(({ name }) => names.length === 0 || names.includes(name));
+  const chosen = SUBJECTS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
   const { length: cores } = cpus();
   process.stdout.write(
     `p2p-serve ${VERSION}, node ${process.version}, ${cpus()[0]?.model.trim() ?? 'unknown'}, ${cores} cores\n` +
@@ -68,7 +73,8 @@ async function main(): Promise<void> {
   for (const subject of chosen) {
     const folder = mkdtempSync(join(tmpdir(), 'p2p-bench-'));
     try {
-      for (const table of await subject.run({ size, names: args.names, runs: args.runs, folder })) {
+      const { files, names, runs } = args;
+      for (const table of await subject.run({ size, files, names, runs, folder })) {
         process.stdout.write(`${formatTable(table)}\n\n`);
       }
     } finally {

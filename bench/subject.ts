@@ -4,6 +4,8 @@ import type { Table } from './report.js';
 export interface Settings {
   /** Bytes of the large file. */
   size: number;
+  /** Small files in one folder. */
+  files: number;
   /** File names in the largest index. */
   names: number;
   /** Measured runs of each contestant, after one that warms up. */
