@@ -229,6 +229,7 @@ function keepHashing(
 ): { hashed: () => number; stop: () => Promise<void> } {
   const bytes = Math.min(size, 2 ** 28);
   const file = join(folder, 'large');
+  const before = share.files;
   let times = 0;
   const onChange = ({ path, kind }: Change): void => {
     if (path !== 'large' || kind === 'removed') return;
@@ -243,9 +244,8 @@ function keepHashing(
     hashed: () => Math.round((times * bytes) / 2 ** 20),
     stop: async () => {
       share.off('change', onChange);
-      const before = share.files;
       rmSync(file);
-      while (share.files === before) await once(share, 'settled');
+      while (share.files !== before) await once(share, 'settled');
     },
   };
 }

@@ -6,6 +6,7 @@
  * the open changes nothing.
  */
 import {
+  accessSync,
   constants,
   closeSync,
   fstatSync,
@@ -14,7 +15,7 @@ import {
   readlinkSync,
   realpathSync,
 } from 'node:fs';
-import { lstat, open, readlink, realpath, type FileHandle } from 'node:fs/promises';
+import { access, lstat, open, readlink, realpath, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BigIntStats } from 'node:fs';
 import { PeerError } from '../errors.js';
@@ -39,6 +40,29 @@ export function identityOf(stat: BigIntStats): FileIdentity {
  */
 export function sameContent(a: FileIdentity, b: FileIdentity): boolean {
   return a.size === b.size && a.mtimeNs === b.mtimeNs;
+}
+
+/** Everybody may read it: no need to ask the system. */
+const READ_BY_ALL = 0o444n;
+
+/** Whether this process may read a file. Its permissions are no part of its identity, and change. */
+export async function readable(path: string, { mode }: BigIntStats): Promise<boolean> {
+  if ((mode & READ_BY_ALL) === READ_BY_ALL) return true;
+  return access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The same, synchronous: for workers. */
+export function readableSync(path: string, { mode }: BigIntStats): boolean {
+  if ((mode & READ_BY_ALL) === READ_BY_ALL) return true;
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 // O_NONBLOCK: opening a fifo without a writer would wait for ever. It means nothing to files.

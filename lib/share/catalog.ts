@@ -58,11 +58,10 @@ export class Catalog {
 
   /** Take what the store knows, in steps. Nothing of it is published until it is confirmed. */
   *restore(): Generator<void> {
-    let count = 0;
     for (const { slot, file } of this.#store.load()) {
       this.#columns.add(file.path, file.hash, file.identity, slot);
       this.#mark(slot, KNOWN);
-      if (++count % 1000 === 0) yield;
+      yield;
     }
   }
 
@@ -181,15 +180,13 @@ export class Catalog {
     }
   }
 
-  /** Forget what the store knew and no scan has confirmed. @returns how many */
-  forgetUnconfirmed(): number {
-    let count = 0;
+  /** Forget what the store knew and no scan has confirmed, in steps. */
+  *forgetUnconfirmed(): Generator<void> {
     for (let slot = 0; slot < this.#states.length; slot++) {
       if (this.#states[slot] !== KNOWN) continue;
       this.#remove(slot);
-      count++;
+      yield;
     }
-    return count;
   }
 
   /** Show nothing of the share, but keep what is known: it may come back as it was. */

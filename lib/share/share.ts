@@ -4,19 +4,22 @@
  * what is gone is forgotten.
  */
 import { EventEmitter } from 'node:events';
-import { access, constants, lstat, realpath, stat, type FileHandle } from 'node:fs/promises';
+import { lstat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { identityOf, openInside, sameContent, type FileIdentity } from '../disk/open.js';
-import { PeerError, systemCode } from '../errors.js';
+import { identityOf, openInside, readable, sameContent, type FileIdentity } from '../disk/open.js';
+import { PeerError, asError, systemCode } from '../errors.js';
 import { HashPool } from '../hash/pool.js';
 import type { Lists } from '../hash/tree.js';
 import type { Hash, ShareState } from '../wire/messages.js';
 import { Catalog, type Page, type SharedFile } from './catalog.js';
 import { HashQueue } from './hash-queue.js';
+import { Retired } from './retired.js';
+import { Revisits } from './revisits.js';
+import { RootFolder } from './root-folder.js';
 import { scan } from './scan.js';
+import { inSlices } from './slices.js';
 import { LmdbStore, MemoryStore, type Store } from './store.js';
-import { Watcher, type Seen } from './watcher.js';
+import { Watcher, type Seen, type WatchFailure } from './watcher.js';
 
 export interface ShareOptions {
   /** The folder. */
@@ -74,20 +77,21 @@ const MAX_PAUSE = 10_000;
 const PATIENCE = 5;
 /** Milliseconds after the last of many changes, until a scan looks for what was lost. */
 const AFTER_BURST = 500;
-/** Milliseconds between scans where the folder cannot be watched. */
+/** Milliseconds between scans where the folder cannot be watched; more when a scan takes long. */
 const POLL = 10_000;
-/** Milliseconds in which a file that is gone may turn up under another name. */
-const GRACE = 10_000;
+/** Pauses between such scans take at least so many times as long as a scan. */
+const POLL_SHARE = 10;
 /** Errors of open(2) that say nothing about the file. */
 const SHORTAGES = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EINTR']);
-/** Milliseconds between looks for a share that is gone. */
-const LOOK_FOR_SHARE = 1000;
+/** The longest that setTimeout can wait, in milliseconds. */
+const MAX_TIMER = 2 ** 31 - 1;
+/** Files looked at at the same time. */
+const LOOKS = 16;
 
 export class Share extends EventEmitter<ShareEvents> {
   readonly #options: ShareOptions;
   readonly #abort = new AbortController();
-  #root = '';
-  #device = 0n;
+  readonly #root: RootFolder;
   #store: Store | undefined;
   #catalog: Catalog | undefined;
   #pool: HashPool | undefined;
@@ -99,13 +103,15 @@ export class Share extends EventEmitter<ShareEvents> {
   /** The scan that is under way, and whether another is wanted after it. */
   #scanning: Promise<void> | undefined;
   #scanAgain = false;
-  /** Files to look at later, and when. */
-  readonly #later = new Map<string, { due: number; tries: number }>();
-  readonly #timers = new Set<NodeJS.Timeout>();
-  #laterTimer: NodeJS.Timeout | undefined;
-  /** Files that are not shown any more, and when they are forgotten; in the order of that. */
-  readonly #retired = new Map<string, number>();
-  #retiredTimer: NodeJS.Timeout | undefined;
+  /** When the last scan began, and how many milliseconds it took. */
+  #scanBegan = performance.now();
+  #scanTook = 0;
+  /** What the watch and the scans saw, taken in one after the other. */
+  #inbox = Promise.resolve();
+  #waiting = 0;
+  readonly #revisits = new Revisits((due) => this.#lookAtAll(due));
+  readonly #retired = new Retired((paths) => this.#forget(paths));
+  #rescanTimer: NodeJS.Timeout | undefined;
   #burstTimer: NodeJS.Timeout | undefined;
   #polling = false;
   #gone = false;
@@ -120,6 +126,7 @@ export class Share extends EventEmitter<ShareEvents> {
   constructor(options: ShareOptions) {
     super();
     this.#options = options;
+    this.#root = new RootFolder(options.folder);
   }
 
   get state(): ShareState {
@@ -145,21 +152,7 @@ export class Share extends EventEmitter<ShareEvents> {
    * @throws PeerError ERR_USAGE when it does not exist, is not a folder or cannot be read
    */
   async check(): Promise<void> {
-    const { folder } = this.#options;
-    try {
-      this.#root = await realpath(folder);
-      const there = await stat(this.#root, { bigint: true });
-      if (there.isDirectory()) {
-        await access(this.#root, constants.R_OK | constants.X_OK);
-        this.#device = there.dev;
-        return;
-      }
-    } catch (error) {
-      const code = systemCode(error);
-      const why = code === 'ENOENT' ? 'no such folder' : `cannot be read (${code ?? 'unknown'})`;
-      throw new PeerError('ERR_USAGE', `${folder}: ${why}`, { cause: error });
-    }
-    throw new PeerError('ERR_USAGE', `${folder}: not a folder`);
+    await this.#root.check();
   }
 
   /**
@@ -184,7 +177,7 @@ export class Share extends EventEmitter<ShareEvents> {
     this.#catalog = catalog;
     const pool = new HashPool(threads);
     this.#pool = pool;
-    this.#queue = new HashQueue(this.#root, pool, {
+    this.#queue = new HashQueue(this.#root.path, pool, {
       onHashed: (path, identity, tree) => {
         this.#hashed++;
         this.#progress.files++;
@@ -217,9 +210,7 @@ export class Share extends EventEmitter<ShareEvents> {
     this.#scanning = this.#firstScan(catalog).catch((error: unknown) => {
       if (!this.#abort.signal.aborted) this.emit('error', error as Error);
     });
-    this.#every(this.#options.rescan, () => {
-      this.rescan();
-    });
+    this.#waitForRescan();
   }
 
   search(query: string, max?: number, after?: Uint8Array): Page {
@@ -233,6 +224,7 @@ export class Share extends EventEmitter<ShareEvents> {
       this.#scanAgain = true;
       return;
     }
+    this.#scanBegan = performance.now();
     this.#scanning = this.#scanAll()
       .catch((error: unknown) => {
         if (this.#abort.signal.aborted) return;
@@ -255,7 +247,7 @@ export class Share extends EventEmitter<ShareEvents> {
     for (const file of candidates) {
       const lists = this.#catalog?.lists(hash, file.identity.size);
       try {
-        const { handle, identity } = await openInside(this.#root, file.path);
+        const { handle, identity } = await openInside(this.#root.path, file.path);
         if (sameContent(identity, file.identity) && lists !== undefined) {
           return { file, handle, lists };
         }
@@ -278,12 +270,16 @@ export class Share extends EventEmitter<ShareEvents> {
 
   async close(): Promise<void> {
     this.#abort.abort();
-    for (const timer of [...this.#timers, this.#laterTimer, this.#burstTimer, this.#retiredTimer])
-      clearTimeout(timer);
+    clearTimeout(this.#rescanTimer);
+    clearTimeout(this.#burstTimer);
+    this.#revisits.close();
+    this.#retired.close();
+    this.#root.close();
     this.#queue?.close();
     await this.#watcher?.close();
     await this.#pool?.close();
     await this.#scanning;
+    await this.#inbox;
     await this.#store?.close();
   }
 
@@ -324,7 +320,7 @@ export class Share extends EventEmitter<ShareEvents> {
   #sawNothing(path: string): void {
     const catalog = this.#catalog;
     if (catalog === undefined) return;
-    this.#later.delete(path);
+    this.#revisits.delete(path);
     this.#queue?.delete(path);
     for (const gone of [path, ...catalog.below(path)]) {
       if (this.#retire(gone)) this.#changed('removed', gone);
@@ -334,51 +330,65 @@ export class Share extends EventEmitter<ShareEvents> {
   /** Show a file no longer; forget it when it has not turned up under another name after a while. */
   #retire(path: string): boolean {
     if (this.#catalog?.retire(path) !== true) return false;
-    this.#retired.set(path, Date.now() + GRACE);
-    this.#retiredTimer ??= setTimeout(() => {
-      this.#forgetRetired();
-    }, GRACE);
+    this.#retired.add(path);
     return true;
   }
 
-  #forgetRetired(): void {
-    this.#retiredTimer = undefined;
-    const now = Date.now();
-    for (const [path, due] of this.#retired) {
-      if (due > now) {
-        this.#retiredTimer = setTimeout(() => {
-          this.#forgetRetired();
-        }, due - now);
-        return;
-      }
-      this.#retired.delete(path);
+  async #forget(paths: readonly string[]): Promise<void> {
+    // Of a share that is gone everything is kept until it is back.
+    if (this.#gone || !(await this.#isThere())) return;
+    await inSlices(paths, this.#abort.signal, (path) => {
       this.#catalog?.forget(path);
-    }
+    });
   }
 
-  #saw(seen: readonly Seen[], burst: boolean): void {
+  /** One after the other, in slices. */
+  #enqueue(work: () => Promise<void>): Promise<void> {
+    this.#waiting++;
+    this.#inbox = this.#inbox
+      .then(async () => {
+        if (!this.#abort.signal.aborted) await work();
+      })
+      .catch((error: unknown) => {
+        this.emit('error', asError(error));
+      })
+      .finally(() => {
+        this.#waiting--;
+      });
+    return this.#inbox;
+  }
+
+  /** The watch saw what stands at some paths. */
+  async #saw(seen: readonly Seen[], burst: boolean): Promise<void> {
+    const { signal } = this.#abort;
     // What appears before what is gone: a renamed file's hash must still be known.
     for (const entry of seen) {
-      if (entry.kind === 'file') this.#sawFile(entry.path, entry.identity, true);
-      else if (entry.kind === 'folder') this.#sawFolder(entry.path, entry.files);
+      if (entry.kind === 'folder') await this.#sawFolder(entry.path, entry.files);
     }
-    for (const { path, kind } of seen) {
-      if (kind !== 'gone') continue;
+    await inSlices(seen, signal, (entry) => {
+      if (entry.kind === 'file') this.#sawFile(entry.path, entry.identity, true);
+    });
+    await inSlices(seen, signal, ({ path, kind }) => {
+      if (kind !== 'gone') return;
       if (path === '') this.#shareGone();
       else this.#sawNothing(path);
-    }
+    });
     if (burst || this.#burstTimer !== undefined) this.#afterBurst();
-    this.#ifSettled();
   }
 
   /** A folder, and the files that are directly in it. */
-  #sawFolder(folder: string, files: readonly { path: string; identity: FileIdentity }[]): void {
+  async #sawFolder(
+    folder: string,
+    files: readonly { path: string; identity: FileIdentity }[],
+  ): Promise<void> {
     // It may have been a file.
     if (this.#retire(folder)) this.#changed('removed', folder);
-    for (const { path, identity } of files) this.#sawFile(path, identity, true);
+    await inSlices(files, this.#abort.signal, ({ path, identity }) => {
+      this.#sawFile(path, identity, true);
+    });
     const found = new Set(files.map(({ path }) => path));
     for (const path of this.#catalog?.directlyIn(folder) ?? []) {
-      if (!found.has(path)) this.#lookLater(path, 0, 0);
+      if (!found.has(path)) this.#revisits.add(path, 0, 0);
     }
   }
 
@@ -390,40 +400,29 @@ export class Share extends EventEmitter<ShareEvents> {
       });
       this.#progress.files++;
     }
-    this.#later.set(path, { due: Date.now() + pause, tries });
-    this.#laterTimer ??= setTimeout(() => {
-      this.#laterTimer = undefined;
-      void this.#lookAtDue();
-    }, QUIET / 2);
+    this.#revisits.add(path, pause, tries);
   }
 
-  async #lookAtDue(): Promise<void> {
-    const now = Date.now();
-    const due = [...this.#later].filter((entry) => entry[1].due <= now);
-    for (const [path] of due) this.#later.delete(path);
-    const next = due.values();
+  /** Look what stands at each of some paths now. */
+  async #lookAtAll(paths: Iterable<readonly [path: string, tries: number]>): Promise<void> {
+    const next = paths[Symbol.iterator]();
     const lookSome = async (): Promise<void> => {
-      for (const [path, { tries }] of next) await this.#lookAt(path, tries);
+      for (let step = next.next(); step.done !== true; step = next.next()) {
+        if (this.#abort.signal.aborted) return;
+        await this.#lookAt(...step.value);
+      }
     };
-    await Promise.all(Array.from({ length: 16 }, lookSome));
-    if (this.#later.size > 0 && !this.#abort.signal.aborted) {
-      this.#laterTimer ??= setTimeout(() => {
-        this.#laterTimer = undefined;
-        void this.#lookAtDue();
-      }, QUIET / 2);
-    }
+    await Promise.all(Array.from({ length: LOOKS }, lookSome));
     this.#ifSettled();
   }
 
   async #lookAt(path: string, tries: number): Promise<void> {
-    try {
-      const there = await lstat(join(this.#root, path), { bigint: true });
-      if (this.#abort.signal.aborted) return;
-      if (there.isFile()) this.#sawFile(path, identityOf(there), true, tries);
-      else this.#sawNothing(path);
-    } catch {
-      this.#sawNothing(path);
-    }
+    const full = join(this.#root.path, path);
+    const there = await lstat(full, { bigint: true }).catch(() => undefined);
+    const shared = there?.isFile() === true && (await readable(full, there));
+    if (this.#abort.signal.aborted) return;
+    if (shared) this.#sawFile(path, identityOf(there), true, tries);
+    else this.#sawNothing(path);
   }
 
   /** Offer a file no longer that was found changed when it was asked for. */
@@ -438,29 +437,15 @@ export class Share extends EventEmitter<ShareEvents> {
   // ------------------------------------------------------------ scans
 
   async #firstScan(catalog: Catalog): Promise<void> {
-    // The disk is walked while the store is read.
-    const waiting: { path: string; identity: FileIdentity }[][] = [];
-    let take = (files: (typeof waiting)[number]): void => {
-      waiting.push(files);
-    };
-    const walked = this.#walk((files) => {
-      take(files);
-    });
-    walked.catch(() => undefined);
-    for (const step of catalog.restore()) {
-      await nextTurn(step);
-      if (this.#abort.signal.aborted) return;
-    }
-    // What has come so far, then what comes.
-    let turn = Promise.resolve();
-    take = (files) => {
-      turn = turn.then(() => this.#sawAll(files));
-    };
-    for (const files of waiting.splice(0)) take(files);
-    await walked;
-    await turn;
+    // The disk is walked while the store is read; what was seen is taken in after that.
+    const restored = this.#enqueue(() =>
+      inSlices(catalog.restore(), this.#abort.signal, () => undefined),
+    );
+    await Promise.all([restored, this.#walk((files) => this.#enqueue(() => this.#sawAll(files)))]);
+    await this.#inbox;
     if (this.#abort.signal.aborted) return;
-    catalog.forgetUnconfirmed();
+    // An empty folder is what a file system that is not mounted leaves behind.
+    if (!(await this.#root.isEmpty())) await this.#forgetUnconfirmed(catalog);
     this.#progress.scanned = true;
     // Not before: the scan would share the disk and the cores with it. What happens until the watch is
     // there is found by the scan that follows it.
@@ -468,47 +453,40 @@ export class Share extends EventEmitter<ShareEvents> {
     this.#endScan();
   }
 
+  async #forgetUnconfirmed(catalog: Catalog): Promise<void> {
+    await inSlices(catalog.forgetUnconfirmed(), this.#abort.signal, () => undefined);
+  }
+
   async #scanAll(): Promise<void> {
     const catalog = this.#catalog;
     if (catalog === undefined || !(await this.#isThere())) return;
     catalog.beginScan();
-    let turn = Promise.resolve();
-    await this.#walk((files) => {
-      turn = turn.then(() => this.#sawAll(files));
-    });
-    await turn;
-    for (const path of [...catalog.unseen()]) {
-      if (this.#abort.signal.aborted) return;
-      await this.#lookAt(path, 0);
-    }
+    await this.#walk((files) => this.#enqueue(() => this.#sawAll(files)));
+    await this.#inbox;
+    // What it did not see may be gone, or the whole share is.
+    if (this.#abort.signal.aborted || !(await this.#isThere())) return;
+    await this.#lookAtAll([...catalog.unseen()].map((path) => [path, 0]));
   }
 
-  /** In steps, so that the event loop gets its turns. */
-  async #sawAll(files: { path: string; identity: FileIdentity }[]): Promise<void> {
-    for (let i = 0; i < files.length; i++) {
-      const file = files[i];
-      if (file === undefined) continue;
-      const known = this.#catalog?.identity(file.path);
+  /** A scan saw these files. */
+  async #sawAll(files: readonly { path: string; identity: FileIdentity }[]): Promise<void> {
+    await inSlices(files, this.#abort.signal, ({ path, identity }) => {
       if (this.#state === 'hashing') {
+        const known = this.#catalog?.identity(path);
         this.#progress.totalFiles++;
-        if (known === undefined || !sameContent(known, file.identity)) {
-          this.#progress.totalBytes += file.identity.size;
+        if (known === undefined || !sameContent(known, identity)) {
+          this.#progress.totalBytes += identity.size;
         }
       }
-      this.#sawFile(file.path, file.identity, false);
-      if (i % 500 === 499) {
-        this.emit('progress', this.#progress);
-        await nextTurn();
-        if (this.#abort.signal.aborted) return;
-      }
-    }
+      this.#sawFile(path, identity, false);
+    });
     this.emit('progress', this.#progress);
   }
 
-  #walk(onFiles: (files: { path: string; identity: FileIdentity }[]) => void): Promise<void> {
+  #walk(onFiles: (files: { path: string; identity: FileIdentity }[]) => unknown): Promise<void> {
     const { dotfiles, ignore } = this.#options;
     return scan(
-      { root: this.#root, dotfiles, ignore },
+      { root: this.#root.path, dotfiles, ignore },
       ({ files, warnings }) => {
         // At the start only: what is said once need not be said with every scan.
         if (!this.#progress.scanned) for (const w of warnings) this.emit('warning', w);
@@ -520,6 +498,8 @@ export class Share extends EventEmitter<ShareEvents> {
 
   #endScan(): void {
     this.#scanning = undefined;
+    this.#scanTook = performance.now() - this.#scanBegan;
+    this.#waitForRescan();
     if (this.#scanAgain) {
       this.#scanAgain = false;
       this.rescan();
@@ -532,34 +512,36 @@ export class Share extends EventEmitter<ShareEvents> {
 
   #startWatch(): void {
     if (!this.#options.watch) return;
-    this.#watcher = new Watcher(this.#root, this.#options, {
+    this.#watcher = new Watcher(this.#root.path, this.#options, {
       onWatching: (folders) => {
         this.emit('watching', { folders });
         // Between the first scan and now a change may have been missed.
         this.rescan();
       },
       onSeen: (seen, burst) => {
-        this.#saw(seen, burst);
+        void this.#enqueue(() => this.#saw(seen, burst)).then(() => {
+          this.#ifSettled();
+        });
       },
-      onWatchError: (code, message) => {
-        this.#watchError(code, message);
+      onWatchError: (failure) => {
+        this.#watchError(failure);
       },
     });
   }
 
-  #watchError(code: string, message: string): void {
+  #watchError({ code, message, folders, limit }: WatchFailure): void {
+    // What the watch did not tell is found by a scan.
+    this.rescan();
     if (this.#polling) return;
     this.#polling = true;
     const why =
-      code === 'ENOSPC'
-        ? 'there are not enough watches (raise fs.inotify.max_user_watches to more than the number ' +
-          'of folders)'
-        : `the folder cannot be watched (${message})`;
+      folders === undefined
+        ? `the folder cannot be watched (${message})`
+        : `${folders} folders need a watch each (${code}): raise fs.inotify.max_user_watches ` +
+          `(${limit ?? 'unknown'} for all programs)`;
     this.emit('warning', { path: '.', reason: `${why}; scanning every ${POLL / 1000} s instead` });
-    this.rescan();
-    this.#every(POLL, () => {
-      this.rescan();
-    });
+    void this.#watcher?.close();
+    this.#waitForRescan();
   }
 
   /** Many changes at once: the watch may have lost some. */
@@ -572,42 +554,44 @@ export class Share extends EventEmitter<ShareEvents> {
   }
 
   async #isThere(): Promise<boolean> {
-    const there = await stat(this.#root, { bigint: true }).catch(() => undefined);
-    if (there?.isDirectory() === true && (there.dev === this.#device || this.#gone)) return true;
-    this.#shareGone();
+    if (await this.#root.isThere()) return true;
+    if (!this.#abort.signal.aborted) this.#shareGone();
     return false;
   }
 
-  /** The folder itself is gone, or another file system stands in its place: wait for it. */
+  /** The folder itself is gone, or another one stands in its place: wait for it. */
   #shareGone(): void {
     if (this.#gone) return;
     this.#gone = true;
     this.#catalog?.hideAll();
     this.emit('warning', { path: '.', reason: 'the shared folder is gone; waiting for it' });
     void this.#watcher?.close();
-    const look = (): void => {
-      void stat(this.#root, { bigint: true }).then(
-        (there) => {
-          if (!there.isDirectory()) return;
-          clearInterval(timer);
-          this.#timers.delete(timer);
-          this.#device = there.dev;
-          this.#gone = false;
-          this.emit('warning', { path: '.', reason: 'the shared folder is back' });
-          this.#startWatch();
-          this.rescan();
-        },
-        () => undefined,
-      );
-    };
-    const timer = setInterval(look, LOOK_FOR_SHARE);
-    this.#timers.add(timer);
+    this.#root.whenBack(() => {
+      this.#gone = false;
+      this.emit('warning', { path: '.', reason: 'the shared folder is back' });
+      this.#polling = false;
+      this.#startWatch();
+      this.rescan();
+    });
   }
 
   // ------------------------------------------------------------ ends
 
-  #every(milliseconds: number, action: () => void): void {
-    this.#timers.add(setInterval(action, milliseconds));
+  /** A pause after each scan, so that a slow disk is not scanned all the time. */
+  #waitForRescan(): void {
+    clearTimeout(this.#rescanTimer);
+    if (this.#abort.signal.aborted) return;
+    const pause = this.#polling
+      ? Math.min(this.#options.rescan, Math.max(POLL, POLL_SHARE * this.#scanTook))
+      : this.#options.rescan;
+    this.#rescanTimer = setTimeout(
+      () => {
+        this.rescan();
+        // In case nothing can be scanned now.
+        this.#waitForRescan();
+      },
+      Math.min(pause, MAX_TIMER),
+    );
   }
 
   #changed(kind: Change['kind'], path: string): void {
@@ -616,7 +600,7 @@ export class Share extends EventEmitter<ShareEvents> {
 
   #ifSettled(): void {
     if (this.#scanning !== undefined || this.#queue?.size !== 0 || !this.#progress.scanned) return;
-    if ([...this.#later.values()].some(({ tries }) => tries > 0 && tries < PATIENCE)) return;
+    if (this.#waiting > 0 || this.#revisits.someBelow(PATIENCE)) return;
     if (this.#state === 'hashing') {
       this.#state = 'ready';
       this.#progress.totalBytes = this.#progress.bytes;

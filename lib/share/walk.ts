@@ -2,7 +2,7 @@
 import { lstatSync, readdirSync, type Dirent } from 'node:fs';
 import { join } from 'node:path';
 import fastGlob from 'fast-glob';
-import { identityOf, type FileIdentity } from '../disk/open.js';
+import { identityOf, readableSync, type FileIdentity } from '../disk/open.js';
 import { systemCode } from '../errors.js';
 import { ignorePatterns, unfit, type FilterOptions } from './filter.js';
 
@@ -97,8 +97,11 @@ export function* walk(request: ScanRequest): Generator<ScanChunk> {
       continue;
     }
     try {
-      const stat = lstatSync(join(root, path), { bigint: true });
-      if (stat.isFile()) files.push({ path, identity: identityOf(stat) });
+      const full = join(root, path);
+      const stat = lstatSync(full, { bigint: true });
+      if (!stat.isFile()) continue;
+      if (readableSync(full, stat)) files.push({ path, identity: identityOf(stat) });
+      else warnings.push({ path, reason: 'EACCES; left out' });
     } catch (error) {
       // Deleted since it was listed: nothing to say.
       if (systemCode(error) !== 'ENOENT') warnings.push({ path, reason: reasonOf(error) });

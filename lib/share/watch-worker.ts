@@ -2,11 +2,11 @@
  * Entry of the watching worker: chokidar with a watch per folder. What a folder's watch names is
  * looked at here, in batches, and posted as what is there now.
  */
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { watch } from 'chokidar';
-import { identityOf, type FileIdentity } from '../disk/open.js';
+import { identityOf, readableSync, type FileIdentity } from '../disk/open.js';
 import { asError, systemCode } from '../errors.js';
 import { leavesOut, unfit, type FilterOptions } from './filter.js';
 
@@ -23,7 +23,17 @@ export type Seen =
 export type WatchMessage =
   | { type: 'ready'; folders: number }
   | { type: 'seen'; seen: Seen[]; burst: boolean }
-  | { type: 'error'; code: string; message: string };
+  | { type: 'error'; failure: WatchFailure };
+
+/** Why the folder, or a part of it, cannot be watched. */
+export interface WatchFailure {
+  /** The system's error. */
+  code: string;
+  message: string;
+  /** Watches that the folder needs, and that all of a user's programs may have (inotify(7)). */
+  folders?: number;
+  limit?: number;
+}
 
 /** Milliseconds in which names are gathered before they are looked at. */
 const GATHER = 20;
@@ -37,6 +47,7 @@ if (port === null) throw new Error('runs as a worker only');
 const request = workerData as WatchRequest;
 const { root } = request;
 const isLeftOut = leavesOut(request);
+const first = statSync(root, { bigint: true });
 const names = new Set<string>();
 let folders = 0;
 let ready = false;
@@ -53,6 +64,16 @@ function note(path: string): void {
   timer ??= setTimeout(look, GATHER);
 }
 
+/** Whether the folder that is watched still stands at its path. */
+function isRoot(): boolean {
+  try {
+    const there = statSync(root, { bigint: true });
+    return there.dev === first.dev && there.ino === first.ino;
+  } catch {
+    return false;
+  }
+}
+
 function look(): void {
   timer = undefined;
   // Names in about a second, in however many batches they came.
@@ -61,6 +82,12 @@ function look(): void {
   recent += names.size;
   const burst = recent >= BURST;
   const seen: Seen[] = [];
+  // All of it is gone, or hidden by another file system: of the files in it nothing is known.
+  if (!isRoot()) {
+    names.clear();
+    post({ type: 'seen', seen: [{ path: '', kind: 'gone' }], burst: false });
+    return;
+  }
   for (const path of names) {
     if (path !== '' && (isLeftOut(path) || unfit(path) !== undefined)) continue;
     const there = stat(path);
@@ -73,7 +100,9 @@ function look(): void {
 function stat(path: string): Seen | undefined {
   try {
     const there = lstatSync(join(root, path), { bigint: true });
-    if (there.isFile()) return { path, kind: 'file', identity: identityOf(there) };
+    if (there.isFile() && readableSync(join(root, path), there)) {
+      return { path, kind: 'file', identity: identityOf(there) };
+    }
     if (there.isDirectory()) return { path, kind: 'folder', files: filesIn(path) };
   } catch (error) {
     const code = systemCode(error);
@@ -93,6 +122,33 @@ function filesIn(folder: string): { path: string; identity: FileIdentity }[] {
     if (there?.kind === 'file') files.push({ path, identity: there.identity });
   }
   return files;
+}
+
+/** Folders that are shared, the share's own included. */
+function countFolders(): number {
+  let count = 0;
+  const open = [''];
+  for (let folder = open.pop(); folder !== undefined; folder = open.pop()) {
+    count++;
+    try {
+      for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+        const path = join(folder, entry.name);
+        if (entry.isDirectory() && !isLeftOut(path)) open.push(path);
+      }
+    } catch {
+      // Gone, or not ours to read.
+    }
+  }
+  return count;
+}
+
+function watchLimit(): number | undefined {
+  try {
+    return Number(readFileSync('/proc/sys/fs/inotify/max_user_watches', 'utf8'));
+  } catch {
+    // Not Linux.
+    return undefined;
+  }
 }
 
 const watcher = watch(root, {
@@ -124,8 +180,17 @@ watcher.on('unlinkDir', (path) => {
   note(relative(root, path));
 });
 watcher.on('error', (thrown) => {
-  const error = asError(thrown);
-  post({ type: 'error', code: systemCode(error) ?? 'unknown', message: error.message });
+  const { message } = asError(thrown);
+  const code = systemCode(thrown) ?? 'unknown';
+  if (code !== 'ENOSPC') {
+    post({ type: 'error', failure: { code, message } });
+    return;
+  }
+  // Some of the folder watched is worth little, and other programs want watches, too.
+  void watcher.close();
+  const failure: WatchFailure = { code, message, folders: countFolders() };
+  const limit = watchLimit();
+  post({ type: 'error', failure: limit === undefined ? failure : { ...failure, limit } });
 });
 watcher.on('ready', () => {
   ready = true;

@@ -1,9 +1,9 @@
 /** Watch the share's folder in a thread of its own, so that a busy event loop loses nothing. */
 import { Worker } from 'node:worker_threads';
 import type { FilterOptions } from './filter.js';
-import type { Seen, WatchMessage } from './watch-worker.js';
+import type { Seen, WatchFailure, WatchMessage } from './watch-worker.js';
 
-export type { Seen } from './watch-worker.js';
+export type { Seen, WatchFailure } from './watch-worker.js';
 
 export interface WatcherOwner {
   /** Changes from now on are seen. */
@@ -11,7 +11,7 @@ export interface WatcherOwner {
   /** Names were touched, and this is what stands there now. `burst`: some may have been lost. */
   onSeen(seen: readonly Seen[], burst: boolean): void;
   /** Some folder cannot be watched, or the watch as a whole ended. */
-  onWatchError(code: string, message: string): void;
+  onWatchError(failure: WatchFailure): void;
 }
 
 export class Watcher {
@@ -33,11 +33,11 @@ export class Watcher {
           owner.onSeen(message.seen, message.burst);
           break;
         case 'error':
-          owner.onWatchError(message.code, message.message);
+          owner.onWatchError(message.failure);
       }
     });
     this.#worker.on('error', (error) => {
-      if (!this.#closed) owner.onWatchError('unknown', error.message);
+      if (!this.#closed) owner.onWatchError({ code: 'unknown', message: error.message });
     });
   }
 
