@@ -14,12 +14,12 @@ import {
 } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Share, type Change } from '../lib/share/share.js';
 import { makeFile } from './files.js';
 import { installed, runToEnd } from './processes.js';
-import { megabytesPerSecond, type Row, type Table } from './report.js';
+import { megabytesPerSecond, median, type Row, type Table } from './report.js';
 import { expected, FILES_A_FOLDER, makeSmallFiles, SMALL_BYTES } from './small-files.js';
 import { inTurn, timed, type Contestant, type Settings, type Subject } from './subject.js';
 
@@ -111,16 +111,11 @@ async function coldLarge(folder: string, size: number, runs: number): Promise<Ta
 }
 
 async function coldSmall(folder: string, files: number, runs: number): Promise<Table> {
-  const delay = monitorEventLoopDelay({ resolution: 5 });
+  const delay = new LoopDelay();
   const contestants: Contestant[] = [
     {
       name: 'node',
-      once: async () => {
-        delay.enable();
-        const milliseconds = await cold(folder, `${folder}.state`, files);
-        delay.disable();
-        return milliseconds;
-      },
+      once: () => delay.during(() => cold(folder, `${folder}.state`, files)),
     },
   ];
   const notes: string[] = [];
@@ -141,7 +136,7 @@ async function coldSmall(folder: string, files: number, runs: number): Promise<T
     notes.push(NO_B3SUM);
   }
   const times = await inTurn(contestants, runs);
-  notes.push(loop(delay));
+  notes.push(String(delay));
   return {
     title: `cold: ${files} files of ${SMALL_BYTES} bytes`,
     unit: 'ms',
@@ -151,15 +146,15 @@ async function coldSmall(folder: string, files: number, runs: number): Promise<T
 }
 
 async function warmStart(folder: string, files: number, runs: number): Promise<Table> {
-  const delay = monitorEventLoopDelay({ resolution: 5 });
+  const delay = new LoopDelay();
   let watches = 0;
   const contestants: Contestant[] = [
     {
       name: 'node',
       once: async () => {
-        delay.enable();
-        const { share, milliseconds, hashed } = await startShare(folder, `${folder}.state`);
-        delay.disable();
+        const { share, milliseconds, hashed } = await delay.during(() =>
+          startShare(folder, `${folder}.state`),
+        );
         if (hashed !== 0) throw new Error(`${hashed} files were hashed again`);
         if (share.files !== files) throw new Error(`${share.files} files were found again`);
         await once(share, 'watching');
@@ -176,7 +171,7 @@ async function warmStart(folder: string, files: number, runs: number): Promise<T
   ];
   const times = await inTurn(contestants, runs);
   const folders = Math.ceil(files / FILES_A_FOLDER) + 1;
-  const notes = [loop(delay), `${watches} watches for ${folders} folders`];
+  const notes = [String(delay), `${watches} watches for ${folders} folders`];
   return { title: `warm: the same ${files} files again`, unit: 'ms', rows: rowsOf(times), notes };
 }
 
@@ -293,25 +288,21 @@ async function many(share: Share, folder: string, files: number, runs: number): 
   const group = { folder: join(folder, 'group'), count: Math.ceil(files * 0.1), seed: 'group' };
   const manyFiles = below('many', expected(created));
   const groupFiles = expected(group);
-  const delay = monitorEventLoopDelay({ resolution: 5 });
+  const delay = new LoopDelay();
   const [create, move, remove]: [number[], number[], number[]] = [[], [], []];
   for (let run = 0; run < runs; run++) {
     await makeSmallFiles(group);
     await becomes(share, new Map([...base, ...below('group', groupFiles)]));
-    delay.enable();
+    const grouped = new Map([...base, ...manyFiles, ...below('group', groupFiles)]);
+    const moved = new Map([...base, ...manyFiles, ...below('moved', groupFiles)]);
     await makeSmallFiles(created);
-    create.push(
-      await becomes(share, new Map([...base, ...manyFiles, ...below('group', groupFiles)])),
-    );
+    create.push(await delay.during(() => becomes(share, grouped)));
     const { hashed } = share;
     await runToEnd('mv', [group.folder, join(folder, 'moved')]);
-    move.push(
-      await becomes(share, new Map([...base, ...manyFiles, ...below('moved', groupFiles)])),
-    );
+    move.push(await delay.during(() => becomes(share, moved)));
     if (share.hashed !== hashed) throw new Error('files were read because they were renamed');
     await runToEnd('rm', ['-r', created.folder, join(folder, 'moved')]);
-    remove.push(await becomes(share, base));
-    delay.disable();
+    remove.push(await delay.during(() => becomes(share, base)));
   }
   return {
     title: 'many changes, from their end until the index is what the disk is',
@@ -321,7 +312,7 @@ async function many(share: Share, folder: string, files: number, runs: number): 
       { name: `${group.count} files moved with their folder`, values: move },
       { name: `${created.count + group.count} files deleted`, values: remove },
     ],
-    notes: [loop(delay)],
+    notes: [String(delay)],
   };
 }
 
@@ -376,8 +367,25 @@ function percentile(values: readonly number[], percent: number): number {
   return sorted[Math.ceil((sorted.length * percent) / 100) - 1] ?? NaN;
 }
 
-/** The event loop's delay, measured each 5 ms: what is above those is waiting. */
-function loop(delay: IntervalHistogram): string {
-  const [p99, max] = [delay.percentile(99), delay.max].map((ns) => (ns / 1e6).toFixed(0));
-  return `event loop's delay: p99 ${p99 ?? ''} ms, max ${max ?? ''} ms`;
+/** The event loop's delay during some work, sampled each 5 ms (which are part of it). */
+class LoopDelay {
+  readonly #p99: number[] = [];
+  #max = 0;
+
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    // One for each piece of work: the pauses between them are no delays.
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+    delay.enable();
+    try {
+      return await work();
+    } finally {
+      delay.disable();
+      this.#p99.push(delay.percentile(99) / 1e6);
+      this.#max = Math.max(this.#max, delay.max / 1e6);
+    }
+  }
+
+  toString(): string {
+    return `event loop's delay: p99 ${median(this.#p99).toFixed(0)} ms, max ${this.#max.toFixed(0)} ms`;
+  }
 }

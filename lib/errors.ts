@@ -69,6 +69,14 @@ export function systemCode(thrown: unknown): string | undefined {
   return typeof thrown.code === 'string' ? thrown.code : undefined;
 }
 
+/** Errors of system calls that say nothing about the file, but that this machine is short of something. */
+const SHORTAGES = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EINTR']);
+
+/** @param code of a system call's error */
+export function isShortage(code: string): boolean {
+  return SHORTAGES.has(code);
+}
+
 /**
  * The error for a cancelled operation: the signal's own reason when that is an Error of ours, else
  * an ERR_ABORTED that carries it as cause.

@@ -18,7 +18,8 @@ export interface WatchRequest extends FilterOptions {
 export type Seen =
   | { path: string; kind: 'file'; identity: FileIdentity }
   | { path: string; kind: 'folder'; files: { path: string; identity: FileIdentity }[] }
-  | { path: string; kind: 'gone' };
+  /** Nothing that can be shared: nothing at all, or `unreadable`, a file that must not be read. */
+  | { path: string; kind: 'gone'; unreadable?: boolean };
 
 export type WatchMessage =
   | { type: 'ready'; folders: number }
@@ -100,8 +101,10 @@ function look(): void {
 function stat(path: string): Seen | undefined {
   try {
     const there = lstatSync(join(root, path), { bigint: true });
-    if (there.isFile() && readableSync(join(root, path), there)) {
-      return { path, kind: 'file', identity: identityOf(there) };
+    if (there.isFile()) {
+      return readableSync(join(root, path), there)
+        ? { path, kind: 'file', identity: identityOf(there) }
+        : { path, kind: 'gone', unreadable: true };
     }
     if (there.isDirectory()) return { path, kind: 'folder', files: filesIn(path) };
   } catch (error) {

@@ -1,0 +1,326 @@
+/**
+ * What was seen in the folder, turned into what the catalog says: what is known is confirmed, what was
+ * renamed is adopted, what is new or changed is hashed, what is gone is shown no longer.
+ */
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { identityOf, readable, sameContent, type FileIdentity } from '../disk/open.js';
+import { asError, isShortage } from '../errors.js';
+import type { HashPool } from '../hash/pool.js';
+import type { Catalog, SharedFile } from './catalog.js';
+import { HashQueue } from './hash-queue.js';
+import { Retired } from './retired.js';
+import { Revisits } from './revisits.js';
+import { inSlices } from './slices.js';
+import type { Seen } from './watcher.js';
+
+/** How far indexing is. */
+export interface Progress {
+  /** Files and bytes done, and found in all. */
+  files: number;
+  bytes: number;
+  totalFiles: number;
+  totalBytes: number;
+  /** Whether the scan has found everything, so that the totals are final. */
+  scanned: boolean;
+}
+
+/** What was done about a change. */
+export interface Change {
+  kind: 'added' | 'renamed' | 'changed' | 'removed';
+  path: string;
+}
+
+export interface IntakeOwner {
+  onChange(change: Change): void;
+  onProgress(): void;
+  onWarning(path: string, reason: string): void;
+  onError(error: Error): void;
+  /** The shared folder itself was seen gone. */
+  onRootGone(): void;
+  /** Whether the shared folder is there, so that what is gone is gone for good. */
+  isThere(): Promise<boolean>;
+  /** Something was dealt with, perhaps the last of all. */
+  onStep(): void;
+}
+
+/** Milliseconds a file must not have been written to before it is hashed. */
+const QUIET = 100;
+/** The longest pause before a file that keeps changing is looked at again. */
+const MAX_PAUSE = 10_000;
+/** How often in a row a file may change under the hasher before that is said. */
+const PATIENCE = 5;
+/** Files looked at at the same time. */
+const LOOKS = 16;
+
+export class Intake {
+  readonly progress: Progress = {
+    files: 0,
+    bytes: 0,
+    totalFiles: 0,
+    totalBytes: 0,
+    scanned: false,
+  };
+  readonly #root: string;
+  readonly #catalog: Catalog;
+  readonly #owner: IntakeOwner;
+  readonly #signal: AbortSignal;
+  readonly #queue: HashQueue;
+  readonly #revisits = new Revisits((due) => this.look(due));
+  readonly #retired = new Retired((paths) => this.#forget(paths));
+  /** What was seen, taken in one after the other. */
+  #inbox = Promise.resolve();
+  #waiting = 0;
+  #hashed = 0;
+
+  /**
+   * @param root the shared folder, resolved
+   * @param signal ends everything
+   */
+  constructor(
+    root: string,
+    catalog: Catalog,
+    pool: HashPool,
+    signal: AbortSignal,
+    owner: IntakeOwner,
+  ) {
+    this.#root = root;
+    this.#catalog = catalog;
+    this.#signal = signal;
+    this.#owner = owner;
+    this.#queue = new HashQueue(root, pool, {
+      onHashed: (path, identity, tree) => {
+        this.#hashed++;
+        const known = catalog.identity(path) !== undefined;
+        catalog.publishTree(path, identity, tree);
+        this.#done(known ? 'changed' : 'added', path);
+        owner.onProgress();
+      },
+      onFailed: (path, code) => {
+        this.#failed(path, code);
+      },
+      onChanged: (path, tries) => {
+        this.#lookLater(path, Math.min(MAX_PAUSE, QUIET * 2 ** tries), tries);
+      },
+      onBytes: (bytes) => {
+        this.progress.bytes += bytes;
+        owner.onProgress();
+      },
+      onIdle: () => {
+        owner.onStep();
+      },
+    });
+  }
+
+  /** Files hashed since the start. */
+  get hashed(): number {
+    return this.#hashed;
+  }
+
+  /** Whether everything that was seen has been dealt with, but for files that are never quiet. */
+  get idle(): boolean {
+    return this.#queue.size === 0 && this.#waiting === 0 && !this.#revisits.someBelow(PATIENCE);
+  }
+
+  /** Take what the store knows. */
+  restore(): Promise<void> {
+    return this.#enqueue(() => this.#inSlices(this.#catalog.restore(), () => undefined));
+  }
+
+  /** Forget what the store knew and no scan has seen. */
+  forgetUnconfirmed(): Promise<void> {
+    return this.#enqueue(() => this.#inSlices(this.#catalog.forgetUnconfirmed(), () => undefined));
+  }
+
+  /** A scan saw these files. */
+  scanned(files: readonly { path: string; identity: FileIdentity }[]): Promise<void> {
+    return this.#enqueue(async () => {
+      await this.#inSlices(files, ({ path, identity }) => {
+        this.#count(path, identity);
+        this.#sawFile(path, identity, false);
+      });
+      this.#owner.onProgress();
+    });
+  }
+
+  /** The watch saw what stands at some paths. */
+  async watched(seen: readonly Seen[]): Promise<void> {
+    await this.#enqueue(async () => {
+      // What appears before what is gone: a renamed file's hash must still be known.
+      for (const entry of seen) {
+        if (entry.kind === 'folder') await this.#sawFolder(entry.path, entry.files);
+      }
+      await this.#inSlices(seen, (entry) => {
+        if (entry.kind === 'file') this.#sawFile(entry.path, entry.identity, true);
+      });
+      await this.#inSlices(seen, (entry) => {
+        if (entry.kind !== 'gone') return;
+        if (entry.path === '') this.#owner.onRootGone();
+        else this.#sawNothing(entry.path);
+        if (entry.unreadable === true) this.#owner.onWarning(entry.path, 'EACCES; left out');
+      });
+    });
+    this.#owner.onStep();
+  }
+
+  /** Resolves when everything seen so far has been taken in. */
+  async takenIn(): Promise<void> {
+    await this.#inbox;
+  }
+
+  /** Look what stands at each of some paths now. */
+  async look(paths: Iterable<readonly [path: string, tries: number]>): Promise<void> {
+    const next = paths[Symbol.iterator]();
+    const lookSome = async (): Promise<void> => {
+      for (let step = next.next(); step.done !== true; step = next.next()) {
+        if (this.#signal.aborted) return;
+        await this.#lookAt(...step.value);
+      }
+    };
+    await Promise.all(Array.from({ length: LOOKS }, lookSome));
+    this.#owner.onStep();
+  }
+
+  /** Offer a file no longer that was found changed when it was asked for. */
+  withdraw(file: SharedFile): void {
+    if (this.#catalog.get(file.path)?.hash !== file.hash) return;
+    this.#retire(file.path);
+    this.#owner.onChange({ kind: 'removed', path: file.path });
+    this.#lookLater(file.path, 0, 0);
+  }
+
+  async close(): Promise<void> {
+    this.#revisits.close();
+    this.#retired.close();
+    this.#queue.close();
+    await this.#inbox;
+  }
+
+  /** A regular file stands at a path. `live`: what was just written may be written on. */
+  #sawFile(path: string, identity: FileIdentity, live: boolean, tries = 0): void {
+    const known = this.#catalog.identity(path);
+    if (known !== undefined && sameContent(known, identity)) {
+      if (this.#catalog.confirm(path, identity)) this.#done('added', path);
+      this.#queue.delete(path);
+      return;
+    }
+    // The index never lies: what has changed is not found until it is hashed again.
+    this.#retire(path);
+    const hash = this.#catalog.hashOfSameFile(identity);
+    if (hash !== undefined) {
+      this.#catalog.publish(path, identity, hash);
+      this.#done('renamed', path);
+      return;
+    }
+    const age = Date.now() - Number(identity.mtimeNs / 1_000_000n);
+    if (live && age >= 0 && age < QUIET) {
+      this.#lookLater(path, QUIET, tries === 0 ? 0 : tries + 1);
+    } else {
+      this.#queue.add(path, identity, live, tries);
+    }
+  }
+
+  /** Nothing that can be shared stands at a path. */
+  #sawNothing(path: string): void {
+    this.#revisits.delete(path);
+    this.#queue.delete(path);
+    for (const gone of [path, ...this.#catalog.below(path)]) this.#remove(gone);
+  }
+
+  /** A folder, and the files that are directly in it. */
+  async #sawFolder(
+    folder: string,
+    files: readonly { path: string; identity: FileIdentity }[],
+  ): Promise<void> {
+    // It may have been a file.
+    this.#remove(folder);
+    await this.#inSlices(files, ({ path, identity }) => {
+      this.#sawFile(path, identity, true);
+    });
+    const found = new Set(files.map(({ path }) => path));
+    for (const path of this.#catalog.directlyIn(folder)) {
+      if (!found.has(path)) this.#revisits.add(path, 0, 0);
+    }
+  }
+
+  async #lookAt(path: string, tries: number): Promise<void> {
+    const full = join(this.#root, path);
+    const there = await lstat(full, { bigint: true }).catch(() => undefined);
+    const shared = there?.isFile() === true && (await readable(full, there));
+    if (this.#signal.aborted) return;
+    if (shared) this.#sawFile(path, identityOf(there), true, tries);
+    else this.#sawNothing(path);
+  }
+
+  #failed(path: string, code: string): void {
+    if (isShortage(code)) {
+      this.#lookLater(path, MAX_PAUSE, PATIENCE + 1);
+      return;
+    }
+    this.progress.files++;
+    this.#retire(path);
+    // Deleted since it was seen: nothing to say.
+    if (code !== 'ENOENT') this.#owner.onWarning(path, `${code}; left out`);
+  }
+
+  #lookLater(path: string, pause: number, tries: number): void {
+    if (tries === PATIENCE) {
+      this.#owner.onWarning(path, 'keeps changing while it is hashed; left out until it is quiet');
+      this.progress.files++;
+    }
+    this.#revisits.add(path, pause, tries);
+  }
+
+  #done(kind: Change['kind'], path: string): void {
+    this.progress.files++;
+    this.#owner.onChange({ kind, path });
+  }
+
+  #count(path: string, identity: FileIdentity): void {
+    if (this.progress.scanned) return;
+    const known = this.#catalog.identity(path);
+    this.progress.totalFiles++;
+    if (known === undefined || !sameContent(known, identity)) {
+      this.progress.totalBytes += identity.size;
+    }
+  }
+
+  #remove(path: string): void {
+    if (this.#retire(path)) this.#owner.onChange({ kind: 'removed', path });
+  }
+
+  /** Show a file no longer; forget it when it has not turned up under another name after a while. */
+  #retire(path: string): boolean {
+    if (!this.#catalog.retire(path)) return false;
+    this.#retired.add(path);
+    return true;
+  }
+
+  async #forget(paths: readonly string[]): Promise<void> {
+    // Of a share that is gone everything is kept until it is back.
+    if (!(await this.#owner.isThere())) return;
+    await this.#inSlices(paths, (path) => {
+      this.#catalog.forget(path);
+    });
+  }
+
+  #inSlices<T>(items: Iterable<T>, act: (item: T) => void): Promise<void> {
+    return inSlices(items, this.#signal, act);
+  }
+
+  /** One after the other. */
+  #enqueue(work: () => Promise<void>): Promise<void> {
+    this.#waiting++;
+    this.#inbox = this.#inbox
+      .then(async () => {
+        if (!this.#signal.aborted) await work();
+      })
+      .catch((error: unknown) => {
+        this.#owner.onError(asError(error));
+      })
+      .finally(() => {
+        this.#waiting--;
+      });
+    return this.#inbox;
+  }
+}
