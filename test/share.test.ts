@@ -5,7 +5,7 @@ import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSy
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
-import { openInside, openInsideSync } from '../lib/disk/open.js';
+import { FolderOpener, openInside, openInsideSync } from '../lib/disk/open.js';
 import { hashFile } from '../lib/hash/file.js';
 import { HashPool } from '../lib/hash/pool.js';
 import { Catalog } from '../lib/share/catalog.js';
@@ -81,7 +81,10 @@ t.test('only what lies inside is opened', async (t) => {
     await t.rejects(openInside(root, path), { code }, path);
     t.throws(() => openInsideSync(root, path), { code }, path);
   }
-  t.match(hashFile(root, { path: 'up/secret' }), { status: 'failed', code: 'ERR_FORBIDDEN' });
+  t.match(hashFile(new FolderOpener(root), { path: 'up/secret' }), {
+    status: 'failed',
+    code: 'ERR_FORBIDDEN',
+  });
 });
 
 t.test('a file that changes while it is hashed is hashed again', async (t) => {

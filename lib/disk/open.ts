@@ -133,3 +133,52 @@ export function openInsideSync(root: string, path: string): { fd: number; identi
     throw error;
   }
 }
+
+/**
+ * The same for many files, one after the other: a folder is checked once for those in it, and files are
+ * opened below its descriptor, so that whatever the path means meanwhile, they lie in that folder.
+ */
+export class FolderOpener {
+  readonly #root: string;
+  #folder: string | undefined;
+  #fd = -1;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** As `openInsideSync`. */
+  open(path: string): { fd: number; identity: FileIdentity } {
+    if (!FD_LINKS) return openInsideSync(this.#root, path);
+    const slash = path.lastIndexOf('/');
+    const folder = slash < 0 ? '' : path.slice(0, slash);
+    if (folder !== this.#folder) this.#enter(folder);
+    const fd = openSync(`/proc/self/fd/${this.#fd}/${path.slice(slash + 1)}`, FLAGS);
+    try {
+      const stat = fstatSync(fd, { bigint: true });
+      if (notRegular(stat)) throw refuse(path, 'not a regular file');
+      return { fd, identity: identityOf(stat) };
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+    this.#folder = undefined;
+  }
+
+  #enter(folder: string): void {
+    this.close();
+    const full = folder === '' ? this.#root : join(this.#root, folder);
+    const fd = openSync(full, constants.O_RDONLY | constants.O_DIRECTORY);
+    if (readlinkSync(`/proc/self/fd/${fd}`) !== full) {
+      closeSync(fd);
+      throw refuse(folder, 'not where it seems to be');
+    }
+    this.#fd = fd;
+    this.#folder = folder;
+  }
+}

@@ -3,7 +3,7 @@
  * holds up nobody else.
  */
 import { closeSync, fstatSync, readSync } from 'node:fs';
-import { identityOf, openInsideSync, sameContent, type FileIdentity } from '../disk/open.js';
+import { identityOf, sameContent, type FileIdentity, type FolderOpener } from '../disk/open.js';
 import { BLOCK_BYTES, blockCount, blockLength } from '../wire/body.js';
 import { HASH_BYTES } from '../wire/limits.js';
 import { asError, systemCode } from '../errors.js';
@@ -28,10 +28,10 @@ export type HashOutcome =
 // One buffer a worker: a block stays in the cache between the read and the hash.
 let buffer: Buffer | undefined;
 
-export function hashFile(root: string, job: HashJob): HashOutcome {
+export function hashFile(opener: FolderOpener, job: HashJob): HashOutcome {
   let opened: { fd: number; identity: FileIdentity };
   try {
-    opened = openInsideSync(root, job.path);
+    opened = opener.open(job.path);
   } catch (error) {
     return failed(error);
   }

@@ -20,7 +20,7 @@ export async function hashPath(pool: HashPool, file: string): Promise<Hash> {
   const identity = identityOf(await lstat(real, { bigint: true }));
   const outcome =
     identity.size <= SMALL_BYTES
-      ? (await pool.hashBatch(root, [{ path }]))[0]
+      ? (await pool.hashBatch(root, [path]))[0]
       : await pool.hashLarge(root, path, identity, () => undefined);
   return hashOf(file, outcome);
 }

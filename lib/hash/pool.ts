@@ -7,8 +7,9 @@ import { Piscina } from 'piscina';
 import type { FileIdentity } from '../disk/open.js';
 import { BLOCK_BYTES, blockCount } from '../wire/body.js';
 import { HASH_BYTES } from '../wire/limits.js';
-import type { HashJob, HashOutcome } from './file.js';
-import type { Batch } from './worker.js';
+import type { HashOutcome } from './file.js';
+import { packPaths, unpackOutcomes, type PackedOutcomes } from './packed.js';
+import type { Task } from './worker.js';
 
 /** Blocks of a large file that one worker takes at a time: 32 MiB. */
 const PART_BLOCKS = 128;
@@ -19,11 +20,11 @@ export const BATCH_FILES = 128;
 export const BATCH_BYTES = 8 * 1024 * 1024;
 
 export class HashPool {
-  readonly #pool: Piscina<Batch, HashOutcome[]>;
+  readonly #pool: Piscina<Task, PackedOutcomes | HashOutcome>;
 
   /** @param threads number of workers; default: one per core */
   constructor(threads = availableParallelism()) {
-    this.#pool = new Piscina<Batch, HashOutcome[]>({
+    this.#pool = new Piscina<Task, PackedOutcomes | HashOutcome>({
       filename: fileURLToPath(new URL('./worker.js', import.meta.url)),
       minThreads: 0,
       maxThreads: threads,
@@ -41,8 +42,10 @@ export class HashPool {
   }
 
   /** Hash whole files, one after the other, on one worker. */
-  hashBatch(root: string, jobs: readonly HashJob[]): Promise<HashOutcome[]> {
-    return this.#pool.run({ root, jobs });
+  async hashBatch(root: string, paths: readonly string[]): Promise<HashOutcome[]> {
+    const outcomes = await this.#pool.run({ root, paths: packPaths(paths) });
+    if ('status' in outcomes) throw new TypeError('an answer to something else');
+    return unpackOutcomes(outcomes);
   }
 
   /**
@@ -65,9 +68,10 @@ export class HashPool {
         const first = next;
         const count = Math.min(PART_BLOCKS, blocks - first);
         next += count;
-        const [outcome] = await this.#pool.run({ root, jobs: [{ path, first, count, expect }] });
-        if (outcome?.status !== 'hashed') {
-          bad ??= outcome ?? { status: 'changed' };
+        const outcome = await this.#pool.run({ root, part: { path, first, count, expect } });
+        if (!('status' in outcome)) throw new TypeError('an answer to something else');
+        if (outcome.status !== 'hashed') {
+          bad ??= outcome;
           return;
         }
         blockHashes.set(outcome.blockHashes, first * HASH_BYTES);

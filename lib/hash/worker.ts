@@ -1,11 +1,17 @@
-/** Entry of the pool's workers: a batch of jobs in, their outcomes out, in the same order. */
+/** Entry of the pool's workers: whole files in a batch, or a part of a large one. */
+import { FolderOpener } from '../disk/open.js';
 import { hashFile, type HashJob, type HashOutcome } from './file.js';
+import { packOutcomes, unpackPaths, type PackedOutcomes } from './packed.js';
 
-export interface Batch {
-  root: string;
-  jobs: readonly HashJob[];
-}
+/** Below a folder: files, or blocks of one. */
+export type Task = { root: string; paths: string } | { root: string; part: HashJob };
 
-export default function hashBatch({ root, jobs }: Batch): HashOutcome[] {
-  return jobs.map((job) => hashFile(root, job));
+export default function run(task: Task): PackedOutcomes | HashOutcome {
+  const opener = new FolderOpener(task.root);
+  try {
+    if ('part' in task) return hashFile(opener, task.part);
+    return packOutcomes(unpackPaths(task.paths).map((path) => hashFile(opener, { path })));
+  } finally {
+    opener.close();
+  }
 }

@@ -3,10 +3,13 @@
  * million of them fit beside the search index.
  */
 import { randomBytes } from 'node:crypto';
+import { endianness } from 'node:os';
 import type { FileIdentity } from '../disk/open.js';
 import { HASH_BYTES } from '../wire/limits.js';
 import type { Hash } from '../wire/messages.js';
 import { SlotTable } from './slot-table.js';
+
+const HASH_WORDS = HASH_BYTES / 4;
 
 /** Whoever can name files must not be able to make two paths alike. */
 const [SEED_LOW, SEED_HIGH] = new Uint32Array(new Uint8Array(randomBytes(8)).buffer) as unknown as [
@@ -33,6 +36,8 @@ export class Columns {
   #slots = 0;
   readonly #free: number[] = [];
   #hashes: Buffer = Buffer.alloc(0);
+  /** The same memory. */
+  #hashWords = new Uint32Array(0);
   #sizes = new Float64Array(0);
   #times = new BigInt64Array(0);
   #devices = new BigUint64Array(0);
@@ -45,8 +50,8 @@ export class Columns {
     (a, b) => this.#pathHigh[a] === this.#pathHigh[b] && this.#pathLow[a] === this.#pathLow[b],
   );
   readonly #byHash = new SlotTable(
-    (slot) => this.#hashes.readUInt32LE(slot * HASH_BYTES),
-    (a, b) => this.#hashAt(a).equals(this.#hashAt(b)),
+    (slot) => this.#hashWords[slot * HASH_WORDS] ?? 0,
+    (a, b) => this.#sameHash(a, b),
   );
   readonly #byInode = new SlotTable(
     (slot) => Number(BigInt.asUintN(32, this.#inodes[slot] ?? 0n)),
@@ -98,15 +103,14 @@ export class Columns {
   *withHash(hash: Hash): Generator<number> {
     const bytes = Buffer.from(hash, 'hex');
     const matches = (slot: number): boolean => this.#hashAt(slot).equals(bytes);
-    let slot = this.#byHash.first(bytes.readUInt32LE(0), matches);
+    let slot = this.#byHash.first(firstWord(bytes), matches);
     for (; slot >= 0; slot = this.#byHash.next(slot)) yield slot;
   }
 
   /** Whether another file has the same content as this one. */
   isOnly(slot: number): boolean {
-    const bytes = this.#hashAt(slot);
-    const matches = (other: number): boolean => this.#hashAt(other).equals(bytes);
-    const first = this.#byHash.first(bytes.readUInt32LE(0), matches);
+    const word = this.#hashWords[slot * HASH_WORDS] ?? 0;
+    const first = this.#byHash.first(word, (other) => this.#sameHash(slot, other));
     return first === slot && this.#byHash.next(slot) < 0;
   }
 
@@ -146,6 +150,14 @@ export class Columns {
     };
   }
 
+  #sameHash(a: number, b: number): boolean {
+    const words = this.#hashWords;
+    for (let i = 0; i < HASH_WORDS; i++) {
+      if (words[a * HASH_WORDS + i] !== words[b * HASH_WORDS + i]) return false;
+    }
+    return true;
+  }
+
   #hashAt(slot: number): Buffer {
     return this.#hashes.subarray(slot * HASH_BYTES, (slot + 1) * HASH_BYTES);
   }
@@ -160,9 +172,10 @@ export class Columns {
   #reserve(slot: number): void {
     if (slot < this.#capacity) return;
     const capacity = Math.max(1024, slot + 1, Math.ceil(this.#capacity * 1.5));
-    const hashes = Buffer.alloc(capacity * HASH_BYTES);
+    const hashes = new Uint8Array(capacity * HASH_BYTES);
     hashes.set(this.#hashes);
-    this.#hashes = hashes;
+    this.#hashes = Buffer.from(hashes.buffer);
+    this.#hashWords = new Uint32Array(hashes.buffer);
     this.#sizes = grown(this.#sizes, new Float64Array(capacity));
     this.#pathLow = grown(this.#pathLow, new Uint32Array(capacity));
     this.#pathHigh = grown(this.#pathHigh, new Uint32Array(capacity));
@@ -171,6 +184,11 @@ export class Columns {
     this.#inodes = grownBig(this.#inodes, new BigUint64Array(capacity));
     this.#capacity = capacity;
   }
+}
+
+/** As in a Uint32Array over the same bytes, in the machine's byte order. */
+function firstWord(bytes: Buffer): number {
+  return endianness() === 'LE' ? bytes.readUInt32LE(0) : bytes.readUInt32BE(0);
 }
 
 function grown<T extends Float64Array | Uint32Array>(old: T, larger: T): T {

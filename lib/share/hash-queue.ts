@@ -128,13 +128,16 @@ export class HashQueue {
       }
       const outcomes = await this.#pool.hashBatch(
         this.#root,
-        batch.map(({ path }) => ({ path })),
+        batch.map(({ path }) => path),
       );
+      let bytes = 0;
       for (const [i, job] of batch.entries()) {
-        this.#count(job, job.identity.size);
+        job.counted = job.identity.size;
+        bytes += job.counted;
         const outcome = outcomes[i];
         if (outcome !== undefined) await this.#settle(job, outcome);
       }
+      this.#owner.onBytes(bytes);
     } catch (error) {
       // The pool was closed, or a worker died with the batch.
       for (const job of batch) {

@@ -94,7 +94,6 @@ export class Intake {
         const known = catalog.identity(path) !== undefined;
         catalog.publishTree(path, identity, tree);
         this.#done(known ? 'changed' : 'added', path);
-        owner.onProgress();
       },
       onFailed: (path, code) => {
         this.#failed(path, code);
@@ -102,6 +101,7 @@ export class Intake {
       onChanged: (path, tries) => {
         this.#lookLater(path, Math.min(MAX_PAUSE, QUIET * 2 ** tries), tries);
       },
+      // Told after the files: one call a batch.
       onBytes: (bytes) => {
         this.progress.bytes += bytes;
         owner.onProgress();

@@ -76,16 +76,23 @@ export class MemoryStore implements Store {
 
 /** Changes whenever what is stored, or how, changes: a store of another version is set aside. */
 const VERSION = 1;
+/** Milliseconds in which writes are gathered for one transaction. */
+const COMMIT_DELAY = 100;
 /** Bytes before the path in a file's record: hash, size, mtime, dev, ino. */
 const RECORD_HEAD = HASH_BYTES + 4 * 8;
+
+/** Numbers of one record, in the machine's byte order, which is little-endian wherever Node runs. */
+const scratch = new BigUint64Array(4);
+const scratchBytes = new Uint8Array(scratch.buffer);
 
 function encodeRecord({ path, hash, identity }: StoredFile): Buffer {
   const record = Buffer.allocUnsafe(RECORD_HEAD + Buffer.byteLength(path));
   record.set(hash, 0);
-  record.writeBigUInt64LE(BigInt(identity.size), HASH_BYTES);
-  record.writeBigInt64LE(identity.mtimeNs, HASH_BYTES + 8);
-  record.writeBigUInt64LE(BigInt.asUintN(64, identity.dev), HASH_BYTES + 16);
-  record.writeBigUInt64LE(BigInt.asUintN(64, identity.ino), HASH_BYTES + 24);
+  scratch[0] = BigInt(identity.size);
+  scratch[1] = BigInt.asUintN(64, identity.mtimeNs);
+  scratch[2] = BigInt.asUintN(64, identity.dev);
+  scratch[3] = BigInt.asUintN(64, identity.ino);
+  record.set(scratchBytes, HASH_BYTES);
   record.write(path, RECORD_HEAD);
   return record;
 }
@@ -118,7 +125,12 @@ export class LmdbStore implements Store {
   readonly #lists: Database<Buffer, Buffer>;
 
   private constructor(folder: string) {
-    this.#root = open<string, string>({ path: folder, maxDbs: 4, encoding: 'string' });
+    this.#root = open<string, string>({
+      path: folder,
+      maxDbs: 4,
+      encoding: 'string',
+      commitDelay: COMMIT_DELAY,
+    });
     this.#files = this.#root.openDB({ name: 'files', keyEncoding: 'uint32', encoding: 'binary' });
     this.#lists = this.#root.openDB({ name: 'lists', keyEncoding: 'binary', encoding: 'binary' });
   }
