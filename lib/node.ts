@@ -187,11 +187,11 @@ export class PeerNode extends EventEmitter<NodeEvents> {
         exchange.send({ type: 'ACKN', of: 'RQLT', peers: [] });
         return;
       case 'RQFS': {
-        const { total, files, after } = this.#share.search(
-          request.query,
-          request.max,
-          request.after,
-        );
+        const { query, hash, max } = request;
+        const { total, files, after } =
+          hash === undefined
+            ? this.#share.search(query, max, request.after)
+            : this.#share.withHash(hash, max);
         exchange.send({ type: 'RPFL', total, files, after });
         // Nobody is asked on, so the search ends here.
         if (request.ttl > 0) {

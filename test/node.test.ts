@@ -185,6 +185,24 @@ t.test('pages: nothing twice, nothing left out, while files go', async (t) => {
   connection.destroy();
 });
 
+t.test('a search for a hash finds every copy', async (t) => {
+  const node = await startIndexed(t, t.testdir({ a: 'same', d: { b: 'same' }, c: 'other' }));
+  const peer = await connectTo(t, node);
+  const [file] = await listOf(peer.search('a'));
+  const hash = file?.hash ?? '';
+  const connection = await dial(node.address, {
+    handler: () => undefined,
+    connectTimeout: 1000,
+    answerTimeout: 1000,
+  });
+  const found = await connection.request({ type: 'RQFS', hash, ttl: 0 });
+  t.same(found.files.map(({ path }) => path).sort(), ['a', 'd/b']);
+  t.ok(found.files.every((file) => file.hash === hash && file.size === 4));
+  t.match(await connection.request({ type: 'RQFS', hash, ttl: 0, max: 1 }), { total: 2 });
+  t.match(await connection.request({ type: 'RQFS', hash: ABSENT, ttl: 0 }), { total: 0 });
+  connection.destroy();
+});
+
 t.test('errors have codes', async (t) => {
   const folder = t.testdir({ a: 'a' });
   const node = await startIndexed(t, folder);

@@ -47,6 +47,7 @@ t.test('keys that are not known are ignored', (t) => {
 });
 
 const bytes32 = Buffer.from(ID, 'hex');
+const contact = { id: bytes32, host: '192.0.2.7', port: 7000 };
 const file = (path: unknown, hash: unknown, size: unknown): Map<unknown, unknown> =>
   new Map([[path, [hash, size]]]);
 
@@ -62,6 +63,8 @@ const BAD: [string, Parameters<typeof decodeMessage>[0], unknown][] = [
   ['many features', 'PING', { feat: Array.from({ length: 33 }, () => 'x') }],
   ['a fraction', 'RQLT', { max: 1.5 }],
   ['no query', 'RQFS', {}],
+  ['a query and a hash', 'RQFS', { q: 'x', hash: bytes32 }],
+  ['a hash of 31 bytes', 'RQFS', { hash: bytes32.subarray(1) }],
   ['a long query', 'RQFS', { q: 'x'.repeat(1025) }],
   ['ttl 256', 'RQFS', { q: 'x', ttl: 256 }],
   ['a query id of 15 bytes', 'RQFS', { q: 'x', qid: Buffer.alloc(15) }],
@@ -85,6 +88,9 @@ const BAD: [string, Parameters<typeof decodeMessage>[0], unknown][] = [
     'RPFL',
     { n: 1001, files: new Map(Array.from({ length: 1001 }, (_, i) => [`${i}`, [bytes32, 1]])) },
   ],
+  ['a dup that is a number', 'RPFL', { n: 0, files: new Map(), dup: 1 }],
+  ['neither query nor hash', 'TPHF', { peer: contact, hops: 1, n: 0 }],
+  ['a query and a hash', 'TPHF', { peer: contact, q: 'x', hash: bytes32, hops: 1, n: 0 }],
   ['no peer', 'TPHF', { q: 'x', hops: 1, n: 0 }],
   ['a code that is text', 'ERRR', { code: 'x' }],
   ['a long message', 'ERRR', { code: 1, message: 'x'.repeat(1025) }],
@@ -126,7 +132,19 @@ t.test('random payloads give a message or ERR_MALFORMED', (t) => {
   const ids = fc.constantFrom('PING', 'RQLT', 'RQFS', 'RQFH', 'RPFL', 'TPHF', 'ERRR', 'ACKN');
   const key = fc.constantFrom(
     ...['v', 'id', 'port', 'agent', 'feat', 'max', 'q', 'ttl', 'qid', 'ms', 'after', 'hash', 'of'],
-    ...['offset', 'length', 'n', 'files', 'peer', 'hops', 'code', 'message', 'size', 'peers'],
+    ...[
+      'dup',
+      'offset',
+      'length',
+      'n',
+      'files',
+      'peer',
+      'hops',
+      'code',
+      'message',
+      'size',
+      'peers',
+    ],
   );
   const value = fc.oneof(
     fc.integer(),

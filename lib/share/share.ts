@@ -169,8 +169,18 @@ export class Share extends EventEmitter<ShareEvents> {
     this.#waitForRescan();
   }
 
+  /** One page of the files that match by name. */
   search(query: string, max?: number, after?: Uint8Array): Page {
     return this.#catalog?.search(query, max, after) ?? { total: 0, files: [], after: undefined };
+  }
+
+  /** Files with this content: some of them, if they are many. */
+  withHash(hash: Hash, max = Infinity): Page {
+    const all = this.#catalog?.withHash(hash) ?? [];
+    const files = all.slice(0, Math.max(max, 1)).map(({ path, identity }) => {
+      return { path, hash, size: identity.size };
+    });
+    return { total: all.length, files, after: undefined };
   }
 
   /** Compare the folder with the catalog, entry by entry, now. */

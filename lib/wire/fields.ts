@@ -26,6 +26,11 @@ export function asUint(value: unknown, name: string, max = Number.MAX_SAFE_INTEG
   return value;
 }
 
+export function asBool(value: unknown, name: string): boolean {
+  if (typeof value !== 'boolean') throw malformed(`${name} is not true or false`);
+  return value;
+}
+
 /** A text of at most `maxBytes` bytes of UTF-8. */
 export function asText(value: unknown, name: string, maxBytes: number): string {
   if (typeof value !== 'string') throw malformed(`${name} is not a text`);

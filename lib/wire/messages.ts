@@ -9,6 +9,7 @@ import { WIRE_ERRORS, wireErrorCode, type WireErrorCode } from '../errors.js';
 import { decodeCbor, encodeCbor } from './cbor.js';
 import {
   asArray,
+  asBool,
   asBytes,
   asHex,
   asMap,
@@ -63,9 +64,20 @@ export interface ListPeers {
   type: 'RQLT';
   max?: number | undefined;
 }
-export interface Search {
+/** What is searched for: exactly one of the two. */
+export type Wanted =
+  | {
+      /** Terms that a path holds. */
+      query: string;
+      hash?: undefined;
+    }
+  | {
+      /** The content's hash. */
+      hash: Hash;
+      query?: undefined;
+    };
+export type Search = Wanted & {
   type: 'RQFS';
-  query: string;
   /** Hops the search may still be passed on; 0 asks this peer alone. */
   ttl: number;
   queryId?: string | undefined;
@@ -75,7 +87,7 @@ export interface Search {
   max?: number | undefined;
   /** Cursor of an earlier answer: go on behind it. */
   after?: Uint8Array | undefined;
-}
+};
 export interface GetFile {
   type: 'RQFH';
   hash: Hash;
@@ -94,15 +106,18 @@ export interface FileList {
   files: readonly FileMatch[];
   /** Present when there are more. */
   after?: Uint8Array | undefined;
+  /** This peer had the search already: it answers no more than that. */
+  duplicate?: true | undefined;
 }
-export interface ThirdPartyHasFiles {
+export type ThirdPartyHasFiles = Wanted & {
   type: 'TPHF';
+  /** Who has the files. */
   peer: PeerContact;
-  query: string;
+  /** From the requester's peer to that one. */
   hops: number;
   total: number;
   files: readonly FileMatch[];
-}
+};
 export interface ErrorAnswer {
   type: 'ERRR';
   code: WireErrorCode;
@@ -125,12 +140,16 @@ export interface PeerList {
   /** `seen`: seconds since the answerer last reached that peer. */
   peers: readonly (PeerContact & { seen: number })[];
 }
+/** The end of a search, with counts of all that came of passing it on, the answerer left out. */
 export interface SearchEnd {
   type: 'ACKN';
   of: 'RQFS';
+  /** Peers that were asked and had not been asked before, and how many of them answered. */
   asked: number;
   answered: number;
+  /** Peers that had not ended when the time was over. */
   timedOut: number;
+  /** Times that the search came to a peer that had it already. */
   duplicates: number;
 }
 /** A body follows: the file's tree from `offset` for `length` bytes. */
@@ -180,6 +199,18 @@ function asPort(value: unknown, name: string): number {
   const port = asUint(value, name, 0xffff);
   if (port === 0) throw malformed(`${name} is 0`);
   return port;
+}
+
+function wantedFields({ query, hash }: Wanted): Record<string, unknown> {
+  return { q: query, hash: hash === undefined ? undefined : bytes(hash) };
+}
+
+function readWanted(f: Fields): Wanted {
+  const query = optional(f, 'q', (v, n) => asText(v, n, limits.MAX_QUERY_BYTES));
+  const hash = optional(f, 'hash', (v, n) => asHex(v, n, limits.HASH_BYTES));
+  if (query !== undefined && hash === undefined) return { query };
+  if (hash !== undefined && query === undefined) return { hash };
+  throw malformed('not exactly one of q and hash');
 }
 
 /** A path inside a share: relative, without empty, `.` or `..` parts, and without NUL. */
@@ -232,7 +263,7 @@ function fieldsOf(message: Message): Map<string, unknown> {
       return map({ max: message.max });
     case 'RQFS':
       return map({
-        q: message.query,
+        ...wantedFields(message),
         ttl: message.ttl || undefined,
         qid: message.queryId === undefined ? undefined : bytes(message.queryId),
         ms: message.budget,
@@ -242,11 +273,16 @@ function fieldsOf(message: Message): Map<string, unknown> {
     case 'RQFH':
       return map({ hash: bytes(message.hash), offset: message.offset, length: message.length });
     case 'RPFL':
-      return map({ n: message.total, files: fileDict(message.files), after: message.after });
+      return map({
+        n: message.total,
+        files: fileDict(message.files),
+        after: message.after,
+        dup: message.duplicate,
+      });
     case 'TPHF':
       return map({
         peer: map(contactFields(message.peer)),
-        q: message.query,
+        ...wantedFields(message),
         hops: message.hops,
         n: message.total,
         files: message.files.length === 0 ? undefined : fileDict(message.files),
@@ -305,7 +341,7 @@ const readers: { [Id in MessageId]: (f: Fields) => Extract<Message, { type: Id }
   }),
   RQFS: (f) => ({
     type: 'RQFS',
-    query: asText(f.get('q'), 'q', limits.MAX_QUERY_BYTES),
+    ...readWanted(f),
     ttl: optional(f, 'ttl', (v, n) => asUint(v, n, limits.MAX_TTL)) ?? 0,
     queryId: optional(f, 'qid', (v, n) => asHex(v, n, limits.QUERY_ID_BYTES)),
     budget: optional(f, 'ms', (v, n) => asUint(v, n, limits.MAX_BUDGET_MS)),
@@ -323,11 +359,12 @@ const readers: { [Id in MessageId]: (f: Fields) => Extract<Message, { type: Id }
     total: asUint(f.get('n'), 'n'),
     files: readFiles(f.get('files'), 'files'),
     after: optional(f, 'after', (v, n) => asBytes(v, n, limits.MAX_CURSOR_BYTES)),
+    duplicate: optional(f, 'dup', asBool) === true ? true : undefined,
   }),
   TPHF: (f) => ({
     type: 'TPHF',
     peer: readContact(f.get('peer'), 'peer'),
-    query: asText(f.get('q'), 'q', limits.MAX_QUERY_BYTES),
+    ...readWanted(f),
     hops: asUint(f.get('hops'), 'hops', limits.MAX_TTL),
     total: asUint(f.get('n'), 'n'),
     files: optional(f, 'files', readFiles) ?? [],
