@@ -1,0 +1,302 @@
+/**
+ * Nodes in memory that search each other with the relay of lib/search, over links with a delay, on a
+ * clock of their own. What is simulated is the connection; the relay is the real one.
+ */
+import { PeerError } from '../lib/errors.js';
+import type { RelayLimits } from '../lib/search/limits.js';
+import type { Asker, Neighbour, SearchEvents } from '../lib/search/parties.js';
+import { Relay, type SearchSettings } from '../lib/search/relay.js';
+import type {
+  FileList,
+  FileMatch,
+  PeerContact,
+  PeerId,
+  Search,
+  SearchEnd,
+  ThirdPartyHasFiles,
+  Wanted,
+} from '../lib/wire/messages.js';
+import type { Graph } from './graphs.js';
+import { seededRandom } from './random.js';
+import { VirtualClock } from './virtual-clock.js';
+
+export type Passed = Search | FileList | ThirdPartyHasFiles | SearchEnd;
+
+export interface NetworkOptions {
+  graph: Graph;
+  /** Milliseconds from one node to another. */
+  delay: number | ((from: number, to: number) => number);
+  /** What a node has that matches. @default nothing */
+  files?: (node: number, search: Search) => readonly FileMatch[];
+  limits?: Partial<RelayLimits>;
+  seed?: number;
+  /**
+   * Whether a node knows its neighbours' lists already, must ask for them (a way there and back), or
+   * never gets them. @default known
+   */
+  lists?: 'known' | 'asked' | 'never';
+  /** Nodes that answer in a way of their own. */
+  strange?: ReadonlyMap<number, (search: Search, asker: Asker) => void>;
+  /** Told of every message that is sent. @returns whether it gets lost */
+  onMessage?: (from: number, to: number, message: Passed) => boolean | undefined;
+}
+
+/** What came of one search. */
+export interface Outcome {
+  own: FileList | undefined;
+  results: ThirdPartyHasFiles[];
+  ends: SearchEnd[];
+  /** Milliseconds until the last result, and until the end. */
+  lastAt: number;
+  endAt: number;
+  cancel: () => void;
+}
+
+export function peerId(node: number): PeerId {
+  return node.toString(16).padStart(64, '0');
+}
+
+export class Network {
+  readonly clock = new VirtualClock();
+  readonly relays: readonly Relay[];
+  /** Messages sent, by kind; and how often each node has answered for itself. */
+  readonly sent = { RQFS: 0, RPFL: 0, TPHF: 0, ACKN: 0 };
+  readonly answers: Uint32Array;
+  readonly #options: NetworkOptions;
+  readonly #links: readonly Link[][];
+
+  constructor(options: NetworkOptions) {
+    this.#options = options;
+    const { graph, limits = {}, seed = 1 } = options;
+    const random = seededRandom(seed);
+    const digit = (): string => Math.floor(random() * 16).toString(16);
+    const newId = (): string => Array.from({ length: 32 }, digit).join('');
+    this.answers = new Uint32Array(graph.length);
+    const contacts = graph.map((_, node) => contactOf(node));
+    const ids = contacts.map(({ id }) => id);
+    this.#links = graph.map((neighbours, from) => {
+      const peers = new Set(neighbours.map((node) => ids[node] ?? ''));
+      return neighbours.map((to) => {
+        return new Link(this, from, to, ids[from] ?? '', contacts[to] ?? contactOf(to), peers);
+      });
+    });
+    this.relays = graph.map((_, node) => {
+      return new Relay({
+        self: ids[node] ?? '',
+        clock: this.clock,
+        limits,
+        newId,
+        neighbours: () => this.#links[node] ?? [],
+        answer: (search, then) => {
+          then(this.#answer(node, search));
+        },
+      });
+    });
+  }
+
+  get lists(): 'known' | 'asked' | 'never' {
+    return this.#options.lists ?? 'known';
+  }
+
+  /** Begin a search; run the clock to see what comes of it. */
+  search(node: number, wanted: Wanted, settings: SearchSettings): Outcome {
+    const begin = this.clock.now();
+    const took = (): number => this.clock.now() - begin;
+    const outcome: Outcome = {
+      own: undefined,
+      results: [],
+      ends: [],
+      lastAt: 0,
+      endAt: NaN,
+      cancel: () => undefined,
+    };
+    outcome.cancel = this.relay(node).search(wanted, settings, {
+      files: (list) => {
+        outcome.own = list;
+      },
+      third: (result) => {
+        outcome.results.push(result);
+        outcome.lastAt = took();
+      },
+      end: (end) => {
+        outcome.ends.push(end);
+        outcome.endAt = took();
+      },
+    });
+    return outcome;
+  }
+
+  relay(node: number): Relay {
+    const relay = this.relays[node];
+    if (relay === undefined) throw new RangeError(`there is no node ${node}`);
+    return relay;
+  }
+
+  /** Cut the connection between two nodes; both notice at once. */
+  cut(a: number, b: number): void {
+    this.#link(a, b).close();
+    this.#link(b, a).close();
+  }
+
+  #link(from: number, to: number): Link {
+    const link = this.#links[from]?.find((link) => link.to === to);
+    if (link === undefined) throw new RangeError(`${from} is not linked with ${to}`);
+    return link;
+  }
+
+  delay(from: number, to: number): number {
+    const { delay } = this.#options;
+    return typeof delay === 'number' ? delay : delay(from, to);
+  }
+
+  /** A search arrives. */
+  take(link: Link, search: Search, on: SearchEvents): void {
+    const asker = new Requester(this, link, search.ttl, on);
+    const strange = this.#options.strange?.get(link.to);
+    if (strange !== undefined) {
+      strange(search, asker);
+      return;
+    }
+    try {
+      this.relay(link.to).handle(search, asker);
+    } catch (error) {
+      if (!(error instanceof PeerError && error.code === 'ERR_BUSY')) throw error;
+      this.clock.after(this.delay(link.to, link.from), () => {
+        on.end(undefined);
+      });
+    }
+  }
+
+  /** Send a message from one to another; what arrives has its effect. */
+  deliver(from: number, to: number, message: Passed, effect: () => void): void {
+    this.sent[message.type]++;
+    if (this.#options.onMessage?.(from, to, message) === true) return;
+    this.clock.after(this.delay(from, to), effect);
+  }
+
+  #answer(node: number, search: Search): FileList {
+    this.answers[node] = (this.answers[node] ?? 0) + 1;
+    const files = this.#options.files?.(node, search) ?? [];
+    return { type: 'RPFL', total: files.length, files: files.slice(0, search.max) };
+  }
+}
+
+/** One node's way to ask another. */
+class Link implements Neighbour {
+  readonly id: PeerId;
+  readonly contact: PeerContact;
+  readonly from: number;
+  readonly to: number;
+  /** Of the one that asks. */
+  readonly fromId: PeerId;
+  readonly fromPeers: ReadonlySet<PeerId>;
+  /** What is to be done when it is cut, by the one that answers. */
+  readonly closing = new Set<() => void>();
+  /** Those that wait for answers. */
+  readonly waiting = new Set<SearchEvents>();
+  readonly #network: Network;
+  #closed = false;
+
+  constructor(
+    network: Network,
+    from: number,
+    to: number,
+    fromId: PeerId,
+    contact: PeerContact,
+    fromPeers: ReadonlySet<PeerId>,
+  ) {
+    this.#network = network;
+    this.from = from;
+    this.to = to;
+    this.fromId = fromId;
+    this.contact = contact;
+    this.id = contact.id;
+    this.fromPeers = fromPeers;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  ask(search: Search, on: SearchEvents): () => void {
+    if (this.#closed) {
+      on.end(undefined);
+      return () => undefined;
+    }
+    this.waiting.add(on);
+    this.#network.deliver(this.from, this.to, search, () => {
+      if (!this.#closed) this.#network.take(this, search, on);
+    });
+    // Events come all the same: the relay has to know what it wants.
+    return () => undefined;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const action of this.closing) action();
+    for (const on of this.waiting) on.end(undefined);
+    this.closing.clear();
+    this.waiting.clear();
+  }
+}
+
+/** One request, as the one sees it that answers. */
+class Requester implements Asker {
+  readonly #network: Network;
+  readonly #link: Link;
+  readonly #ttl: number;
+  readonly #on: SearchEvents;
+
+  constructor(network: Network, link: Link, ttl: number, on: SearchEvents) {
+    this.#network = network;
+    this.#link = link;
+    this.#ttl = ttl;
+    this.#on = on;
+  }
+
+  get id(): PeerId {
+    return this.#link.fromId;
+  }
+
+  get key(): object {
+    return this.#link;
+  }
+
+  peers(then: (ids: ReadonlySet<PeerId>) => void): void {
+    const { fromPeers, from, to } = this.#link;
+    const { lists, clock } = this.#network;
+    if (lists === 'known') {
+      then(fromPeers);
+    } else if (lists === 'asked') {
+      const wait = this.#network.delay(to, from) + this.#network.delay(from, to);
+      clock.after(wait, () => {
+        then(fromPeers);
+      });
+    }
+  }
+
+  send(answer: FileList | ThirdPartyHasFiles | SearchEnd): boolean {
+    const { from, to } = this.#link;
+    this.#network.deliver(to, from, answer, () => {
+      if (this.#link.closed) return;
+      if (answer.type === (this.#ttl === 0 ? 'RPFL' : 'ACKN')) this.#link.waiting.delete(this.#on);
+      if (answer.type === 'RPFL') this.#on.files(answer);
+      else if (answer.type === 'TPHF') this.#on.third(answer);
+      else this.#on.end(answer);
+    });
+    return true;
+  }
+
+  onClosed(action: () => void): () => void {
+    if (this.#link.closed) action();
+    this.#link.closing.add(action);
+    return () => {
+      this.#link.closing.delete(action);
+    };
+  }
+}
+
+function contactOf(node: number): PeerContact {
+  const host = `10.${(node >> 16) & 255}.${(node >> 8) & 255}.${node & 255}`;
+  return { id: peerId(node), host, port: 7000 };
+}

@@ -1,0 +1,61 @@
+/** Everything that bounds a chained search, in one place. Each node may choose its own. */
+
+export interface RelayLimits {
+  /** Hops a search may be passed on from here at most, whatever its ttl asks for. */
+  ttl: number;
+  /** Milliseconds a search lasts that does not say how long, and at most. */
+  budget: number;
+  maxBudget: number;
+  /**
+   * What is kept of the time for the way back: milliseconds at least, or this share of what is left
+   * if that is more. Who is asked gets the rest.
+   */
+  margin: number;
+  marginShare: number;
+  /** Milliseconds that must be left for those who are asked; else nobody is. */
+  minBudget: number;
+  /** Milliseconds, and share of the time left, that the asker's list of peers is waited for at most. */
+  listWait: number;
+  listWaitShare: number;
+  /** Searches under way for one asker, and for all. */
+  openPerAsker: number;
+  open: number;
+  /** Searches a second from one asker, and how many at once after a pause. */
+  rate: number;
+  burst: number;
+  /** Askers whose rate is remembered. */
+  askers: number;
+  /** Searches remembered, and for how many milliseconds. */
+  seen: number;
+  seenFor: number;
+  /** Files asked of a peer, and relayed in one TPHF. */
+  filesPerResult: number;
+  /** TPHF taken from one neighbour in one search. */
+  resultsPerNeighbour: number;
+  /** Files relayed in one search. */
+  files: number;
+  /** What a neighbour may add to each count of an ACKN. */
+  count: number;
+}
+
+export const RELAY_LIMITS: Readonly<RelayLimits> = {
+  ttl: 7,
+  budget: 5000,
+  maxBudget: 60_000,
+  margin: 25,
+  marginShare: 1 / 16,
+  minBudget: 50,
+  listWait: 500,
+  listWaitShare: 1 / 16,
+  openPerAsker: 64,
+  open: 1024,
+  rate: 50,
+  burst: 200,
+  askers: 10_000,
+  seen: 100_000,
+  seenFor: 10 * 60 * 1000,
+  filesPerResult: 100,
+  resultsPerNeighbour: 2000,
+  files: 20_000,
+  count: 100_000,
+};

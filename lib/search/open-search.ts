@@ -1,0 +1,197 @@
+/** One search under way: own files first, then what the neighbours say, as it comes, until all ended. */
+import type { FileList, PeerId, Search, ThirdPartyHasFiles } from '../wire/messages.js';
+import { Asked, type AskedOwner, type Counts } from './asked.js';
+import type { Clock } from './clock.js';
+import type { RelayLimits } from './limits.js';
+import type { Asker, Neighbour, RelayStats } from './parties.js';
+import type { Holders } from './seen.js';
+
+/** What a search needs of the node it runs in. */
+export interface SearchHost {
+  readonly self: PeerId;
+  readonly clock: Clock;
+  /** Those that searches may be passed on to, each peer once. */
+  neighbours(): Iterable<Neighbour>;
+  /** Tell the node's own matches, now or later. */
+  answer(search: Search, then: (list: FileList) => void): void;
+}
+
+export interface Opening {
+  host: SearchHost;
+  limits: Readonly<RelayLimits>;
+  stats: RelayStats;
+  /** With an id, a ttl within the limits, and a budget. */
+  search: Search;
+  /** Milliseconds. */
+  budget: number;
+  asker: Asker;
+  /** Who has this search already. */
+  holders: Holders;
+  /** Told once, when it is over. */
+  onOver: (search: OpenSearch) => void;
+}
+
+/** What a peer answers that had the search already. */
+export const SEEN_BEFORE: FileList = { type: 'RPFL', total: 0, files: [], duplicate: true };
+const NO_FILES: FileList = { type: 'RPFL', total: 0, files: [] };
+const NOBODY: ReadonlySet<PeerId> = new Set();
+
+export class OpenSearch implements AskedOwner {
+  readonly limits: Readonly<RelayLimits>;
+  readonly stats: RelayStats;
+  readonly #opening: Opening;
+  readonly #deadline: number;
+  readonly #asked: Asked[] = [];
+  /** How many of them have not ended; one more until all are asked. */
+  #waiting = 1;
+  #over = false;
+  #answered = false;
+  #files = 0;
+  #stopTimer: (() => void) | undefined;
+  #stopListTimer: (() => void) | undefined;
+  #forgetAsker: (() => void) | undefined;
+
+  constructor(opening: Opening) {
+    this.#opening = opening;
+    this.limits = opening.limits;
+    this.stats = opening.stats;
+    this.#deadline = opening.host.clock.now() + opening.budget;
+  }
+
+  get self(): PeerId {
+    return this.#opening.host.self;
+  }
+
+  /** @param again the search was answered before: it is only passed on */
+  begin(again: boolean): void {
+    try {
+      this.#begin(again);
+    } catch (error) {
+      this.cancel();
+      throw error;
+    }
+  }
+
+  /** Nobody wants the results any more. */
+  cancel(): void {
+    if (this.#over) return;
+    for (const asked of this.#asked) asked.giveUp(false);
+    this.#close();
+  }
+
+  /** Relay a result, as far as the limits allow. */
+  result(result: ThirdPartyHasFiles): void {
+    const files = result.files.slice(0, this.limits.filesPerResult);
+    if (this.#files + files.length > this.limits.files) {
+      this.stats.capped++;
+      return;
+    }
+    this.#files += files.length;
+    if (this.#opening.asker.send({ ...result, files })) this.stats.relayed++;
+    else this.stats.dropped++;
+  }
+
+  ended(): void {
+    if (--this.#waiting === 0) this.#finish();
+  }
+
+  #begin(again: boolean): void {
+    const { host, search, asker, budget } = this.#opening;
+    this.#forgetAsker = asker.onClosed(() => {
+      this.cancel();
+    });
+    if (this.#over) this.#forgetAsker();
+    else if (again) this.#answer(SEEN_BEFORE);
+    else {
+      host.answer(search, (list) => {
+        this.#answer(list);
+      });
+    }
+    // Most searches of a large network are over already: nobody was left to be asked.
+    if (this.#isOver()) return;
+    this.#stopTimer = host.clock.after(budget, () => {
+      this.#timeUp();
+    });
+  }
+
+  #answer(list: FileList): void {
+    if (this.#over || this.#answered) return;
+    this.#answered = true;
+    this.#opening.asker.send(list);
+    if (!this.#isOver()) this.#askForPeers();
+  }
+
+  /** Learn whom the asker asks itself; without that, after a while, everybody is asked. */
+  #askForPeers(): void {
+    let known = false;
+    const then = (ids: ReadonlySet<PeerId>): void => {
+      if (known || this.#over) return;
+      known = true;
+      this.#stopListTimer?.();
+      this.#passOn(ids);
+    };
+    const { asker, host } = this.#opening;
+    asker.peers(then);
+    if (this.#knows(known)) return;
+    const { listWait, listWaitShare } = this.limits;
+    const wait = Math.min(listWait, (this.#deadline - host.clock.now()) * listWaitShare);
+    this.#stopListTimer = host.clock.after(wait, () => {
+      then(NOBODY);
+    });
+  }
+
+  #passOn(theirs: ReadonlySet<PeerId>): void {
+    const { host, search, asker, holders } = this.#opening;
+    holders.add(asker.id, search.ttl, theirs);
+    const { margin, marginShare, minBudget, filesPerResult } = this.limits;
+    const left = this.#deadline - host.clock.now();
+    const budget = Math.floor(left - Math.max(margin, left * marginShare));
+    if (budget >= minBudget) {
+      const ttl = search.ttl - 1;
+      const max = Math.min(search.max ?? filesPerResult, filesPerResult);
+      const next: Search = { ...search, ttl, budget, max, after: undefined };
+      for (const neighbour of host.neighbours()) {
+        if (neighbour.id === host.self || neighbour.id === asker.id) continue;
+        if (!holders.has(neighbour.id, ttl)) this.#asked.push(new Asked(this, neighbour, next));
+      }
+      // All are chosen before the first is asked: asking may lose a neighbour at once.
+      this.#waiting += this.#asked.length;
+      for (const asked of this.#asked) {
+        asked.ask();
+        if (this.#isOver()) return;
+      }
+    }
+    this.ended();
+  }
+
+  #timeUp(): void {
+    for (const asked of this.#asked) asked.giveUp(true);
+    if (!this.#answered) this.#opening.asker.send(NO_FILES);
+    this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    const counts: Counts = { asked: 0, answered: 0, timedOut: 0, duplicates: 0 };
+    for (const asked of this.#asked) asked.addTo(counts);
+    this.#close();
+    this.#opening.asker.send({ type: 'ACKN', of: 'RQFS', ...counts });
+  }
+
+  #close(): void {
+    this.#over = true;
+    this.#stopTimer?.();
+    this.#stopListTimer?.();
+    this.#forgetAsker?.();
+    this.#opening.onOver(this);
+  }
+
+  /** Whatever was called meanwhile may have ended it. */
+  #isOver(): boolean {
+    return this.#over;
+  }
+
+  #knows(known: boolean): boolean {
+    return known || this.#over;
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * Searches that go from peer to peer: each node answers for itself, passes the search on, and relays
+ * what comes back. The rules are those of PROTOCOL.md, "Passing searches on".
+ *
+ * Knows neither sockets nor clocks: the same code runs in a node and in a network in memory.
+ */
+import { PeerError } from '../errors.js';
+import type { PeerId, Search, SearchEnd, Wanted } from '../wire/messages.js';
+import { Askers } from './askers.js';
+import { RELAY_LIMITS, type RelayLimits } from './limits.js';
+import { OpenSearch, SEEN_BEFORE, type SearchHost } from './open-search.js';
+import type { Asker, RelayStats, SearchEvents } from './parties.js';
+import { Holders, SeenSearches, type SeenSearch } from './seen.js';
+
+export interface RelayHost extends SearchHost {
+  /** A new id for a search: 16 random bytes as 32 lower-case hex digits. */
+  newId(): string;
+  limits?: Partial<RelayLimits>;
+}
+
+export interface SearchSettings {
+  /** Hops. @default 4 */
+  ttl?: number;
+  /** Milliseconds. @default that of the limits */
+  budget?: number;
+  /** Entries wanted in one answer. */
+  max?: number;
+}
+
+/** What comes of a search of the node's own. Its end always has counts. */
+export interface OwnSearchEvents extends SearchEvents {
+  end(end: SearchEnd): void;
+}
+
+const NOTHING_PASSED_ON: SearchEnd = {
+  type: 'ACKN',
+  of: 'RQFS',
+  asked: 0,
+  answered: 0,
+  timedOut: 0,
+  duplicates: 0,
+};
+const NOBODY: ReadonlySet<PeerId> = new Set();
+
+export class Relay {
+  readonly stats: RelayStats = {
+    fresh: 0,
+    again: 0,
+    duplicates: 0,
+    refused: 0,
+    passedOn: 0,
+    relayed: 0,
+    dropped: 0,
+    capped: 0,
+    repeated: 0,
+    stray: 0,
+    late: 0,
+  };
+  readonly #host: RelayHost;
+  readonly #limits: Readonly<RelayLimits>;
+  readonly #seen: SeenSearches;
+  readonly #askers: Askers;
+  readonly #open = new Set<OpenSearch>();
+
+  constructor(host: RelayHost) {
+    this.#host = host;
+    this.#limits = { ...RELAY_LIMITS, ...host.limits };
+    this.#seen = new SeenSearches(this.#limits.seen, this.#limits.seenFor);
+    this.#askers = new Askers(this.#limits);
+  }
+
+  /** Searches under way. */
+  get open(): number {
+    return this.#open.size;
+  }
+
+  /** Searches and askers that are remembered. */
+  get remembered(): { searches: number; askers: number } {
+    return { searches: this.#seen.size, askers: this.#askers.size };
+  }
+
+  /**
+   * Answer a search of another's.
+   *
+   * @throws PeerError ERR_BUSY: too many of this asker, or in all; nothing has been sent
+   */
+  handle(search: Search, asker: Asker): void {
+    if (search.ttl === 0 && search.queryId === undefined) {
+      // Meant for this node alone, like any other page of its list.
+      this.#answerAlone(search, asker);
+      return;
+    }
+    const now = this.#host.clock.now();
+    if (!this.#askers.admits(asker.key, now)) this.#refuse('too many searches; ask more slowly');
+    const ttl = Math.min(search.ttl, this.#limits.ttl);
+    const id = search.queryId ?? this.#host.newId();
+    const seen = this.#seen.get(id, now);
+    if (seen !== undefined && ttl <= seen.ttl) {
+      this.#decline(seen, ttl, asker);
+      return;
+    }
+    if (ttl > 0 && !this.#askers.begins(asker.key)) this.#refuse('too many searches are under way');
+    if (seen === undefined) this.stats.fresh++;
+    else this.stats.again++;
+    const entry = seen ?? this.#seen.add(id, ttl, now);
+    entry.ttl = ttl;
+    if (ttl === 0) {
+      this.#answerAlone(search, asker);
+      return;
+    }
+    this.#begin({ ...search, ttl, queryId: id }, asker, entry, seen !== undefined, () => {
+      this.#askers.ends(asker.key);
+    });
+  }
+
+  /**
+   * Search from here: this node's own files, too. Events may come before this returns.
+   *
+   * @returns ends the search; nothing more comes then, no end either
+   */
+  search(wanted: Wanted, settings: SearchSettings, on: OwnSearchEvents): () => void {
+    const { ttl = 4, budget, max } = settings;
+    const queryId = this.#host.newId();
+    // Whatever ttl it comes back with, this node has passed it on to all it knows.
+    const entry = this.#seen.add(queryId, this.#limits.ttl, this.#host.clock.now());
+    const asker = new OwnAsker(this.#host.self, on);
+    const hops = Math.min(ttl, this.#limits.ttl);
+    const search: Search = { type: 'RQFS', ...wanted, ttl: hops, queryId, budget, max };
+    if (hops > 0) {
+      const open = this.#begin(search, asker, entry, false, () => undefined);
+      return () => {
+        open.cancel();
+      };
+    }
+    let wants = true;
+    this.#host.answer(search, (list) => {
+      if (!wants) return;
+      on.files(list);
+      on.end(NOTHING_PASSED_ON);
+    });
+    return () => {
+      wants = false;
+    };
+  }
+
+  /** End all searches, without a word. */
+  close(): void {
+    for (const open of this.#open) open.cancel();
+  }
+
+  #begin(
+    search: Search,
+    asker: Asker,
+    seen: SeenSearch,
+    again: boolean,
+    onOver: () => void,
+  ): OpenSearch {
+    const { budget = this.#limits.budget } = search;
+    seen.holders ??= new Holders();
+    seen.open++;
+    const open = new OpenSearch({
+      host: this.#host,
+      limits: this.#limits,
+      stats: this.stats,
+      search,
+      budget: Math.min(budget, this.#limits.maxBudget),
+      asker,
+      holders: seen.holders,
+      onOver: (over) => {
+        this.#open.delete(over);
+        if (--seen.open === 0) seen.holders = undefined;
+        onOver();
+      },
+    });
+    this.#open.add(open);
+    open.begin(again);
+    return open;
+  }
+
+  /** It was here before, with as high a ttl. */
+  #decline(seen: SeenSearch, ttl: number, asker: Asker): void {
+    this.stats.duplicates++;
+    seen.holders?.add(asker.id, ttl);
+    asker.send(SEEN_BEFORE);
+    if (ttl > 0) asker.send(NOTHING_PASSED_ON);
+  }
+
+  #answerAlone(search: Search, asker: Asker): void {
+    this.#host.answer(search, (list) => {
+      asker.send(list);
+    });
+  }
+
+  #refuse(why: string): never {
+    this.stats.refused++;
+    throw new PeerError('ERR_BUSY', why);
+  }
+}
+
+/** The node itself, as one that asks. */
+class OwnAsker implements Asker {
+  readonly id: PeerId;
+  readonly key = this;
+  readonly #on: OwnSearchEvents;
+
+  constructor(self: PeerId, on: OwnSearchEvents) {
+    this.id = self;
+    this.#on = on;
+  }
+
+  peers(then: (ids: ReadonlySet<PeerId>) => void): void {
+    then(NOBODY);
+  }
+
+  send(answer: Parameters<Asker['send']>[0]): boolean {
+    if (answer.type === 'RPFL') this.#on.files(answer);
+    else if (answer.type === 'TPHF') this.#on.third(answer);
+    else this.#on.end(answer);
+    return true;
+  }
+
+  onClosed(): () => void {
+    return () => undefined;
+  }
+}

@@ -1,0 +1,75 @@
+/** Searches that came by, remembered for a while, and who is known to have them. */
+import type { PeerId } from '../wire/messages.js';
+
+const NOBODY: ReadonlySet<PeerId> = new Set();
+/** Askers of one search that are remembered. */
+const MAX_HOLDERS = 64;
+
+/** Who has a search already, and with what ttl at least: these need not be asked. */
+export class Holders {
+  readonly #askers: { id: PeerId | undefined; ttl: number; peers: ReadonlySet<PeerId> }[] = [];
+
+  /**
+   * Somebody asked with this ttl: it has the search with one more, and the peers it passes searches on
+   * to have been asked by it with the same ttl, or had it with as much from elsewhere.
+   */
+  add(id: PeerId | undefined, ttl: number, peers = NOBODY): void {
+    if (this.#askers.length < MAX_HOLDERS) this.#askers.push({ id, ttl, peers });
+  }
+
+  /** Whether a peer has the search with this ttl or a higher one. */
+  has(peer: PeerId, ttl: number): boolean {
+    for (const asker of this.#askers) {
+      if (asker.ttl >= ttl && asker.peers.has(peer)) return true;
+      if (asker.ttl + 1 >= ttl && asker.id === peer) return true;
+    }
+    return false;
+  }
+}
+
+export interface SeenSearch {
+  /** The highest it came with. */
+  ttl: number;
+  /** When it came first. */
+  readonly at: number;
+  /** Kept while the search is under way. */
+  holders: Holders | undefined;
+  /** How often it is under way. */
+  open: number;
+}
+
+export class SeenSearches {
+  readonly #max: number;
+  readonly #lifetime: number;
+  /** By id, the oldest first. */
+  readonly #searches = new Map<string, SeenSearch>();
+
+  /** @param lifetime milliseconds */
+  constructor(max: number, lifetime: number) {
+    this.#max = max;
+    this.#lifetime = lifetime;
+  }
+
+  get size(): number {
+    return this.#searches.size;
+  }
+
+  /** @param now milliseconds; never less than before */
+  get(id: string, now: number): SeenSearch | undefined {
+    const seen = this.#searches.get(id);
+    return seen === undefined || now - seen.at >= this.#lifetime ? undefined : seen;
+  }
+
+  /** Remember a search that is not known; the oldest makes room. */
+  add(id: string, ttl: number, now: number): SeenSearch {
+    // A search that comes again after its time is a new one, and the youngest.
+    this.#searches.delete(id);
+    for (const [old, { at }] of this.#searches) {
+      if (this.#searches.size < this.#max && now - at < this.#lifetime) break;
+      this.#searches.delete(old);
+    }
+    const seen = { ttl, at: now, holders: undefined, open: 0 };
+    this.#searches.set(id, seen);
+    return seen;
+  }
+}

@@ -1,0 +1,286 @@
+/** What one relay does with a search, message by message, and what bounds it. */
+import t from 'tap';
+import {
+  PlayedAsker,
+  SELF,
+  fileList,
+  id,
+  play,
+  queryId,
+  search,
+  searchEnd,
+  someFiles,
+  third,
+} from './fixtures/search.js';
+
+const DUPLICATE = { type: 'RPFL', total: 0, files: [], duplicate: true } as const;
+
+t.test('own files first, then what comes, then one end', (t) => {
+  const { relay, neighbours } = play(3);
+  const asker = new PlayedAsker(1);
+  relay.handle(search(), asker);
+  const [first, second, last] = neighbours;
+  t.same(asker.got, [fileList(1)], 'own files at once');
+  t.equal(first?.asked.length, 0, 'not back to the asker');
+  t.match(second?.asked, [{ search: { query: 'x', ttl: 2, queryId: queryId(1), max: 100 } }]);
+  last?.on.files(fileList(2));
+  t.same(asker.got[1], third(3, { files: someFiles(2), total: 2 }), 'first hand');
+  second?.on.third(third(9));
+  t.same(asker.got[2], third(9, { hops: 2 }), 'one hop more');
+  second?.on.files({ type: 'RPFL', total: 0, files: [] });
+  second?.on.end(searchEnd({ asked: 4, answered: 3, timedOut: 1, duplicates: 2 }));
+  t.equal(asker.got.length, 3, 'nothing found, nothing relayed; the end waits for all');
+  last?.on.end(searchEnd());
+  const end = searchEnd({ asked: 6, answered: 5, timedOut: 1, duplicates: 2 });
+  t.same(asker.got.slice(3), [end]);
+  t.same([relay.open, asker.closing.size], [0, 0], 'nothing is left');
+  t.end();
+});
+
+t.test('not to those that the asker has, and not to itself', (t) => {
+  const { relay, neighbours } = play(3);
+  Object.assign(neighbours[2] ?? {}, { id: SELF });
+  const asker = new PlayedAsker(8);
+  asker.list = new Set([id(2), id(77)]);
+  relay.handle(search(), asker);
+  t.same(
+    neighbours.map(({ asked }) => asked.length),
+    [1, 0, 0],
+  );
+  t.end();
+});
+
+t.test('a search that was here', (t) => {
+  const { relay, clock, neighbours } = play(3, { seen: 3 });
+  const n3 = neighbours[2];
+  relay.handle(search({ ttl: 1 }), new PlayedAsker(1));
+  n3?.on.files(DUPLICATE);
+  const again = new PlayedAsker(2);
+  relay.handle(search({ ttl: 1 }), again);
+  t.same(again.got, [DUPLICATE, searchEnd()], 'is not answered with the same ttl');
+  const leaf = new PlayedAsker(2);
+  relay.handle(search({ ttl: 0 }), leaf);
+  t.same(leaf.got, [DUPLICATE], 'nor with a lower one; ttl 0 has no ACKN');
+  const higher = new PlayedAsker(4);
+  relay.handle(search({ ttl: 3 }), higher);
+  t.same(higher.got, [DUPLICATE], 'nor with a higher one');
+  const asked = neighbours.map(({ asked }) => asked.map(({ search }) => search.ttl));
+  t.same(asked, [[], [0], [0, 2]], 'but passed on, except to those that had it with ttl 2');
+  n3?.on.third(third(9));
+  t.same(higher.kinds, 'RPFL TPHF', 'what is found goes to the one that asked for more');
+  relay.handle(search({ ttl: 2 }), again);
+  t.equal(again.got.length, 4, 'from now on that is the highest');
+  t.match(relay.stats, { fresh: 1, again: 1, duplicates: 3 });
+  // It is forgotten after ten minutes, or when there are too many.
+  clock.run(10 * 60 * 1000 - 1);
+  relay.handle(search({ ttl: 1 }), new PlayedAsker(4));
+  t.match(relay.stats, { fresh: 1, duplicates: 4 });
+  clock.run(10 * 60 * 1000);
+  relay.handle(search({ ttl: 1 }), new PlayedAsker(4));
+  t.equal(relay.stats.fresh, 2);
+  for (const n of [2, 3]) relay.handle(search({ queryId: queryId(n) }), new PlayedAsker());
+  t.same([relay.remembered.searches, relay.stats.fresh], [3, 4]);
+  relay.handle(search({ queryId: queryId(4) }), new PlayedAsker());
+  t.equal(relay.remembered.searches, 3, 'bounded');
+  relay.handle(search({ ttl: 1 }), new PlayedAsker());
+  t.equal(relay.stats.fresh, 6, 'the oldest went');
+  t.end();
+});
+
+t.test('those known to have a search with as high a ttl are not asked again', (t) => {
+  const { relay, neighbours } = play(4);
+  const asker = new PlayedAsker(1);
+  asker.list = new Set([id(2)]);
+  relay.handle(search({ ttl: 3 }), asker);
+  relay.handle(search({ ttl: 3 }), new PlayedAsker(3));
+  const counts = (): number[] => neighbours.map(({ asked }) => asked.length);
+  t.same(counts(), [0, 0, 1, 1]);
+  relay.handle(search({ ttl: 4 }), new PlayedAsker(9));
+  t.same(counts(), [0, 0, 1, 2], '1 and 3 asked with 3, and 2 was asked by 1 with 3');
+  relay.handle(search({ ttl: 6 }), new PlayedAsker(9));
+  t.same(counts(), [1, 1, 2, 3], 'with 5 they have not had it');
+  // Who has a search is forgotten when it is over.
+  const other = play(2);
+  other.relay.handle(search({ ttl: 3 }), new PlayedAsker(1));
+  other.neighbours[1]?.on.end(undefined);
+  other.relay.handle(search({ ttl: 4 }), new PlayedAsker(9));
+  t.same(
+    other.neighbours.map(({ asked }) => asked.length),
+    [1, 2],
+  );
+  t.end();
+});
+
+t.test('a search without an id gets one; one with ttl 0 and none is for this node alone', (t) => {
+  const { relay, neighbour } = play(1, { burst: 1 });
+  for (let i = 0; i < 3; i++) {
+    const asker = new PlayedAsker();
+    relay.handle(search({ ttl: 0, queryId: undefined }), asker);
+    t.same(asker.got, [fileList(1)]);
+  }
+  t.equal(relay.remembered.searches, 0);
+  relay.handle(search({ queryId: undefined }), new PlayedAsker());
+  t.match(neighbour.asked, [{ search: { queryId: /^[0-9a-f]{32}$/ } }]);
+  t.end();
+});
+
+t.test('a search of its own that comes back is known', (t) => {
+  const { relay, neighbour } = play(1);
+  const told: unknown[] = [];
+  const on = {
+    files: told.push.bind(told),
+    third: told.push.bind(told),
+    end: told.push.bind(told),
+  };
+  relay.search({ query: 'x' }, { ttl: 2 }, on);
+  const back = new PlayedAsker(1);
+  relay.handle(search({ ttl: 7, queryId: neighbour.asked[0]?.search.queryId }), back);
+  t.same(back.got, [DUPLICATE, searchEnd()]);
+  neighbour.on.files(fileList(1));
+  neighbour.on.end(searchEnd());
+  t.same(told, [fileList(1), third(1), searchEnd({ asked: 1, answered: 1 })]);
+  told.length = 0;
+  const cancel = relay.search({ query: 'x' }, { ttl: 2 }, on);
+  cancel();
+  cancel();
+  neighbour.on.files(fileList(1));
+  t.same([told, relay.open, neighbour.asked[1]?.givenUp], [[fileList(1)], 0, true], 'cancelled');
+  told.length = 0;
+  relay.search({ query: 'x' }, { ttl: 0 }, on);
+  t.same(told, [fileList(1), searchEnd()]);
+  t.end();
+});
+
+t.test('each hop has less time, and too little is not passed on', (t) => {
+  const cases = [
+    [undefined, 4687],
+    [1_000_000, 56_250],
+    [320, 295],
+    [75, 50],
+    [74, undefined],
+    [0, undefined],
+  ] as const;
+  for (const [budget, passed] of cases) {
+    const { relay, neighbour } = play(1);
+    const asker = new PlayedAsker();
+    relay.handle(search({ budget }), asker);
+    t.equal(neighbour.asked[0]?.search.budget, passed, `${budget} ms`);
+    t.equal(asker.end === undefined, passed !== undefined);
+  }
+  const { relay, neighbour, clock } = play(1);
+  const silent = new PlayedAsker();
+  silent.list = undefined;
+  relay.handle(search({ ttl: 255, after: Uint8Array.of(1), max: 7 }), silent);
+  clock.run(312);
+  t.equal(neighbour.asked.length, 0, 'the list is waited for');
+  clock.run(313);
+  t.match(neighbour.asked, [{ search: { budget: 4394, ttl: 6 } }], 'but not long; ttl is clamped');
+  t.match(neighbour.asked, [{ search: { max: 7, after: undefined } }], 'a cursor is for one peer');
+  t.end();
+});
+
+t.test('files relayed at once and in all', (t) => {
+  const { relay, neighbours } = play(4, { files: 250 });
+  const asker = new PlayedAsker();
+  relay.handle(search({ max: 1000 }), asker);
+  for (const { on, asked } of neighbours) {
+    t.equal(asked[0]?.search.max, 100);
+    on.files(fileList(1000));
+  }
+  t.match(asker.got.slice(1), [
+    { total: 1000, files: { length: 100 } },
+    { total: 1000, files: { length: 100 } },
+  ]);
+  t.same([asker.got.length, relay.stats.capped], [3, 2]);
+  t.end();
+});
+
+t.test('an asker whose queue is full loses results, but neither list nor end', (t) => {
+  const { relay, neighbour } = play(1);
+  const asker = new PlayedAsker();
+  asker.takes = false;
+  relay.handle(search(), asker);
+  neighbour.on.files(fileList(1));
+  neighbour.on.end(searchEnd());
+  t.equal(asker.kinds, 'RPFL ACKN');
+  t.match(relay.stats, { relayed: 0, dropped: 1 });
+  t.end();
+});
+
+t.test('how fast one asker may ask', (t) => {
+  const { relay, clock } = play(0, { rate: 10, burst: 3, askers: 2 });
+  let n = 0;
+  const ask = (key: string): boolean => {
+    try {
+      relay.handle(search({ queryId: queryId(++n) }), new PlayedAsker(undefined, key));
+      return true;
+    } catch (error) {
+      t.match(error, { code: 'ERR_BUSY' });
+      return false;
+    }
+  };
+  t.same(
+    [1, 2, 3, 4].map(() => ask('a')),
+    [true, true, true, false],
+  );
+  t.ok(ask('b'), 'each for itself');
+  t.notOk(ask('c'), 'a bounded number of them');
+  clock.run(100);
+  t.same([ask('a'), ask('a')], [true, false]);
+  clock.run(400);
+  t.ok(ask('c'), 'those that ask no more are forgotten');
+  clock.run(100_000);
+  t.same(
+    [1, 2, 3, 4].map(() => ask('a')),
+    [true, true, true, false],
+    'a pause saves no more',
+  );
+  t.equal(relay.remembered.askers, 1);
+  t.equal(relay.stats.refused, 4);
+  t.end();
+});
+
+t.test('how many searches are under way', (t) => {
+  const { relay, neighbour, clock } = play(1, { openPerAsker: 2, open: 3 });
+  let n = 0;
+  const ask = (key: string): void => {
+    relay.handle(search({ queryId: queryId(++n) }), new PlayedAsker(undefined, key));
+  };
+  ask('a');
+  ask('a');
+  t.throws(
+    () => {
+      ask('a');
+    },
+    { code: 'ERR_BUSY' },
+  );
+  ask('b');
+  t.throws(
+    () => {
+      ask('c');
+    },
+    { code: 'ERR_BUSY' },
+  );
+  t.equal(neighbour.asked.length, 3, 'what is refused goes nowhere');
+  t.equal(relay.remembered.searches, 3);
+  neighbour.on.end(undefined);
+  ask('c');
+  clock.run();
+  ask('a');
+  t.equal(relay.open, 1, 'room again after the deadline');
+  relay.close();
+  t.equal(relay.open, 0);
+  t.ok(neighbour.asked.slice(0, 2).every(({ givenUp }) => givenUp));
+  // While one lasts its asker is not forgotten, but saves no more than a burst.
+  const other = play(1, { burst: 2, rate: 1, openPerAsker: 100 });
+  const start = (key: string): void => {
+    const asker = new PlayedAsker(undefined, key);
+    other.relay.handle(search({ queryId: queryId(++n), budget: 60_000 }), asker);
+  };
+  start('a');
+  other.clock.run(50_000);
+  start('a');
+  start('a');
+  t.throws(start.bind(undefined, 'a'), { code: 'ERR_BUSY' });
+  t.end();
+});
