@@ -1,4 +1,4 @@
-/** Figures as a table: median, spread, and the ratio to the first row. */
+/** Figures as a table: median, spread, and the ratio to the first row; or in columns of their own. */
 
 export interface Row {
   name: string;
@@ -14,6 +14,20 @@ export interface Table {
   notes?: readonly string[];
 }
 
+/** What is counted rather than compared: each row has a cell for each column. */
+export interface Grid {
+  title: string;
+  columns: readonly string[];
+  rows: readonly (readonly string[])[];
+  notes?: readonly string[];
+}
+
+export type Report = Table | Grid;
+
+export function formatReport(report: Report): string {
+  return 'columns' in report ? formatGrid(report) : formatTable(report);
+}
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;
@@ -21,7 +35,20 @@ export function median(values: readonly number[]): number {
   return (low + high) / 2;
 }
 
-export function formatTable({ title, unit, rows, notes = [] }: Table): string {
+function formatGrid({ title, columns, rows, notes = [] }: Grid): string {
+  const widths = columns.map((name, i) =>
+    Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)),
+  );
+  const lines = [columns, ...rows].map((row) =>
+    row
+      .map((cell, i) => `  ${cell.padStart(widths[i] ?? 0)}`)
+      .join('')
+      .trimEnd(),
+  );
+  return [title, ...lines, ...notes.map((note) => `  ${note}`)].join('\n');
+}
+
+function formatTable({ title, unit, rows, notes = [] }: Table): string {
   const ours = median(rows[0]?.values ?? []);
   const width = Math.max(...rows.map(({ name }) => name.length));
   const lines = rows.map(({ name, values }) => {

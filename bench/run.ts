@@ -8,12 +8,13 @@ import { PeerError } from '../lib/errors.js';
 import { VERSION } from '../lib/version.js';
 import { hash } from './hash.js';
 import { indexing } from './indexing.js';
-import { formatTable } from './report.js';
+import { formatReport } from './report.js';
+import { scale } from './scale.js';
 import { search } from './search.js';
 import type { Subject } from './subject.js';
 import { throughput } from './throughput.js';
 
-const SUBJECTS: readonly Subject[] = [hash, indexing, throughput, search];
+const SUBJECTS: readonly Subject[] = [hash, indexing, throughput, search, scale];
 
 const UNITS = new Map([
   ['', 1],
@@ -39,6 +40,7 @@ async function main(): Promise<void> {
     .option('size', { type: 'string', default: '1G', describe: 'bytes of the large file' })
     .option('files', { type: 'number', default: 100_000, describe: 'small files in a folder' })
     .option('names', { type: 'number', default: 1_000_000, describe: 'file names to search' })
+    .option('nodes', { type: 'number', default: 10_000, describe: 'peers in the largest network' })
     .option('runs', { type: 'number', default: 5, describe: 'measured runs of each contestant' })
     .option('list', { type: 'boolean', default: false, describe: 'say what there is to measure' })
     .strictOptions()
@@ -57,6 +59,9 @@ async function main(): Promise<void> {
   if (!Number.isSafeInteger(args.names) || args.names < 1000) {
     throw new PeerError('ERR_USAGE', '--names is a whole number from 1000');
   }
+  if (!Number.isSafeInteger(args.nodes) || args.nodes < 100) {
+    throw new PeerError('ERR_USAGE', '--nodes is a whole number from 100');
+  }
   const size = parseSize(args.size);
   const wanted = args._.map(String);
   const unknown = wanted.find((name) => !SUBJECTS.some((subject) => subject.name === name));
@@ -73,9 +78,9 @@ async function main(): Promise<void> {
   for (const subject of chosen) {
     const folder = mkdtempSync(join(tmpdir(), 'p2p-bench-'));
     try {
-      const { files, names, runs } = args;
-      for (const table of await subject.run({ size, files, names, runs, folder })) {
-        process.stdout.write(`${formatTable(table)}\n\n`);
+      const { files, names, nodes, runs } = args;
+      for (const report of await subject.run({ size, files, names, nodes, runs, folder })) {
+        process.stdout.write(`${formatReport(report)}\n\n`);
       }
     } finally {
       rmSync(folder, { recursive: true });

@@ -1,5 +1,5 @@
 /** What a benchmark subject is, and what it may use. */
-import type { Table } from './report.js';
+import type { Report } from './report.js';
 
 export interface Settings {
   /** Bytes of the large file. */
@@ -8,6 +8,8 @@ export interface Settings {
   files: number;
   /** File names in the largest index. */
   names: number;
+  /** Peers in the largest network. */
+  nodes: number;
   /** Measured runs of each contestant, after one that warms up. */
   runs: number;
   /** A folder that is removed at the end. */
@@ -18,7 +20,7 @@ export interface Subject {
   name: string;
   /** One line: what it measures, against what. */
   describe: string;
-  run(settings: Settings): Promise<Table[]>;
+  run(settings: Settings): Promise<Report[]>;
 }
 
 /** Something that is measured: does its work once, checks its result, and says how long it took. */

@@ -5,7 +5,11 @@ const NOBODY: ReadonlySet<PeerId> = new Set();
 /** Askers of one search that are remembered. */
 const MAX_HOLDERS = 64;
 
-/** Who has a search already, and with what ttl at least: these need not be asked. */
+/**
+ * Who has a search already, and with what ttl at least: these need not be asked. To look at all that
+ * asked so far, rather than at the present asker alone, saves one message in nine where the copies of
+ * a search overtake each other (10,000 peers, 8 links each, 5 to 35 ms a link, ttl 7).
+ */
 export class Holders {
   readonly #askers: { id: PeerId | undefined; ttl: number; peers: ReadonlySet<PeerId> }[] = [];
 

@@ -1,0 +1,125 @@
+/** Searches among thousands of peers: how far they get, and what that takes in messages and time. */
+import { hopsFrom, randomGraph } from './graphs.js';
+import { Network, peerId } from './network.js';
+import { seededRandom } from './random.js';
+import { median, type Grid } from './report.js';
+import type { Settings, Subject } from './subject.js';
+
+export const scale: Subject = {
+  name: 'scale',
+  describe: 'searches in networks in memory, by ttl and links a peer, on a clock of their own',
+  run: ({ nodes, runs }: Settings) => {
+    const sizes = [Math.round(nodes / 10), nodes];
+    return Promise.resolve(sizes.flatMap((n) => DEGREES.map((degree) => measure(n, degree, runs))));
+  },
+};
+
+const DEGREES = [4, 8];
+const TTLS = [1, 2, 3, 4, 5, 6, 7];
+/** Milliseconds from one peer to the next, different for each link and direction: 20 on average. */
+const SHORTEST = 5;
+const LONGEST = 35;
+/** One peer in so many has a file that matches. */
+const RARE = 100;
+const FILE = { path: 'a file that is found', hash: peerId(0), size: 1 };
+const BAR = 20;
+
+/** What one search came to. */
+interface Figures {
+  /** Peers that answered, the first included. */
+  reached: number;
+  /** RQFS sent; those that came to a peer that had the search; all messages. */
+  asked: number;
+  duplicates: number;
+  messages: number;
+  /** Virtual milliseconds until the last result (NaN without any) and until the end. */
+  last: number;
+  end: number;
+  /** Milliseconds of this machine. */
+  took: number;
+}
+
+/** One network a run, searched from one peer with every ttl. */
+function measure(nodes: number, degree: number, runs: number): Grid {
+  const figures = TTLS.map((): Figures[] => []);
+  for (let run = 1; run <= runs; run++) {
+    const random = seededRandom(run);
+    const graph = randomGraph(nodes, degree, random);
+    const delays = graph.map(() => new Map<number, number>());
+    for (const [from, neighbours] of graph.entries()) {
+      for (const to of neighbours) {
+        delays[from]?.set(to, SHORTEST + random() * (LONGEST - SHORTEST));
+      }
+    }
+    const network = new Network({
+      graph,
+      seed: run,
+      delay: (from, to) => delays[from]?.get(to) ?? 0,
+      files: (node) => (node % RARE === 0 ? [FILE] : []),
+    });
+    const from = Math.floor(random() * nodes);
+    const hops = hopsFrom(graph, from);
+    TTLS.forEach((ttl, i) => {
+      const found = search(network, from, ttl);
+      const within = hops.filter((n) => n <= ttl).length;
+      if (found.reached !== within) {
+        throw new Error(`${found.reached} of ${within} peers within ${ttl} hops were reached`);
+      }
+      figures[i]?.push(found);
+    });
+  }
+  const all = figures.at(-1) ?? [];
+  return {
+    title: `a search among ${nodes} peers with ${degree} links each`,
+    columns: ['ttl', 'reach', 'asked', 'had it', 'messages', 'a peer', 'last ms', 'end ms', ''],
+    rows: TTLS.map((ttl, i) => row(ttl, nodes, figures[i] ?? [])),
+    notes: [
+      `reach: peers that answer; asked: RQFS sent; had it: those that came to a peer that had the search`,
+      `a peer: messages of all kinds for each that answered; links take ${SHORTEST} to ${LONGEST} ms one way`,
+      `one peer in ${RARE} has a match; medians of ${runs} networks; ttl 7 took ${mid(all, 'took').toFixed(0)} ms to compute`,
+    ],
+  };
+}
+
+function search(network: Network, from: number, ttl: number): Figures {
+  const begin = performance.now();
+  network.answers.fill(0);
+  const before = { ...network.sent };
+  const outcome = network.search(from, { query: 'file' }, { ttl });
+  network.clock.run();
+  const took = performance.now() - begin;
+  const [end] = outcome.ends;
+  if (end === undefined) throw new Error('the search did not end');
+  const { RQFS, RPFL, TPHF, ACKN } = network.sent;
+  const answers = RPFL - before.RPFL + (TPHF - before.TPHF) + (ACKN - before.ACKN);
+  const asked = RQFS - before.RQFS;
+  return {
+    reached: network.answers.reduce((sum, n) => sum + n, 0),
+    asked,
+    duplicates: end.duplicates,
+    messages: asked + answers,
+    last: outcome.results.length === 0 ? NaN : outcome.lastAt,
+    end: outcome.endAt,
+    took,
+  };
+}
+
+function row(ttl: number, nodes: number, figures: readonly Figures[]): string[] {
+  const reach = mid(figures, 'reached') / nodes;
+  const last = mid(figures, 'last');
+  return [
+    `${ttl}`,
+    `${(reach * 100).toFixed(1)} %`,
+    mid(figures, 'asked').toFixed(0),
+    mid(figures, 'duplicates').toFixed(0),
+    mid(figures, 'messages').toFixed(0),
+    (mid(figures, 'messages') / mid(figures, 'reached')).toFixed(1),
+    Number.isNaN(last) ? '-' : last.toFixed(0),
+    mid(figures, 'end').toFixed(0),
+    '#'.repeat(Math.round(reach * BAR)).padEnd(BAR, '.'),
+  ];
+}
+
+function mid(figures: readonly Figures[], key: keyof Figures): number {
+  return median(figures.map((one) => one[key]).filter((n) => !Number.isNaN(n)));
+}
