@@ -1,7 +1,15 @@
 /** What survives: restarts, kill -9, damage, a second node on the same state. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import t from 'tap';
@@ -159,6 +167,10 @@ t.test('a store that cannot be used is set aside and built anew', async (t) => {
       'one that ended the last start',
       (index: string) => {
         writeFileSync(`${index}.opening`, '');
+        // All but the two meta pages.
+        const file = join(index, 'data.mdb');
+        const bytes = readFileSync(file);
+        writeFileSync(file, bytes.fill(0xff, 8192));
       },
     ],
   ] as const) {
@@ -180,6 +192,19 @@ t.test('a store that cannot be used is set aside and built anew', async (t) => {
     t.ok(existsSync(join(state, 'index.damaged')));
     await node.close();
   }
+});
+
+t.test('a start that was killed while it opened the store costs nothing', async (t) => {
+  const folder = t.testdir({ share: { a: 'a' }, state: {} });
+  const state = join(folder, 'state');
+  const first = await startIndexed(t, join(folder, 'share'), { state });
+  await first.close();
+  writeFileSync(join(state, 'index.opening'), '');
+  const node = await startNode(t, join(folder, 'share'), { state });
+  const [{ hashed }] = (await once(node, 'indexed')) as [{ hashed: number }];
+  t.equal(hashed, 0);
+  t.notOk(existsSync(join(state, 'index.damaged')));
+  await node.close();
 });
 
 t.test('a node without state keeps nothing', async (t) => {

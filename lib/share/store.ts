@@ -2,8 +2,10 @@
  * What must survive a restart: of every file its hash and what it was when it was hashed, and the
  * lists of every tree. Kept in LMDB, or, without a state folder, the lists alone in memory.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import type { FileIdentity } from '../disk/open.js';
 import { PeerError, asError } from '../errors.js';
@@ -119,6 +121,12 @@ function listKey(hash: Uint8Array, level: number, index: number): Buffer {
   return key;
 }
 
+/** Whether a process survives reading the store: tried in one of its own. */
+function survives(folder: string): boolean {
+  const script = fileURLToPath(new URL('./store-check.js', import.meta.url));
+  return spawnSync(process.execPath, [script, folder], { stdio: 'ignore' }).status === 0;
+}
+
 export class LmdbStore implements Store {
   readonly #root: RootDatabase<string, string>;
   readonly #files: Database<Buffer, number>;
@@ -143,11 +151,12 @@ export class LmdbStore implements Store {
    */
   static open(state: string, onSetAside: (why: string, where: string) => void): LmdbStore {
     const folder = join(state, 'index');
-    // Left behind when the last start died while it looked at the store: damage can go that deep.
+    // Left behind when the last start died while it looked at the store: killed, or by deep damage.
     const looking = join(state, 'index.opening');
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
-      const why = existsSync(looking) ? 'it ended the last start' : undefined;
+      const fatal = existsSync(looking) && !survives(folder);
+      const why = fatal ? 'it ended the last start' : undefined;
       writeFileSync(looking, '');
       const store = why ?? LmdbStore.#try(folder);
       if (store instanceof LmdbStore) return store;
@@ -166,6 +175,11 @@ export class LmdbStore implements Store {
     } finally {
       rmSync(looking, { force: true });
     }
+  }
+
+  /** Whether the store in a folder can be opened and read. May end the process. */
+  static isSound(folder: string): boolean {
+    return LmdbStore.#try(folder) instanceof LmdbStore;
   }
 
   /** The store, or why it cannot be used. */
