@@ -100,10 +100,7 @@ export class Peer {
     while (left > 0) {
       const connection = await this.#connect(signal);
       const want = Number.isFinite(left) ? left : undefined;
-      const page = await connection.request(
-        { type: 'RQFS', query, ttl: 0, max: want, after },
-        signal,
-      );
+      const page = await connection.page({ type: 'RQFS', query, ttl: 0, max: want, after }, signal);
       yield* page.files.slice(0, left);
       left -= page.files.length;
       // A page with nothing on it and a cursor would go on for ever.

@@ -377,3 +377,66 @@ t.test('nothing is left of a body when it has been sent', async (t) => {
   process.off('warning', warned);
   t.same(warnings, [], 'no listeners pile up');
 });
+
+t.test('the answers to a search', async (t) => {
+  const end = {
+    type: 'ACKN',
+    of: 'RQFS',
+    asked: 1,
+    answered: 1,
+    timedOut: 0,
+    duplicates: 0,
+  } as const;
+  const list = { type: 'RPFL', total: 0, files: [] } as const;
+  const third = {
+    type: 'TPHF',
+    peer: { id: 'ab'.repeat(32), host: '127.0.0.1', port: 1 },
+    query: 'x',
+    hops: 1,
+    total: 0,
+    files: [],
+  } as const;
+  const answersOf = async (
+    ttl: number,
+    ...answers: (typeof end | typeof list | typeof third)[]
+  ): Promise<string> => {
+    const { address } = await startFake(t, (socket) => {
+      const peer = new RawPeer(socket);
+      void peer.next().then((request) => {
+        for (const answer of answers) peer.send(answer, request?.tag ?? 0);
+      });
+    });
+    const handler = (): void => undefined;
+    const timeouts = { connectTimeout: 10_000, answerTimeout: 10_000 };
+    const connection = await dial(address, { handler, ...timeouts });
+    const seen: string[] = [];
+    const over = new Promise<void>((resolve) => {
+      connection.search(
+        { type: 'RQFS', query: 'x', ttl },
+        {
+          files: () => {
+            seen.push('files');
+            if (ttl === 0) resolve();
+          },
+          third: () => seen.push('third'),
+          end: () => {
+            seen.push('end');
+            resolve();
+          },
+          fail: ({ code }) => {
+            seen.push(code);
+            resolve();
+          },
+        },
+      );
+    });
+    await over;
+    connection.destroy();
+    return seen.join(' ');
+  };
+  t.equal(await answersOf(2, list, third, third, end), 'files third third end');
+  t.equal(await answersOf(0, list, end), 'files', 'what comes after the last is ignored');
+  t.equal(await answersOf(2, third), 'ERR_MALFORMED', 'others before its own');
+  t.equal(await answersOf(2, end), 'ERR_MALFORMED');
+  t.equal(await answersOf(2, list, list), 'files ERR_MALFORMED');
+});

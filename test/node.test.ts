@@ -168,12 +168,12 @@ t.test('pages: nothing twice, nothing left out, while files go', async (t) => {
     connectTimeout: 1000,
     answerTimeout: 1000,
   });
-  const first = await connection.request({ type: 'RQFS', query: 'dir', ttl: 0, max: 10 });
+  const first = await connection.page({ type: 'RQFS', query: 'dir', ttl: 0, max: 10 });
   t.equal(first.files.length, 10);
   const gone = first.files.at(-1);
   appendFileSync(join(folder, gone?.path ?? ''), 'changed');
   await t.rejects(bytesOf(peer.fetch(gone?.hash ?? '')), { code: 'ERR_CHANGED' });
-  const rest = await connection.request({
+  const rest = await connection.page({
     type: 'RQFS',
     query: 'dir',
     ttl: 0,
@@ -195,11 +195,11 @@ t.test('a search for a hash finds every copy', async (t) => {
     connectTimeout: 1000,
     answerTimeout: 1000,
   });
-  const found = await connection.request({ type: 'RQFS', hash, ttl: 0 });
+  const found = await connection.page({ type: 'RQFS', hash, ttl: 0 });
   t.same(found.files.map(({ path }) => path).sort(), ['a', 'd/b']);
   t.ok(found.files.every((file) => file.hash === hash && file.size === 4));
-  t.match(await connection.request({ type: 'RQFS', hash, ttl: 0, max: 1 }), { total: 2 });
-  t.match(await connection.request({ type: 'RQFS', hash: ABSENT, ttl: 0 }), { total: 0 });
+  t.match(await connection.page({ type: 'RQFS', hash, ttl: 0, max: 1 }), { total: 2 });
+  t.match(await connection.page({ type: 'RQFS', hash: ABSENT, ttl: 0 }), { total: 0 });
   connection.destroy();
 });
 

@@ -13,6 +13,7 @@ import {
   decodeMessage,
   encodeMessage,
   type Answer,
+  type ErrorAnswer,
   type FileHead,
   type FileList,
   type GetFile,
@@ -22,6 +23,8 @@ import {
   type Pong,
   type Request,
   type Search,
+  type SearchEnd,
+  type ThirdPartyHasFiles,
 } from '../wire/messages.js';
 import { DiscardSink, type BodySink } from './body-sink.js';
 import { BodyQueue, type Exchange, type RequestHandler } from './exchange.js';
@@ -33,9 +36,17 @@ export type AnswerTo<R extends Request> = R extends Ping
   ? Pong
   : R extends ListPeers
     ? PeerList
-    : R extends Search
-      ? FileList
-      : never;
+    : never;
+
+/** What comes in answer to a search; `files` first. */
+export interface SearchAnswers {
+  files(list: FileList): void;
+  third(result: ThirdPartyHasFiles): void;
+  /** The end of a search with ttl > 0; another ends with `files`. */
+  end(end: SearchEnd): void;
+  /** Nothing more comes: the other side's ERRR, the end of the connection, the signal. */
+  fail(error: PeerError): void;
+}
 
 export interface ConnectionOptions {
   /** Answers the other side's requests. */
@@ -48,15 +59,19 @@ export interface ConnectionOptions {
   onInternalError?: ((error: Error) => void) | undefined;
 }
 
+type Acceptable = Exclude<Answer, ErrorAnswer>;
+
 /** A request that waits for its answer. */
 interface Waiting {
   readonly tag: number;
   readonly type: Request['type'];
-  /** The answer has come; for RQFH: all of the body has come. */
-  done(answer: Answer): void;
+  /** An answer has come; for RQFH: all of the body has come. @returns whether it was the last */
+  take(answer: Acceptable): boolean;
   /** For RQFH: makes the sink for the body. */
   sink?: ((head: FileHead) => BodySink) | undefined;
   fail(error: PeerError): void;
+  /** It has its first answer; how long the others may take is for who asked to say. */
+  answered: boolean;
 }
 
 /** An unwanted body of at most this many bytes is read to its end; a longer one costs the connection. */
@@ -164,16 +179,49 @@ export class Connection {
    *
    * @throws PeerError the other side's ERRR under its code; ERR_CLOSED; ERR_TIMED_OUT; ERR_ABORTED
    */
-  request<R extends Ping | ListPeers | Search>(
-    request: R,
-    signal?: AbortSignal,
-  ): Promise<AnswerTo<R>> {
+  request<R extends Ping | ListPeers>(request: R, signal?: AbortSignal): Promise<AnswerTo<R>> {
     return new Promise<AnswerTo<R>>((resolve, reject) => {
-      const done = (answer: Answer): void => {
+      const take = (answer: Acceptable): boolean => {
+        if (answer.type !== 'ACKN' || answer.of !== request.type) throw unfit(answer, request);
         resolve(answer as AnswerTo<R>);
+        return true;
       };
-      this.#ask(request, signal, { done, fail: reject });
+      this.#ask(request, signal, { take, fail: reject });
     });
+  }
+
+  /** One page of the other side's own files. @throws PeerError as `request` */
+  page(request: Search & { ttl: 0 }, signal?: AbortSignal): Promise<FileList> {
+    return new Promise((resolve, reject) => {
+      this.search(request, { files: resolve, third: nothing, end: nothing, fail: reject }, signal);
+    });
+  }
+
+  /**
+   * Search. After the first answer no time is kept here: the signal says when it was long enough.
+   *
+   * @param signal gives the search up; what still comes is ignored
+   */
+  search(request: Search, on: SearchAnswers, signal?: AbortSignal): void {
+    let listed = false;
+    const take = (answer: Acceptable): boolean => {
+      if (answer.type === 'RPFL' && !listed) {
+        listed = true;
+        on.files(answer);
+        return request.ttl === 0;
+      }
+      if (answer.type === 'TPHF' && listed) {
+        on.third(answer);
+        return false;
+      }
+      if (answer.type !== 'ACKN' || answer.of !== 'RQFS' || !listed) throw unfit(answer, request);
+      on.end(answer);
+      return true;
+    };
+    const fail = (error: PeerError): void => {
+      on.fail(error);
+    };
+    this.#ask(request, signal, { take, fail });
   }
 
   /**
@@ -192,8 +240,9 @@ export class Connection {
       let made: BodySink | undefined;
       this.#ask(request, signal, {
         sink: (head) => (made = makeSink(head)),
-        done: () => {
+        take: () => {
           resolve();
+          return true;
         },
         fail: (error) => {
           made?.fail(error);
@@ -225,7 +274,7 @@ export class Connection {
   #ask(
     request: Request,
     signal: AbortSignal | undefined,
-    waiting: Pick<Waiting, 'done' | 'sink' | 'fail'>,
+    waiting: Pick<Waiting, 'take' | 'sink' | 'fail'>,
   ): void {
     if (signal?.aborted === true) {
       waiting.fail(abortError(signal));
@@ -242,10 +291,12 @@ export class Connection {
     this.#waiting.set(tag, {
       tag,
       type: request.type,
+      answered: false,
       sink: waiting.sink,
-      done: (answer) => {
-        signal?.removeEventListener('abort', onAbort);
-        waiting.done(answer);
+      take: (answer) => {
+        const last = waiting.take(answer);
+        if (last) signal?.removeEventListener('abort', onAbort);
+        return last;
       },
       fail: (error) => {
         signal?.removeEventListener('abort', onAbort);
@@ -298,7 +349,14 @@ export class Connection {
         return;
       } else {
         // Its body comes all the same, and must be read past.
-        const unwanted = { tag, type: waiting.type, sink: discard, done: nothing, fail: nothing };
+        const unwanted = {
+          tag,
+          type: waiting.type,
+          answered: false,
+          sink: discard,
+          take: () => true,
+          fail: nothing,
+        };
         this.#waiting.set(tag, unwanted);
         if (sink !== undefined && this.#reading !== undefined) {
           this.#reading = { waiting: unwanted, head: this.#reading.head };
@@ -322,16 +380,16 @@ export class Connection {
     if (answer.type === 'ERRR') {
       this.#settled(tag);
       waiting.fail(new PeerError(answer.code, `${this.name}: ${answer.message}`));
-    } else if (!answers(waiting.type, answer)) {
-      throw new PeerError('ERR_MALFORMED', `${answer.type} does not answer ${waiting.type}`);
-    } else if (answer.type === 'ACKN' && answer.of === 'RQFH') {
-      if (waiting.sink === undefined) throw new TypeError('RQFH without a sink');
+    } else if (waiting.sink !== undefined) {
+      if (answer.type !== 'ACKN' || answer.of !== 'RQFH') throw unfit(answer, waiting);
       const sink = waiting.sink(answer);
       this.#reading = { waiting, head: answer };
       this.#inbound.beginBody(sink);
-    } else {
+    } else if (waiting.take(answer)) {
       this.#settled(tag);
-      waiting.done(answer);
+    } else {
+      waiting.answered = true;
+      this.#watchTime();
     }
   }
 
@@ -340,7 +398,7 @@ export class Connection {
     this.#reading = undefined;
     if (reading === undefined) return;
     this.#settled(reading.waiting.tag);
-    reading.waiting.done(reading.head);
+    reading.waiting.take(reading.head);
   }
 
   #settled(tag: number): void {
@@ -352,13 +410,18 @@ export class Connection {
   /** Time runs while the other side owes something, unless it is us who cannot take it. */
   #watchTime(): void {
     const sinkIsFull = this.#inbound.paused && this.#inbound.sink !== undefined;
-    if (this.#waiting.size === 0 || sinkIsFull) {
+    if (!this.#isOwed() || sinkIsFull) {
       clearTimeout(this.#timer);
       this.#timer = undefined;
       return;
     }
     this.#progress();
     this.#timer ??= setTimeout(this.#onTimer, this.#options.answerTimeout);
+  }
+
+  #isOwed(): boolean {
+    for (const { answered } of this.#waiting.values()) if (!answered) return true;
+    return false;
   }
 
   /** Something came that was owed. What was not asked for does not count. */
@@ -501,9 +564,8 @@ export class Connection {
   }
 }
 
-function answers(type: Request['type'], answer: Exclude<Answer, { type: 'ERRR' }>): boolean {
-  if (answer.type === 'ACKN') return answer.of === type && type !== 'RQFS';
-  return answer.type === 'RPFL' && type === 'RQFS';
+function unfit({ type }: Acceptable, request: { readonly type: Request['type'] }): PeerError {
+  return new PeerError('ERR_MALFORMED', `${type} does not answer ${request.type}`);
 }
 
 function discard({ size, offset, length }: FileHead): BodySink {
