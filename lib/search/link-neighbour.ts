@@ -1,0 +1,56 @@
+/** A connection to a peer, as one that searches are passed on to. */
+import type { PeerError } from '../errors.js';
+import type { Connection } from '../net/connection.js';
+import type { PeerContact, Search } from '../wire/messages.js';
+import type { Neighbour, SearchEvents } from './parties.js';
+
+export class LinkNeighbour implements Neighbour {
+  readonly contact: PeerContact;
+  readonly #connection: Connection;
+
+  readonly #onFail: (error: PeerError) => void;
+
+  /**
+   * @param contact where the peer was reached
+   * @param onFail told why a search came to nothing
+   */
+  constructor(
+    contact: PeerContact,
+    connection: Connection,
+    onFail: (error: PeerError) => void = () => undefined,
+  ) {
+    this.contact = contact;
+    this.#connection = connection;
+    this.#onFail = onFail;
+  }
+
+  get id(): string {
+    return this.contact.id;
+  }
+
+  ask(search: Search, on: SearchEvents): () => void {
+    const stop = new AbortController();
+    this.#connection.search(
+      search,
+      {
+        files: (list) => {
+          on.files(list);
+        },
+        third: (result) => {
+          on.third(result);
+        },
+        end: (end) => {
+          on.end(end);
+        },
+        fail: (error) => {
+          this.#onFail(error);
+          on.end(undefined);
+        },
+      },
+      stop.signal,
+    );
+    return () => {
+      stop.abort();
+    };
+  }
+}

@@ -1,0 +1,53 @@
+/** Search a network from outside, by way of one peer: what it relays is checked as a peer would. */
+import type { PeerError } from '../errors.js';
+import type { Connection } from '../net/connection.js';
+import { MAX_FILES } from '../wire/limits.js';
+import type { FileList, PeerContact, Wanted } from '../wire/messages.js';
+import { systemClock } from './clock.js';
+import { LinkNeighbour } from './link-neighbour.js';
+import { Relay } from './relay.js';
+import { MAX_HOPS, newQueryId, results, type NetworkSearchOptions } from './results.js';
+import type { SearchResult } from './results.js';
+
+const NOTHING: FileList = { type: 'RPFL', total: 0, files: [] };
+
+/**
+ * @param first the peer that is asked
+ * @throws PeerError ERR_USAGE; ERR_ABORTED; whatever ended the search at the first peer, after its results
+ */
+export async function* searchThrough(
+  connection: Connection,
+  first: PeerContact,
+  wanted: Wanted,
+  options: NetworkSearchOptions,
+): AsyncGenerator<SearchResult, void, void> {
+  let failure: PeerError | undefined;
+  const neighbour = new LinkNeighbour(first, connection, (error) => {
+    failure ??= error;
+  });
+  const relay = new Relay({
+    // Nobody's id: this is no peer.
+    self: 'f'.repeat(64),
+    clock: systemClock,
+    newId: newQueryId,
+    neighbours: () => [neighbour],
+    answer: (_search, then) => {
+      then(NOTHING);
+    },
+    limits: { ttl: MAX_HOPS + 1, filesPerResult: MAX_FILES },
+  });
+  const found = results(
+    options,
+    () => first,
+    ({ ttl = 0, budget }, on) =>
+      // One more hop, and one more margin: from here to the first peer.
+      relay.search(wanted, { ttl: ttl + 1, ...(budget !== undefined && { budget }) }, on),
+  );
+  for await (const result of found) yield { ...result, hops: result.hops - 1 };
+  if (
+    failure !== undefined &&
+    (failure.code !== 'ERR_ABORTED' || options.signal?.aborted === true)
+  ) {
+    throw failure;
+  }
+}
