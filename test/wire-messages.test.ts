@@ -58,6 +58,7 @@ const BAD: [string, Parameters<typeof decodeMessage>[0], unknown][] = [
   ['an id as text', 'PING', { id: ID }],
   ['port 0', 'PING', { port: 0 }],
   ['port 65536', 'PING', { port: 65536 }],
+  ['a host of 256 bytes', 'PING', { host: 'x'.repeat(256) }],
   ['a long agent', 'PING', { agent: 'x'.repeat(129) }],
   ['an agent long in UTF-8', 'PING', { agent: 'é'.repeat(65) }],
   ['many features', 'PING', { feat: Array.from({ length: 33 }, () => 'x') }],
@@ -98,6 +99,11 @@ const BAD: [string, Parameters<typeof decodeMessage>[0], unknown][] = [
   ['of an answer', 'ACKN', { of: 'ERRR' }],
   ['a state not known', 'ACKN', { of: 'PING', files: 0, bytes: 0, state: 'asleep' }],
   ['too many peers', 'ACKN', { of: 'RQLT', peers: Array.from({ length: 51 }, () => ({})) }],
+  [
+    'a link that is a number',
+    'ACKN',
+    { of: 'RQLT', peers: [{ id: bytes32, host: 'x', port: 1, seen: 0, link: 1 }] },
+  ],
   ['an offset behind the end', 'ACKN', { of: 'RQFH', size: 1, offset: 2, length: 0 }],
   ['a length behind the end', 'ACKN', { of: 'RQFH', size: 5, offset: 2, length: 4 }],
 ];
@@ -144,6 +150,8 @@ t.test('random payloads give a message or ERR_MALFORMED', (t) => {
       'message',
       'size',
       'peers',
+      'host',
+      'link',
     ],
   );
   const value = fc.oneof(

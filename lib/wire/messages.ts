@@ -11,6 +11,7 @@ import {
   asArray,
   asBool,
   asBytes,
+  asBool,
   asHex,
   asMap,
   asText,
@@ -34,6 +35,8 @@ export interface PeerInfo {
   id?: PeerId | undefined;
   /** TCP port it listens on; absent when it does not listen. */
   port?: number | undefined;
+  /** Address literal at which it wants to be reached, if not the one it connects from. A claim. */
+  host?: string | undefined;
   /** Program and version, for people. */
   agent?: string | undefined;
   features?: readonly string[] | undefined;
@@ -134,11 +137,17 @@ export interface Pong {
   bytes: number;
   state: ShareState;
 }
+/** A peer in the answer to RQLT. */
+export interface ListedPeer extends PeerContact {
+  /** Seconds since the answerer last reached that peer. */
+  seen: number;
+  /** The answerer is connected to it and passes searches on to it. */
+  link?: boolean | undefined;
+}
 export interface PeerList {
   type: 'ACKN';
   of: 'RQLT';
-  /** `seen`: seconds since the answerer last reached that peer. */
-  peers: readonly (PeerContact & { seen: number })[];
+  peers: readonly ListedPeer[];
 }
 /** The end of a search, with counts of all that came of passing it on, the answerer left out. */
 export interface SearchEnd {
@@ -178,6 +187,7 @@ function infoFields(info: PeerInfo): Record<string, unknown> {
     v: info.version,
     id: info.id === undefined ? undefined : bytes(info.id),
     port: info.port,
+    host: info.host,
     agent: info.agent,
     feat: info.features,
   };
@@ -188,6 +198,7 @@ function readInfo(f: Fields): PeerInfo {
     version: optional(f, 'v', (v, n) => asUint(v, n, 0xffff)) ?? limits.PROTOCOL_VERSION,
     id: optional(f, 'id', (v, n) => asHex(v, n, limits.PEER_ID_BYTES)),
     port: optional(f, 'port', asPort),
+    host: optional(f, 'host', (v, n) => asText(v, n, limits.MAX_HOST_BYTES)),
     agent: optional(f, 'agent', (v, n) => asText(v, n, limits.MAX_AGENT_BYTES)),
     features: optional(f, 'feat', (v, n) =>
       asArray(v, n, limits.MAX_FEATURES).map((x) => asText(x, n, limits.MAX_FEATURE_BYTES)),
@@ -255,6 +266,13 @@ function readContact(value: unknown, name: string): PeerContact {
   };
 }
 
+function readListed(value: unknown): ListedPeer {
+  const f = asMap(value, 'peer');
+  const link = optional(f, 'link', asBool);
+  const listed = { ...readContact(value, 'peer'), seen: asUint(f.get('seen'), 'seen') };
+  return link === true ? { ...listed, link } : listed;
+}
+
 function fieldsOf(message: Message): Map<string, unknown> {
   switch (message.type) {
     case 'PING':
@@ -309,7 +327,13 @@ function ackFields(ack: Acknowledgement): Map<string, unknown> {
     case 'RQLT':
       return map({
         of: ack.of,
-        peers: ack.peers.map((peer) => map({ ...contactFields(peer), seen: peer.seen })),
+        peers: ack.peers.map((peer) =>
+          map({
+            ...contactFields(peer),
+            seen: peer.seen,
+            link: peer.link === true ? true : undefined,
+          }),
+        ),
       });
     case 'RQFS':
       return map({
@@ -402,10 +426,7 @@ function readAck(f: Fields): Acknowledgement {
       return {
         type: 'ACKN',
         of,
-        peers: asArray(f.get('peers'), 'peers', limits.MAX_PEERS).map((peer) => ({
-          ...readContact(peer, 'peer'),
-          seen: asUint(asMap(peer, 'peer').get('seen'), 'seen'),
-        })),
+        peers: asArray(f.get('peers'), 'peers', limits.MAX_PEERS).map(readListed),
       };
     case 'RQFS':
       return {
