@@ -2,15 +2,22 @@
 import { once } from 'node:events';
 import { PeerError, abortError } from './errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from './net/address.js';
-import type { Connection } from './net/connection.js';
-import { dial } from './net/dialer.js';
-import type { RequestHandler } from './net/exchange.js';
+import type { Connection, RequestHandler } from './net/connection.js';
+import { dialPeer } from './net/hello.js';
 import { option, type ConnectOptions } from './options.js';
 import { FileStream } from './transfer/file-stream.js';
 import { BodyReceiver, SinkOutput, type ByteSink } from './transfer/receive.js';
 import { AGENT } from './version.js';
 import { MAX_QUERY_BYTES, PROTOCOL_VERSION } from './wire/limits.js';
-import type { FileHead, FileMatch, GetFile, Hash, PeerInfo, Pong } from './wire/messages.js';
+import type {
+  FileHead,
+  FileMatch,
+  GetFile,
+  Hash,
+  ListedPeer,
+  PeerInfo,
+  Pong,
+} from './wire/messages.js';
 
 export interface SearchOptions {
   /** Matches wanted. @default all */
@@ -112,6 +119,12 @@ export class Peer {
     }
   }
 
+  /** Ask for peers that this one has reached itself. @param max at most 50 come in any case */
+  async listPeers(max?: number, signal?: AbortSignal): Promise<readonly ListedPeer[]> {
+    const connection = await this.#connect(signal);
+    return (await connection.request({ type: 'RQLT', max }, signal)).peers;
+  }
+
   /** A file's bytes as a stream; nothing comes out of it that was not verified. */
   fetch(hash: Hash, options: FetchOptions = {}): FileStream {
     const request = getFile(hash, options);
@@ -211,21 +224,18 @@ export class Peer {
   }
 
   async #dial(): Promise<Connection> {
-    const connection = await dial(this.address, {
-      handler: answerAsClient,
-      connectTimeout: option('connectTimeout', this.#options.connectTimeout),
-      answerTimeout: option('answerTimeout', this.#options.answerTimeout),
-      signal: this.#options.signal,
-    });
-    try {
-      this.#hello = await connection.request({ type: 'PING', info: CLIENT }, this.#options.signal);
-      const { version } = this.#hello.info;
-      if (version === PROTOCOL_VERSION) return connection;
-      throw new PeerError('ERR_UNSUPPORTED', `${this.name} speaks protocol version ${version}`);
-    } catch (error) {
-      connection.destroy();
-      throw notAPeer(error, this.name);
-    }
+    const { connection, pong } = await dialPeer(
+      this.address,
+      {
+        handler: answerAsClient,
+        connectTimeout: option('connectTimeout', this.#options.connectTimeout),
+        answerTimeout: option('answerTimeout', this.#options.answerTimeout),
+        signal: this.#options.signal,
+      },
+      CLIENT,
+    );
+    this.#hello = pong;
+    return connection;
   }
 }
 
@@ -243,26 +253,6 @@ async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undef
     return await Promise.race([promise, aborted]);
   } finally {
     signal.removeEventListener('abort', stop);
-  }
-}
-
-/** What an error on the very first exchange says about the other end. */
-function notAPeer(error: unknown, name: string): unknown {
-  if (!(error instanceof PeerError)) return error;
-  switch (error.code) {
-    case 'ERR_MALFORMED':
-    case 'ERR_TOO_LARGE':
-      return new PeerError('ERR_NOT_A_PEER', `${name} is not a peer: its answer makes no sense`, {
-        cause: error,
-      });
-    case 'ERR_CLOSED':
-      return new PeerError(
-        'ERR_NOT_A_PEER',
-        `${name} is not a peer, or refuses: it closed the connection without an answer`,
-        { cause: error },
-      );
-    default:
-      return error;
   }
 }
 

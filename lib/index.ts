@@ -6,6 +6,7 @@ export { hashPath, hashStream } from './hash/path.js';
 export { HashPool } from './hash/pool.js';
 export { parseAddress, formatAddress, type PeerAddress } from './net/address.js';
 export { OPTIONS, checked, option, type ConnectOptions, type NodeOptions } from './options.js';
+export type { Neighbour, PeerChange } from './peers/neighbours.js';
 export { printable, printableJson } from './printable.js';
 export { defaultStateFolder } from './state-folder.js';
 export type { Progress } from './share/share.js';
@@ -13,4 +14,12 @@ export type { FileStream } from './transfer/file-stream.js';
 export type { ByteSink } from './transfer/receive.js';
 export { FileTarget } from './transfer/file-target.js';
 export { AGENT, VERSION } from './version.js';
-export type { FileHead, FileMatch, Hash, PeerId, PeerInfo, Pong } from './wire/messages.js';
+export type {
+  FileHead,
+  FileMatch,
+  Hash,
+  ListedPeer,
+  PeerId,
+  PeerInfo,
+  Pong,
+} from './wire/messages.js';

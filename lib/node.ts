@@ -2,22 +2,26 @@
 import { EventEmitter, once } from 'node:events';
 import type { Server, Socket } from 'node:net';
 import { PeerError } from './errors.js';
-import { formatAddress, type PeerAddress } from './net/address.js';
-import { Connection } from './net/connection.js';
+import { formatAddress, parseAddress, type PeerAddress } from './net/address.js';
+import { Connection, type RequestHandler } from './net/connection.js';
 import type { Exchange } from './net/exchange.js';
 import { listen } from './net/listener.js';
 import { checked, option, type NodeOptions } from './options.js';
 import { loadIdentity, newIdentity, type Identity } from './peers/identity.js';
+import { Neighbours, type Neighbour, type PeerChange } from './peers/neighbours.js';
+import { PEER_TIMES } from './peers/times.js';
 import { lockState, type Lock } from './share/lock.js';
 import { Share, type Progress, type ShareEvents } from './share/share.js';
 import { sendFile } from './transfer/send.js';
 import { AGENT } from './version.js';
 import { PROTOCOL_VERSION } from './wire/limits.js';
-import type { GetFile, PeerId, PeerInfo, Request, ShareState } from './wire/messages.js';
+import type { GetFile, PeerId, PeerInfo, ShareState } from './wire/messages.js';
 
 export interface NodeEvents extends ShareEvents {
   /** Connections are accepted. */
   listening: [PeerAddress];
+  /** What has become of a peer. */
+  peer: [PeerChange];
 }
 
 /** What a node has done since it was started. */
@@ -36,6 +40,9 @@ export function createNode(options: NodeOptions): PeerNode {
   return new PeerNode(options);
 }
 
+/** The name under which the peer table is kept beside the index. */
+const PEERS_NOTE = 'peers';
+
 export class PeerNode extends EventEmitter<NodeEvents> {
   readonly #options: NodeOptions;
   readonly #share: Share;
@@ -45,6 +52,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   #server: Server | undefined;
   #lock: Lock | undefined;
   #address: PeerAddress | undefined;
+  #neighbours: Neighbours | undefined;
 
   constructor(options: NodeOptions) {
     super();
@@ -55,6 +63,11 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       host: option('host', options.host),
       answerTimeout: option('answerTimeout', options.answerTimeout),
       state: options.state === undefined ? undefined : checked('state', options.state),
+      peers: option('peers', options.peers),
+      advertise:
+        options.advertise === undefined ? undefined : checked('advertise', options.advertise),
+      maxPeers: option('maxPeers', options.maxPeers),
+      discover: option('discover', options.discover),
     };
     this.#share = new Share({
       folder: this.#options.share,
@@ -100,6 +113,11 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     return this.#share.progress;
   }
 
+  /** Peers that this node can reach. */
+  get peers(): Neighbour[] {
+    return this.#neighbours?.peers ?? [];
+  }
+
   get stats(): Readonly<NodeStats> {
     return { ...this.#stats, openConnections: this.#connections.size };
   }
@@ -127,8 +145,10 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     });
     this.#server = server;
     this.#address = address;
+    this.#neighbours = this.#makeNeighbours(this.#identity.id, address);
     this.emit('listening', address);
     this.#share.start();
+    this.#neighbours.start();
   }
 
   /** Compare the folder with the index now, rather than at the next rescan. */
@@ -142,6 +162,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     this.#server = undefined;
     const closed = server === undefined ? undefined : once(server, 'close');
     server?.close();
+    this.#neighbours?.close();
     const error = new PeerError('ERR_CLOSED', 'this node was closed');
     for (const connection of this.#connections) connection.destroy(error);
     await Promise.all([closed, this.#share.close()]);
@@ -155,10 +176,11 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     });
     const connection = new Connection(socket, {
       name,
-      handler: (request, exchange) => this.#handle(request, exchange),
+      handler: this.#handle,
       answerTimeout: option('answerTimeout', this.#options.answerTimeout),
-      onInternalError: (error) =>
-        this.emit('warning', { path: name, reason: `internal error: ${error.message}` }),
+      onInternalError: (error) => {
+        this.#warn(name, error);
+      },
     }).readEvents();
     this.#stats.connections++;
     this.#connections.add(connection);
@@ -171,21 +193,59 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     );
   }
 
-  async #handle(request: Request, exchange: Exchange): Promise<void> {
+  #makeNeighbours(self: PeerId, listening: PeerAddress): Neighbours {
+    const { peers = [], advertise, maxPeers, discover, times, answerTimeout } = this.#options;
+    const neighbours = new Neighbours({
+      self,
+      listening,
+      advertise: advertise === undefined ? undefined : parseAddress(advertise),
+      agent: AGENT,
+      named: peers.map(parseAddress),
+      maxPeers: option('maxPeers', maxPeers),
+      discover: option('discover', discover),
+      times: { ...PEER_TIMES, ...times },
+      answerTimeout: option('answerTimeout', answerTimeout),
+      handler: this.#handle,
+      onInternalError: (error) => {
+        this.#warn('peers', error);
+      },
+      store: {
+        loadPeers: () => this.#share.note(PEERS_NOTE),
+        savePeers: (bytes) => {
+          this.#share.putNote(PEERS_NOTE, bytes);
+        },
+      },
+    });
+    neighbours.on('change', (change) => this.emit('peer', change));
+    return neighbours;
+  }
+
+  #warn(path: string, error: Error): void {
+    this.emit('warning', { path, reason: `internal error: ${error.message}` });
+  }
+
+  readonly #handle: RequestHandler = async (request, exchange, connection) => {
     switch (request.type) {
       case 'PING':
         this.#checkVersion(request.info);
         exchange.send({
           type: 'ACKN',
           of: 'PING',
-          info: this.#info(),
+          info: this.#neighbours?.info() ?? {
+            version: PROTOCOL_VERSION,
+            id: this.id,
+            agent: AGENT,
+          },
           ...this.shared,
           state: this.state,
         });
+        this.#neighbours?.greeted(connection, request.info);
         return;
-      case 'RQLT':
-        exchange.send({ type: 'ACKN', of: 'RQLT', peers: [] });
+      case 'RQLT': {
+        const peers = this.#neighbours?.list(connection, request.max) ?? [];
+        exchange.send({ type: 'ACKN', of: 'RQLT', peers });
         return;
+      }
       case 'RQFS': {
         const { query, hash, max } = request;
         const { total, files, after } =
@@ -203,7 +263,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       case 'RQFH':
         await this.#sendFile(request, exchange);
     }
-  }
+  };
 
   async #sendFile(request: GetFile, exchange: Exchange): Promise<void> {
     const { file, handle, lists } = await this.#share.open(request.hash);
@@ -221,9 +281,5 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     if (version !== PROTOCOL_VERSION) {
       throw new PeerError('ERR_UNSUPPORTED', `protocol version ${version} is not spoken here`);
     }
-  }
-
-  #info(): PeerInfo {
-    return { version: PROTOCOL_VERSION, id: this.id, port: this.address.port, agent: AGENT };
   }
 }

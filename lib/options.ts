@@ -3,7 +3,8 @@
  * checks against this table and the commands build their help from it.
  */
 import { PeerError } from './errors.js';
-import { DEFAULT_PORT } from './net/address.js';
+import { DEFAULT_PORT, parseAddress } from './net/address.js';
+import type { PeerTimes } from './peers/times.js';
 
 /** Options of a node. */
 export interface NodeOptions {
@@ -27,6 +28,16 @@ export interface NodeOptions {
   rescan?: number | undefined;
   /** Milliseconds without a byte from a peer that owes an answer, until it is given up. @default 30000 */
   answerTimeout?: number | undefined;
+  /** Peers to join: `host`, `host:port` or `[v6]:port`. @default none */
+  peers?: readonly string[] | undefined;
+  /** Where other peers shall reach this one. @default where it listens, on the address they see */
+  advertise?: string | undefined;
+  /** Peers to keep a connection to, whoever made it. @default 16 */
+  maxPeers?: number | undefined;
+  /** Learn of peers from the lists of others. @default true */
+  discover?: boolean | undefined;
+  /** Intervals and limits of what is done with peers, for tests. @default PEER_TIMES */
+  times?: Partial<PeerTimes> | undefined;
 }
 
 /** Options of a connection to a peer. */
@@ -57,6 +68,11 @@ function integer(min: number, max: number): (value: number) => string | undefine
 const text = (value: string): string | undefined =>
   value === '' ? 'must not be empty' : undefined;
 const fine = (): string | undefined => undefined;
+const peer = (value: string): string | undefined => {
+  // Says itself what is wrong.
+  parseAddress(value);
+  return undefined;
+};
 const MAX_TIMEOUT = 2 ** 31 - 1;
 
 /** An option that always has a value. */
@@ -111,6 +127,25 @@ export const OPTIONS = {
     default: 300,
     check: integer(1, 1_000_000),
   }),
+  peers: withDefault<readonly string[]>({
+    describe: 'peer to join: host, host:port or [v6]:port (repeatable)',
+    default: [],
+    check: (peers) => peers.map(peer).find((wrong) => wrong !== undefined),
+  }),
+  advertise: without<string>({
+    describe: 'host:port at which other peers shall reach this one [default: where it listens]',
+    check: peer,
+  }),
+  maxPeers: withDefault<number>({
+    describe: 'peers to keep a connection to, whoever made it',
+    default: 16,
+    check: integer(1, 1000),
+  }),
+  discover: withDefault<boolean>({
+    describe: 'learn of peers from the lists of others',
+    default: true,
+    check: fine,
+  }),
   connectTimeout: withDefault<number>({
     describe: 'milliseconds until a connection must be there',
     default: 10_000,
@@ -131,7 +166,7 @@ type ValueOf<N extends OptionName> = Parameters<(typeof OPTIONS)[N]['check']>[0]
  *
  * @throws PeerError ERR_USAGE
  */
-export function option<N extends Exclude<OptionName, 'share' | 'threads' | 'state'>>(
+export function option<N extends Exclude<OptionName, 'share' | 'threads' | 'state' | 'advertise'>>(
   name: N,
   value: ValueOf<N> | undefined,
 ): ValueOf<N> {

@@ -27,7 +27,7 @@ import {
   type ThirdPartyHasFiles,
 } from '../wire/messages.js';
 import { DiscardSink, type BodySink } from './body-sink.js';
-import { BodyQueue, type Exchange, type RequestHandler } from './exchange.js';
+import { BodyQueue, type Exchange } from './exchange.js';
 import { Inbound } from './inbound.js';
 import { Outbound } from './outbound.js';
 
@@ -47,6 +47,17 @@ export interface SearchAnswers {
   /** Nothing more comes: the other side's ERRR, the end of the connection, the signal. */
   fail(error: PeerError): void;
 }
+
+/**
+ * Answers requests. What it throws is sent as ERRR, if nothing of a body has been sent: a PeerError
+ * with a wire code under that code, everything else as internal, without its text.
+ */
+export type RequestHandler = (
+  request: Request,
+  exchange: Exchange,
+  /** The connection it came on, for asking back. */
+  connection: Connection,
+) => Promise<void> | void;
 
 export interface ConnectionOptions {
   /** Answers the other side's requests. */
@@ -151,6 +162,11 @@ export class Connection {
   /** Who is at the other end, for messages. */
   get name(): string {
     return this.#options.name;
+  }
+
+  /** The address at the other end; undefined when there is no connection. */
+  get remoteHost(): string | undefined {
+    return this.#socket.remoteAddress;
   }
 
   /** Aborted, with a PeerError as reason, when the connection is closed. */
@@ -501,7 +517,7 @@ export class Connection {
     };
     try {
       this.#closed.signal.throwIfAborted();
-      await this.#options.handler(request, exchange);
+      await this.#options.handler(request, exchange, this);
     } catch (error) {
       if (body.begun) this.destroy(asPeerError(error));
       else if (!this.#closed.signal.aborted) this.#sendError(tag, error);

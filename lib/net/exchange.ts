@@ -1,5 +1,5 @@
-/** One incoming request and the ways to answer it. */
-import type { Answer, FileHead, Request } from '../wire/messages.js';
+/** The ways to answer an incoming request. */
+import type { Answer, FileHead } from '../wire/messages.js';
 import type { BodyWriter } from './outbound.js';
 
 export interface Exchange {
@@ -15,12 +15,6 @@ export interface Exchange {
    */
   sendBody(head: FileHead, write: BodyWriter): Promise<void>;
 }
-
-/**
- * Answers requests. What it throws is sent as ERRR, if nothing of a body has been sent: a PeerError
- * with a wire code under that code, everything else as internal, without its text.
- */
-export type RequestHandler = (request: Request, exchange: Exchange) => Promise<void> | void;
 
 /** Requests for bodies of one connection: several are prepared at once, written in order. */
 export class BodyQueue {

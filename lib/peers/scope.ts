@@ -106,10 +106,19 @@ export function groupOf(host: string): string {
 }
 
 /** The addresses of this machine's interfaces but loopback. */
-export function interfaceAddresses(): string[] {
-  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  return all.filter(({ internal }) => !internal).map(({ address }) => address);
+export function interfaceAddresses(): readonly string[] {
+  const time = performance.now();
+  if (interfaces === undefined || time - interfaces.at > INTERFACES_AGE) {
+    const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    const addresses = all.filter(({ internal }) => !internal).map(({ address }) => address);
+    interfaces = { at: time, addresses };
+  }
+  return interfaces.addresses;
 }
+
+/** To ask the system takes longer than to judge an address; it is asked anew after so many ms. */
+const INTERFACES_AGE = 10_000;
+let interfaces: { at: number; addresses: readonly string[] } | undefined;
 
 /** Whether somebody in one scope may speak of, or has a use for, an address in another. */
 function reaches(from: Scope, to: Scope): boolean {

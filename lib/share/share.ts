@@ -183,6 +183,14 @@ export class Share extends EventEmitter<ShareEvents> {
     return { total: all.length, files, after: undefined };
   }
 
+  /** What is kept beside the index for somebody else; nothing without a state folder. */
+  note(name: string): Uint8Array | undefined {
+    return this.#store?.note(name);
+  }
+  putNote(name: string, bytes: Uint8Array): void {
+    this.#store?.putNote(name, bytes);
+  }
+
   /** Compare the folder with the catalog, entry by entry, now. */
   rescan(): void {
     if (this.#abort.signal.aborted) return;

@@ -1,6 +1,6 @@
 /**
  * What must survive a restart: of every file its hash and what it was when it was hashed, and the
- * lists of every tree. Kept in LMDB, or, without a state folder, the lists alone in memory.
+ * lists of every tree; and notes of others. Kept in LMDB, or, without a state folder, the lists alone in memory.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -31,6 +31,9 @@ export interface Store {
   /** The lists of a tree that is kept; undefined when it is not. */
   lists(hash: Uint8Array, size: number): Lists | undefined;
   deleteTree(hash: Uint8Array, size: number): void;
+  /** Something else that shall survive a restart, under a name of its own. */
+  note(name: string): Uint8Array | undefined;
+  putNote(name: string, bytes: Uint8Array): void;
   /** Resolves when everything written so far is on the disk. */
   flushed(): Promise<void>;
   close(): Promise<void>;
@@ -66,6 +69,12 @@ export class MemoryStore implements Store {
   }
   deleteTree(hash: Uint8Array): void {
     this.#trees.delete(Buffer.from(hash).toString('hex'));
+  }
+  note(): undefined {
+    return undefined;
+  }
+  putNote(): void {
+    // Nothing survives.
   }
   flushed(): Promise<void> {
     return Promise.resolve();
@@ -131,6 +140,7 @@ export class LmdbStore implements Store {
   readonly #root: RootDatabase<string, string>;
   readonly #files: Database<Buffer, number>;
   readonly #lists: Database<Buffer, Buffer>;
+  readonly #notes: Database<Buffer, string>;
 
   private constructor(folder: string) {
     this.#root = open<string, string>({
@@ -141,6 +151,7 @@ export class LmdbStore implements Store {
     });
     this.#files = this.#root.openDB({ name: 'files', keyEncoding: 'uint32', encoding: 'binary' });
     this.#lists = this.#root.openDB({ name: 'lists', keyEncoding: 'binary', encoding: 'binary' });
+    this.#notes = this.#root.openDB({ name: 'notes', encoding: 'binary' });
   }
 
   /**
@@ -259,6 +270,14 @@ export class LmdbStore implements Store {
         void this.#lists.remove(listKey(hash, level, index));
       }
     }
+  }
+
+  note(name: string): Uint8Array | undefined {
+    return this.#notes.get(name);
+  }
+
+  putNote(name: string, bytes: Uint8Array): void {
+    void this.#notes.put(name, Buffer.from(bytes));
   }
 
   async flushed(): Promise<void> {

@@ -37,6 +37,8 @@ export interface PeerInfo {
   port?: number | undefined;
   /** Address literal at which it wants to be reached, if not the one it connects from. A claim. */
   host?: string | undefined;
+  /** In PING: the sender keeps this connection, and takes searches on it. */
+  link?: boolean | undefined;
   /** Program and version, for people. */
   agent?: string | undefined;
   features?: readonly string[] | undefined;
@@ -188,6 +190,7 @@ function infoFields(info: PeerInfo): Record<string, unknown> {
     id: info.id === undefined ? undefined : bytes(info.id),
     port: info.port,
     host: info.host,
+    link: info.link === true ? true : undefined,
     agent: info.agent,
     feat: info.features,
   };
@@ -199,6 +202,7 @@ function readInfo(f: Fields): PeerInfo {
     id: optional(f, 'id', (v, n) => asHex(v, n, limits.PEER_ID_BYTES)),
     port: optional(f, 'port', asPort),
     host: optional(f, 'host', (v, n) => asText(v, n, limits.MAX_HOST_BYTES)),
+    link: optional(f, 'link', asBool) === true ? true : undefined,
     agent: optional(f, 'agent', (v, n) => asText(v, n, limits.MAX_AGENT_BYTES)),
     features: optional(f, 'feat', (v, n) =>
       asArray(v, n, limits.MAX_FEATURES).map((x) => asText(x, n, limits.MAX_FEATURE_BYTES)),
@@ -268,9 +272,11 @@ function readContact(value: unknown, name: string): PeerContact {
 
 function readListed(value: unknown): ListedPeer {
   const f = asMap(value, 'peer');
-  const link = optional(f, 'link', asBool);
-  const listed = { ...readContact(value, 'peer'), seen: asUint(f.get('seen'), 'seen') };
-  return link === true ? { ...listed, link } : listed;
+  return {
+    ...readContact(value, 'peer'),
+    seen: asUint(f.get('seen'), 'seen'),
+    link: optional(f, 'link', asBool) === true ? true : undefined,
+  };
 }
 
 function fieldsOf(message: Message): Map<string, unknown> {

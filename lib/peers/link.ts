@@ -1,0 +1,132 @@
+/**
+ * A connection to a peer that is kept, to pass searches over: looks with PING whether the peer is still
+ * there, and asks with RQLT whom it knows.
+ */
+import { PeerError } from '../errors.js';
+import type { Connection } from '../net/connection.js';
+import type { ListedPeer, PeerContact, PeerId, PeerInfo } from '../wire/messages.js';
+import type { PeerTimes } from './times.js';
+
+/** Who made the connection: this node, or the peer. */
+export type Direction = 'out' | 'in';
+
+export interface LinkOwner {
+  /** What to say of this node. */
+  info(): PeerInfo;
+  /** The peer is there; its answer took `rtt` milliseconds. */
+  onAnswer(link: Link, rtt: number): void;
+  onList(link: Link, peers: readonly ListedPeer[]): void;
+  /** The link has ended by itself. `lost`: the connection is gone; else the peer did not answer. */
+  onEnd(link: Link, lost: boolean): void;
+}
+
+export class Link {
+  readonly contact: PeerContact;
+  readonly connection: Connection;
+  readonly direction: Direction;
+  readonly #times: PeerTimes;
+  readonly #owner: LinkOwner;
+  #peerIds: ReadonlySet<PeerId> = new Set();
+  #pingTimer: NodeJS.Timeout | undefined;
+  #listTimer: NodeJS.Timeout | undefined;
+  #nextList: number;
+  #ended = false;
+
+  /** @param contact the peer, at the address at which this node has reached it */
+  constructor(
+    contact: PeerContact,
+    connection: Connection,
+    direction: Direction,
+    times: PeerTimes,
+    owner: LinkOwner,
+  ) {
+    this.contact = contact;
+    this.connection = connection;
+    this.direction = direction;
+    this.#times = times;
+    this.#owner = owner;
+    this.#nextList = times.firstList;
+  }
+
+  get id(): PeerId {
+    return this.contact.id;
+  }
+
+  /** The peers to which the one at the other end passes searches, when it was last asked. */
+  get peerIds(): ReadonlySet<PeerId> {
+    return this.#peerIds;
+  }
+
+  start(): void {
+    this.connection.closed.addEventListener('abort', this.#onClosed, { once: true });
+    if (this.connection.closed.aborted) {
+      this.#onClosed();
+      return;
+    }
+    void this.#ping();
+    void this.#list();
+  }
+
+  /** Give the link up. A connection that this node made is ended with it. */
+  stop(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#pingTimer);
+    clearTimeout(this.#listTimer);
+    this.connection.closed.removeEventListener('abort', this.#onClosed);
+    if (this.direction === 'out') this.connection.destroy();
+  }
+
+  readonly #onClosed = (): void => {
+    this.#fail(true);
+  };
+
+  async #ping(): Promise<void> {
+    const begin = performance.now();
+    const { id } = this.contact;
+    try {
+      const ping = { type: 'PING', info: { ...this.#owner.info(), link: true } } as const;
+      const { info } = await this.connection.request(ping, AbortSignal.timeout(this.#times.answer));
+      if (info.id !== id) throw new PeerError('ERR_CHANGED', 'another peer answers');
+    } catch {
+      this.#fail(this.connection.closed.aborted);
+      return;
+    }
+    if (this.#ended) return;
+    this.#owner.onAnswer(this, performance.now() - begin);
+    this.#pingTimer = setTimeout(() => {
+      void this.#ping();
+    }, this.#times.ping);
+  }
+
+  async #list(): Promise<void> {
+    try {
+      const { peers } = await this.connection.request(
+        { type: 'RQLT' },
+        AbortSignal.timeout(this.#times.answer),
+      );
+      if (this.#ended) return;
+      this.#peerIds = linkedIds(peers);
+      this.#owner.onList(this, peers);
+    } catch {
+      // Whether the peer is still there is for PING to say.
+    }
+    if (this.#ended) return;
+    // Often at the beginning: a network that is just starting changes fast.
+    this.#listTimer = setTimeout(() => {
+      void this.#list();
+    }, this.#nextList);
+    this.#nextList = Math.min(this.#times.list, this.#nextList * 2);
+  }
+
+  #fail(lost: boolean): void {
+    if (this.#ended) return;
+    this.stop();
+    this.#owner.onEnd(this, lost);
+  }
+}
+
+/** The peers in a list to which its sender passes searches. */
+export function linkedIds(peers: readonly ListedPeer[]): ReadonlySet<PeerId> {
+  return new Set(peers.filter(({ link }) => link === true).map(({ id }) => id));
+}
