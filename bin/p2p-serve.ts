@@ -32,6 +32,10 @@ interface Args {
   state: string | undefined;
   watch: boolean;
   rescan: number;
+  peer: string[];
+  advertise: string | undefined;
+  'max-peers': number;
+  discover: boolean;
   verbose: boolean;
 }
 
@@ -58,8 +62,25 @@ await runCommand<Args>({
       .option('state', { type: 'string', requiresArg: true, describe: OPTIONS.state.describe })
       .option('watch', { type: 'boolean', ...pick(OPTIONS.watch) })
       .option('rescan', { type: 'number', requiresArg: true, ...pick(OPTIONS.rescan) })
+      .option('peer', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        nargs: 1,
+        default: [] as string[],
+        defaultDescription: 'none',
+        describe: OPTIONS.peers.describe,
+      })
+      .option('advertise', {
+        type: 'string',
+        requiresArg: true,
+        describe: OPTIONS.advertise.describe,
+      })
+      .option('max-peers', { type: 'number', requiresArg: true, ...pick(OPTIONS.maxPeers) })
+      .option('discover', { type: 'boolean', ...pick(OPTIONS.discover) })
       .option('verbose', { type: 'boolean', default: false, describe: 'say more in the log' })
       .example('$0 ./data', 'share ./data on port 7000')
+      .example('$0 ./data --peer example.org', 'join the network that a peer there is part of')
       .example('$0 ./data --port 0 --ignore "*.tmp"', 'on a free port, without *.tmp'),
   run: serve,
 });
@@ -82,6 +103,10 @@ async function serve(args: Args): Promise<number> {
     threads: args.threads,
     watch: args.watch,
     rescan: args.rescan,
+    peers: args.peer,
+    advertise: args.advertise,
+    maxPeers: args['max-peers'],
+    discover: args.discover,
     state: checked('state', args.state ?? (await defaultStateFolder(args.dir))),
   });
   const ended = until(node, log);
@@ -147,6 +172,9 @@ function report(node: PeerNode, log: Logger): () => void {
   });
   node.on('change', ({ kind, path }) => {
     log.debug(`${kind}: ${printable(path)}`);
+  });
+  node.on('peer', ({ kind, id, host, port }) => {
+    log.debug(`peer ${kind}: ${formatAddress({ host, port })} is ${id}`);
   });
   node.on('watching', ({ folders }) => {
     log.debug(`watching ${folders} folders`);

@@ -55,6 +55,8 @@ export class KnownPeers {
   readonly #byId = new Map<PeerId, KnownPeer>();
   /** Peers heard of and never reached, by source. */
   readonly #heard = new Map<string, number>();
+  /** Peers that have been reached, by the public network they are in. */
+  readonly #networks = new Map<string, number>();
 
   /**
    * @param max entries in all
@@ -92,14 +94,19 @@ export class KnownPeers {
     return this.#byId.values();
   }
 
+  /** Whether a source has said as much as it may. */
+  isFull(source: string): boolean {
+    return this.heardFrom(source) >= this.#max * SHARE;
+  }
+
   /** Take up what somebody said; undefined when that source, or the table, is full. */
   add(peer: KnownPeer): KnownPeer | undefined {
     const mine = this.heardFrom(peer.source);
-    if (mine >= this.#max * SHARE) return undefined;
+    if (this.isFull(peer.source)) return undefined;
     // At the cost of a source that has more even after it.
     if (this.#peers.size >= this.#max && !this.#evict(mine + 2)) return undefined;
     this.#peers.set(formatAddress(peer.address), peer);
-    this.#heard.set(peer.source, mine + 1);
+    count(this.#heard, peer.source, 1);
     return peer;
   }
 
@@ -121,6 +128,7 @@ export class KnownPeers {
     this.#uncount(peer);
     if (peer.id !== id) this.#leave(peer);
     this.#peers.set(formatAddress(peer.address), peer);
+    if (peer.id === undefined) count(this.#networks, networkOf(peer.address), 1);
     peer.id = id;
     this.#byId.set(id, peer);
   }
@@ -144,13 +152,10 @@ export class KnownPeers {
   }
 
   /** Whether a peer reached at this address may be kept: one network is not to fill the table. */
-  roomFor({ host }: PeerAddress): boolean {
+  roomFor(address: PeerAddress): boolean {
     if (!this.roomForReached) return false;
-    if (scopeOf(host) !== 'public') return true;
-    const group = groupOf(host);
-    let same = 0;
-    for (const { address } of this.#byId.values()) if (groupOf(address.host) === group) same++;
-    return same < this.#max * SHARE;
+    const network = networkOf(address);
+    return network === undefined || (this.#networks.get(network) ?? 0) < this.#max * SHARE;
   }
 
   /** Drop something heard of from the source that has most, if that is at least `least`. */
@@ -166,14 +171,25 @@ export class KnownPeers {
   /** The peer is no more who it was. */
   #leave(peer: KnownPeer): void {
     this.setDown(peer);
-    if (peer.id !== undefined && this.#byId.get(peer.id) === peer) this.#byId.delete(peer.id);
+    if (peer.id === undefined) return;
+    this.#byId.delete(peer.id);
     peer.id = undefined;
+    count(this.#networks, networkOf(peer.address), -1);
   }
 
   #uncount(peer: KnownPeer): void {
-    if (!isHearsay(peer) || this.at(peer.address) !== peer) return;
-    const left = this.heardFrom(peer.source) - 1;
-    if (left > 0) this.#heard.set(peer.source, left);
-    else this.#heard.delete(peer.source);
+    if (isHearsay(peer) && this.at(peer.address) === peer) count(this.#heard, peer.source, -1);
   }
+}
+
+/** The public network of an address; undefined when it is not public. */
+function networkOf({ host }: PeerAddress): string | undefined {
+  return scopeOf(host) === 'public' ? groupOf(host) : undefined;
+}
+
+function count(counts: Map<string, number>, key: string | undefined, change: 1 | -1): void {
+  if (key === undefined) return;
+  const now = (counts.get(key) ?? 0) + change;
+  if (now > 0) counts.set(key, now);
+  else counts.delete(key);
 }

@@ -117,6 +117,7 @@ export class PeerTable {
    * @returns whether it was taken up
    */
   hear(address: PeerAddress, source: string): boolean {
+    if (this.#peers.isFull(source)) return false;
     const key = formatAddress(address);
     if (this.#peers.at(address) !== undefined) return false;
     if (this.#aliases.has(key) || this.#dropped.has(key)) return false;

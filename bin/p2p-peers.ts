@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+/** Ask a peer whom it knows. */
+import { connect } from '../lib/client.js';
+import { formatAddress } from '../lib/net/address.js';
+import { printable, printableJson } from '../lib/printable.js';
+import { runCommand, wholeNumber } from './common/command.js';
+
+interface Args {
+  peer: string;
+  max: number | undefined;
+  json: boolean;
+}
+
+await runCommand<Args>({
+  name: 'p2p-peers',
+  usage: '<peer>',
+  describe:
+    'Ask a peer which other peers it has reached lately (at most 50). ' +
+    'Prints lines of: id  host:port  seconds since then',
+  build: (argv) =>
+    argv
+      .positional('peer', {
+        type: 'string',
+        demandOption: true,
+        describe: 'host, host:port or [v6]:port',
+      })
+      .option('max', { type: 'number', requiresArg: true, describe: 'peers wanted [default: 50]' })
+      .option('json', { type: 'boolean', default: false, describe: 'one JSON object a line' })
+      .example('$0 localhost:7000', 'whom does it know?'),
+  run: listPeers,
+});
+
+async function listPeers(args: Args): Promise<undefined> {
+  const max = wholeNumber('max', args.max);
+  const peer = await connect(args.peer);
+  try {
+    const listed = await peer.listPeers(max);
+    for (const { id, host, port, seen, link = false } of listed.slice(0, max)) {
+      const line = args.json
+        ? printableJson({ id, host, port, seen, link })
+        : `${id}  ${printable(formatAddress({ host, port }))}  ${seen}`;
+      process.stdout.write(`${line}\n`);
+    }
+  } finally {
+    await peer.close();
+  }
+}
