@@ -141,8 +141,8 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
     this.#every(times.resolve, () => {
       void this.#resolve();
     });
+    // First of all names are looked up: what is said of this node depends on one of them.
     void this.#resolve();
-    this.#pump();
   }
 
   /** Stop trying, end the connections that this node made, and keep the table. */
