@@ -35,7 +35,9 @@ const VERSION = (
 ).version;
 
 t.test('help and version', async (t) => {
-  for (const name of ['p2p-serve', 'p2p-fetch', 'p2p-search', 'p2p-ping', 'p2p-hash']) {
+  for (const name of [
+    ...['p2p-serve', 'p2p-fetch', 'p2p-search', 'p2p-peers', 'p2p-ping', 'p2p-hash'],
+  ]) {
     const help = await run(name, ['--help']);
     t.equal(help.code, 0);
     t.match(help.stdout.toString(), new RegExp(`^${name} [<[][^]*Examples:[^]*${name}`), name);
@@ -114,6 +116,52 @@ t.test('share, search, ping, fetch', async (t) => {
   t.equal(again.id, id, 'the same peer after a restart');
 });
 
+t.test('two that know each other; pings counted', async (t) => {
+  const folder = t.testdir({ share: {} });
+  const share = join(folder, 'share');
+  const first = await serve(t, [share, '--state', join(folder, 'a')]);
+  const second = await serve(t, [share, '--state', join(folder, 'b'), '--peer', first.peer]);
+  // It is listed when it has been dialled back.
+  let listed = await run('p2p-peers', [first.peer]);
+  while (listed.stdout.length === 0) listed = await run('p2p-peers', [first.peer]);
+  t.match(listed, { code: 0, stderr: '' });
+  const line = listed.stdout.toString();
+  t.match(line, new RegExp(`^${second.id}  ${second.peer}  \\d+\n$`));
+  const json = await run('p2p-peers', [second.peer, '--json']);
+  const [host, port] = first.peer.split(':');
+  const wanted = { id: first.id, host, port: Number(port), link: true };
+  t.match(JSON.parse(json.stdout.toString()), wanted);
+  t.equal((await run('p2p-peers', [first.peer, '--max', '0'])).stdout.length, 0);
+
+  const often = ['--count', '3', '--interval', '0'];
+  const pings = await run('p2p-ping', [first.peer, ...often]);
+  t.equal(pings.code, 0);
+  t.match(
+    pings.stdout.toString(),
+    /^\S+ is .*\n1: [\d.]+ ms\n2: .*\n3: .*\n3 asked, 3 answered; min\/avg\/max [\d.]+\/[\d.]+\/[\d.]+ ms\n$/,
+  );
+  const lines = (await run('p2p-ping', [first.peer, ...often, '--json'])).stdout.toString();
+  const summary = JSON.parse(lines.trim().split('\n').at(-1) ?? '') as Record<string, number>;
+  t.match(summary, { asked: 3, answered: 3 });
+  const { min = 0, avg = 0, max = 0 } = summary;
+  t.ok(min > 0 && min <= avg && avg <= max);
+  // A peer that goes away in between.
+  const { address, server } = await startFake(t, (socket) => {
+    const peer = new RawPeer(socket);
+    const info = { version: 1, id: second.id };
+    const ack = { type: 'ACKN', of: 'PING', info, files: 0, bytes: 0, state: 'ready' } as const;
+    void (async () => {
+      for (let i = 0; i < 2; i++) peer.send(ack, (await peer.next())?.tag ?? 0);
+      await peer.next();
+      server.close();
+      socket.destroy();
+    })();
+  });
+  const gone = await run('p2p-ping', [`127.0.0.1:${address.port}`, ...often]);
+  t.equal(gone.code, 4, 'no answer but the first');
+  t.match(gone.stdout.toString(), /3 asked, 0 answered\n$/);
+});
+
 t.test('p2p-hash', async (t) => {
   const folder = t.testdir();
   writeFiles(folder, { 'a b': 'hello\n', 'new\nline': '', large: random(40 * 2 ** 20) });
@@ -167,7 +215,13 @@ t.test('wrong usage: one line, exit code 2', async (t) => {
     ['p2p-fetch', [used.peer, ABSENT, '--length', '1.5'], /--length is a whole number/],
     ['p2p-fetch', [used.peer, ABSENT, '-o', folder], /is a folder/],
     ['p2p-search', ['localhost'], /Not enough/],
+    ['p2p-serve', [share, '--peer', 'a b'], /"a b" is not a peer/],
+    ['p2p-serve', [share, '--advertise', 'host:0'], /is not a peer \(a port is/],
+    ['p2p-serve', [share, '--max-peers', '0'], /maxPeers is a whole number from 1/],
+    ['p2p-peers', [], /Not enough/],
     ['p2p-ping', ['a b'], /is not a peer/],
+    ['p2p-ping', ['localhost', '--count', '0'], /--count is a whole number from 1/],
+    ['p2p-ping', ['localhost', '--interval', '-1'], /--interval is a number of seconds/],
     ['p2p-hash', ['-', 'x'], /stands alone/],
   ];
   const env = { ...process.env, XDG_STATE_HOME: join(folder, 'xdg') };

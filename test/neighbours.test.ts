@@ -283,8 +283,8 @@ t.test('a peer that answers no more is given up, though its connection stays', a
       peer.send({ type: 'ACKN', of: 'RQLT', peers: [] }, tag);
     });
     serve(socket);
-    const write = socket.write.bind(socket) as (bytes: Uint8Array) => boolean;
-    socket.write = (bytes: unknown) => silent || write(bytes as Uint8Array);
+    const write = socket.write.bind(socket);
+    socket.write = (bytes: string | Uint8Array) => silent || write(bytes);
   });
   const times = { ...TIMES, answer: 300 };
   const node = await startNode(t, { peers: [formatAddress(address)], times });
