@@ -5,14 +5,13 @@
 import { EventEmitter } from 'node:events';
 import { PeerError } from '../errors.js';
 import type { PeerAddress } from '../net/address.js';
-import { formatAddress } from '../net/address.js';
 import type { Connection, RequestHandler } from '../net/connection.js';
 import { dialPeer, type Greeted } from '../net/hello.js';
 import { MAX_PEERS, PROTOCOL_VERSION } from '../wire/limits.js';
 import type { ListedPeer, PeerContact, PeerId, PeerInfo } from '../wire/messages.js';
 import { Callers } from './callers.js';
 import { Dice } from './dice.js';
-import { isUp, type KnownPeer } from './known.js';
+import { isUp } from './known.js';
 import type { Direction, Link } from './link.js';
 import { Links } from './links.js';
 import { NamedPeers, resolveHost } from './named.js';
@@ -20,6 +19,7 @@ import { decodePeers, encodePeers } from './saved.js';
 import { AddressPolicy, groupOf, interfaceAddresses, literal, scopeOf } from './scope.js';
 import { PeerTable } from './table.js';
 import type { PeerTimes } from './times.js';
+import { Tries } from './tries.js';
 
 export interface NeighboursOptions {
   self: PeerId;
@@ -60,9 +60,6 @@ export interface PeerChange extends PeerContact {
   kind: 'up' | 'down' | 'linked' | 'unlinked';
 }
 
-/** Peers tried at the same time, and how many of these may be ones that were only heard of. */
-const TRIES = 8;
-const HEARSAY_TRIES = 6;
 /** Connections this node makes for itself; the rest of `maxPeers` is for those that come in. */
 const OWN_SHARE = 1 / 4;
 const OWN_LEAST = 2;
@@ -75,12 +72,9 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   readonly #callers: Callers;
   readonly #dice = new Dice(Math.random);
   readonly #links: Links;
-  /** Peers being tried, by address. */
-  readonly #trying = new Set<string>();
+  readonly #tries: Tries;
   readonly #end = new AbortController();
   readonly #timers = new Set<NodeJS.Timeout>();
-  #wake: NodeJS.Timeout | undefined;
-  #pumping = false;
   #advertised: { host: string | undefined; port: number };
 
   constructor(options: NeighboursOptions) {
@@ -109,17 +103,25 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
         },
         onList: ({ contact }, peers) => {
           this.#learn(contact, peers);
-          this.#pump();
+          this.#tries.pump();
         },
         onEnd: ({ contact }, lost) => {
           if (lost) this.#table.lost(contact.id);
           else this.#table.failed(contact);
-          this.#pump();
+          this.#tries.pump();
         },
       },
       onChange: (kind, peer) => this.emit('change', { kind, ...peer }),
     });
     this.#callers = new Callers(times);
+    this.#tries = new Tries({
+      table: this.#table,
+      links: this.#links,
+      dice: this.#dice,
+      times,
+      now,
+      attempt: (address) => this.#attempt(address),
+    });
     const { host, port } = advertise ?? listening;
     // A wildcard says nothing; a name must be looked up first.
     this.#advertised = { host: scopeOf(host) === undefined ? undefined : literal(host), port };
@@ -149,7 +151,7 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   close(): void {
     if (this.#end.signal.aborted) return;
     this.#end.abort(new PeerError('ERR_CLOSED', 'this node was closed'));
-    clearTimeout(this.#wake);
+    this.#tries.close();
     for (const timer of this.#timers) clearInterval(timer);
     this.#links.close();
     this.#save();
@@ -229,72 +231,23 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
     }
     this.#adopt(id);
     if (link === true && this.#links.to(id) === undefined) void this.#callers.peerIdsOf(connection);
-    this.#pump();
+    this.#tries.pump();
   }
 
-  // ------------------------------------------------------------ trying peers
+  // ------------------------------------------------------------ reaching peers
 
-  /** Try whoever is due, and come again when the next one is. */
-  #pump(): void {
-    // What is started in here comes back here when it fails at once.
-    if (this.#end.signal.aborted || this.#pumping) return;
-    this.#pumping = true;
-    const skip = (peer: KnownPeer): boolean =>
-      this.#trying.has(formatAddress(peer.address)) ||
-      (peer.id !== undefined && this.#links.to(peer.id) !== undefined);
-    while (this.#trying.size < TRIES) {
-      const heard = this.#trying.size < HEARSAY_TRIES;
-      const peer = this.#forLink(skip) ?? this.#table.next(heard, skip);
-      if (peer === undefined) break;
-      void this.#try(peer.address);
+  async #attempt(address: PeerAddress): Promise<void> {
+    const { connection, pong, rtt } = await this.#greet(address);
+    const { id } = pong.info;
+    if (id === undefined || this.#end.signal.aborted) {
+      connection.destroy();
+      throw new PeerError('ERR_NOT_A_PEER', `${connection.name} has no id`);
     }
-    this.#pumping = false;
-    if (this.#trying.size >= HEARSAY_TRIES) return;
-    const pause = this.#table.nextDue(skip) - now();
-    const { soon, ping } = this.#options.times;
-    const waiting = this.#links.wanted && [...this.#table.up()].some((peer) => !skip(peer));
-    const most = waiting ? soon : ping;
-    clearTimeout(this.#wake);
-    this.#wake = setTimeout(
-      () => {
-        this.#pump();
-      },
-      Math.min(most, Math.max(pause, 1)),
-    );
-  }
-
-  /** A peer known to be there, to make a link to. */
-  #forLink(skip: (peer: KnownPeer) => boolean): KnownPeer | undefined {
-    if (!this.#links.wanted) return undefined;
-    const before = now() - this.#options.times.soon;
-    const all = [...this.#table.up()].filter((peer) => peer.lastTry < before && !skip(peer));
-    return this.#dice.pick(all);
-  }
-
-  async #try(address: PeerAddress): Promise<void> {
-    const key = formatAddress(address);
-    this.#trying.add(key);
-    this.#table.trying(address);
-    try {
-      const { connection, pong, rtt } = await this.#greet(address);
-      const { id } = pong.info;
-      if (this.#end.signal.aborted) {
-        connection.destroy();
-        return;
-      }
-      if (id === undefined) {
-        connection.destroy();
-        throw new PeerError('ERR_NOT_A_PEER', `${key} has no id`);
-      }
-      const before = this.#table.withId(id)?.up === true;
-      const reached = this.#table.reached(address, id, rtt);
-      if (reached !== 'kept') connection.destroy();
-      else await this.#use({ id, ...address }, connection, before);
-    } catch {
-      if (!this.#end.signal.aborted) this.#table.failed(address);
-    } finally {
-      this.#trying.delete(key);
-      this.#pump();
+    const before = this.#table.withId(id)?.up === true;
+    if (this.#table.reached(address, id, rtt) === 'kept') {
+      await this.#use({ id, ...address }, connection, before);
+    } else {
+      connection.destroy();
     }
   }
 
@@ -379,7 +332,7 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
       this.#advertised = { host, port: advertise.port };
     }
     await this.#named.refresh();
-    this.#pump();
+    this.#tries.pump();
   }
 
   #save(): void {
