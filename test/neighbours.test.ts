@@ -171,11 +171,14 @@ t.test('what a stranger says is dialled before it is listed', async (t) => {
   liar.send({ type: 'PING', info: { version: 1, id: ID, port: 9 } }, 1);
   t.match(await liar.next(), { message: { of: 'PING', info: { id: node.id } } });
   // Somebody listens, and is dialled back: at the address it asks for.
+  let take: ((socket: Socket) => void) | undefined;
   const dialled = new Promise<Socket>((resolve) => {
-    void startFake(t, resolve).then(({ address }) => {
-      liar.send({ type: 'PING', info: { version: 1, id: ID, ...address } }, 2);
-    });
+    take = resolve;
   });
+  const { address } = await startFake(t, (socket) => {
+    take?.(socket);
+  });
+  liar.send({ type: 'PING', info: { version: 1, id: ID, ...address } }, 2);
   const peer = new RawPeer(await dialled);
   const ping = await peer.next();
   t.match(ping?.message, { type: 'PING', info: { id: node.id, ...node.address } });
@@ -186,6 +189,15 @@ t.test('what a stranger says is dialled before it is listed', async (t) => {
   peer.send(ack, ping?.tag ?? 0);
   t.match(await up, [{ kind: 'up', id: ID }]);
   t.equal((await listOf(t, node))[0]?.id, ID);
+  // Its own connection becomes the link when it says that it keeps it, and is asked things then.
+  await until(node, () => linksOf(node).length === 1);
+  peer.socket.destroy();
+  await until(node, () => linksOf(node).length === 0);
+  t.match(await liar.next(), { tag: 2, message: { of: 'PING' } });
+  liar.send({ type: 'PING', info: { version: 1, id: ID, ...address, link: true } }, 3);
+  const asked = [await liar.next(), await liar.next(), await liar.next()];
+  t.same(asked.map((got) => got?.message.type).sort(), ['ACKN', 'PING', 'RQLT']);
+  t.match(node.peers, [{ id: ID, link: 'in' }]);
 });
 
 /** A peer that answers PING with an id, and everything else as it is told. */

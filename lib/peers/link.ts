@@ -88,8 +88,9 @@ export class Link {
       const ping = { type: 'PING', info: { ...this.#owner.info(), link: true } } as const;
       const { info } = await this.connection.request(ping, AbortSignal.timeout(this.#times.answer));
       if (info.id !== id) throw new PeerError('ERR_CHANGED', 'another peer answers');
-    } catch {
-      this.#fail(this.connection.closed.aborted);
+    } catch (error) {
+      // A connection that ends takes what was asked on it along, before it is closed.
+      this.#fail(error instanceof PeerError && error.code === 'ERR_CLOSED');
       return;
     }
     if (this.#ended) return;
