@@ -2,6 +2,7 @@
 /** Fetch a file by its hash, to stdout or into a file. */
 import { connect, type Peer } from '../lib/client.js';
 import { PeerError, systemCode } from '../lib/errors.js';
+import { AddressPolicy, interfaceAddresses } from '../lib/peers/scope.js';
 import { printable } from '../lib/printable.js';
 import { FileTarget } from '../lib/transfer/file-target.js';
 import type { ByteSink } from '../lib/transfer/receive.js';
@@ -15,6 +16,7 @@ interface Args {
   output: string | undefined;
   offset: number | undefined;
   length: number | undefined;
+  find: boolean;
 }
 
 await runCommand<Args>({
@@ -39,10 +41,16 @@ await runCommand<Args>({
         requiresArg: true,
         describe: 'file to write, by way of FILE.part; - is stdout, the default',
       })
+      .option('find', {
+        type: 'boolean',
+        default: false,
+        describe: 'when the peer has not the file, ask the network who has it',
+      })
       .option('offset', { type: 'number', requiresArg: true, describe: 'first byte wanted' })
       .option('length', { type: 'number', requiresArg: true, describe: 'number of bytes wanted' })
       .example('$0 host:7000 7f83b1…c9 > out', 'into a pipe or file')
       .example('$0 host 7f83b1…c9 -o film.mkv', 'with a name of your own')
+      .example('$0 host 7f83b1…c9 --find > out', 'from whoever in the network has it')
       .example('$0 host 7f83b1…c9 --offset 1000 --length 24', '24 bytes of it'),
   run: fetchFile,
 });
@@ -61,12 +69,59 @@ async function fetchFile(args: Args): Promise<number | undefined> {
   };
   const peer = await connect(args.peer);
   try {
-    if (args.output === undefined || args.output === '-') await toStdout(peer, hash, range);
-    else await toFile(peer, hash, range, args.output);
+    await fetchFrom(peer, hash, range, args.output);
+  } catch (error) {
+    if (!args.find || !isMissing(error)) throw error;
+    if (!(await fetchElsewhere(peer, hash, range, args.output))) throw error;
   } finally {
     await peer.close();
   }
   return undefined;
+}
+
+async function fetchFrom(
+  peer: Peer,
+  hash: string,
+  range: Range,
+  output: string | undefined,
+): Promise<void> {
+  if (output === undefined || output === '-') await toStdout(peer, hash, range);
+  else await toFile(peer, hash, range, output);
+}
+
+/** The peer answered, and cannot give the file; nothing of it has come. */
+function isMissing(error: unknown): boolean {
+  return (
+    error instanceof PeerError &&
+    ['ERR_NOT_FOUND', 'ERR_HASHING', 'ERR_CHANGED', 'ERR_BUSY'].includes(error.code)
+  );
+}
+
+/** Fetch from the first peer of the network that has the file. @returns whether there was one */
+async function fetchElsewhere(
+  first: Peer,
+  hash: string,
+  range: Range,
+  output: string | undefined,
+): Promise<boolean> {
+  const policy = new AddressPolicy(interfaceAddresses);
+  const speaker = first.remoteHost ?? '';
+  for await (const { peer: contact, hops } of first.searchNetwork({ hash })) {
+    const address = policy.believed(speaker, contact);
+    if (hops === 0 || address === undefined) continue;
+    const other = await connect(address).catch(() => undefined);
+    // A name on the list that is not there any more: the next, perhaps.
+    if (other === undefined) continue;
+    try {
+      await fetchFrom(other, hash, range, output);
+      return true;
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    } finally {
+      await other.close();
+    }
+  }
+  return false;
 }
 
 interface Range {

@@ -1,14 +1,20 @@
 #!/usr/bin/env node
-/** Search a peer's files by name. */
+/** Search the files of a peer, and of the network behind it, by name. */
 import { once } from 'node:events';
-import { connect } from '../lib/client.js';
+import { connect, type Peer } from '../lib/client.js';
+import { formatAddress } from '../lib/net/address.js';
 import { printable, printableJson } from '../lib/printable.js';
+import type { SearchSummary } from '../lib/search/results.js';
+import type { FileMatch, PeerContact } from '../lib/wire/messages.js';
 import { EXIT, runCommand, wholeNumber } from './common/command.js';
+import { FoundFiles, type FoundFile } from './common/found-files.js';
 
 interface Args {
   peer: string;
   string: string;
+  ttl: number;
   max: number | undefined;
+  timeout: number;
   json: boolean;
 }
 
@@ -16,8 +22,8 @@ await runCommand<Args>({
   name: 'p2p-search',
   usage: '<peer> <string>',
   describe:
-    "Search a peer's files: every word of the string is part of the path, in upper or lower case. " +
-    'Prints lines of: hash  size  host:port  path',
+    'Search the files of a peer and of those behind it: every word of the string is part of the path, ' +
+    'in upper or lower case. Prints lines of: hash  size  host:port,...  path',
   build: (argv) =>
     argv
       .positional('peer', {
@@ -30,39 +36,133 @@ await runCommand<Args>({
         demandOption: true,
         describe: 'words to look for; "" lists everything',
       })
+      .option('ttl', {
+        type: 'number',
+        requiresArg: true,
+        default: 4,
+        describe: 'hops from peer to peer, 0 to 7; 0 asks this peer alone',
+      })
       .option('max', {
         type: 'number',
         requiresArg: true,
-        describe: 'matches wanted [default: all]',
+        describe: 'matches wanted [default: all of this peer, the best 100 of each other]',
       })
-      .option('json', { type: 'boolean', default: false, describe: 'one JSON object a line' })
+      .option('timeout', {
+        type: 'number',
+        requiresArg: true,
+        default: 5,
+        describe: 'seconds that the search in the network takes at most',
+      })
+      .option('json', {
+        type: 'boolean',
+        default: false,
+        describe: 'one JSON object a line, for each file of each peer',
+      })
       .example('$0 localhost holiday', 'files with "holiday" in their path')
-      .example('$0 localhost "holiday .jpg" --json', 'both words, as JSON'),
+      .example('$0 localhost "holiday .jpg" --ttl 0', 'both words, on this peer alone'),
   run: search,
 });
 
 async function search(args: Args): Promise<number | undefined> {
-  const max = wholeNumber('max', args.max);
+  const max = wholeNumber('max', args.max) ?? Infinity;
   const peer = await connect(args.peer);
   try {
-    const { id } = peer.hello.info;
-    const { host, port } = peer.address;
-    let found = 0;
-    for await (const { hash, size, path } of peer.search(args.string, { max })) {
-      found++;
-      await print(
-        args.json
-          ? printableJson({ hash, size, path, peer: { id, host, port }, hops: 0 })
-          : `${hash}  ${size}  ${peer.name}  ${printable(path)}`,
-      );
-    }
+    const found =
+      args.ttl === 0 ? await searchPeer(peer, args, max) : await searchAll(peer, args, max);
     return found > 0 || max === 0 ? undefined : EXIT.notFound;
   } finally {
     await peer.close();
   }
 }
 
+/** This peer's files, all of them. @returns how many were printed */
+async function searchPeer(peer: Peer, { string, json }: Args, max: number): Promise<number> {
+  let found = 0;
+  for await (const file of peer.search(string, { max })) {
+    found++;
+    await print(json ? asJson(file, contactOf(peer), 0) : line(file, peer.name));
+  }
+  return found;
+}
+
+/** This peer's files and those of the network. @returns how many different ones were found */
+async function searchAll(peer: Peer, args: Args, max: number): Promise<number> {
+  const begin = performance.now();
+  const stop = new AbortController();
+  const times: { first?: number; last?: number } = {};
+  let summary: SearchSummary | undefined;
+  const files = new FoundFiles((file) => {
+    if (!args.json) process.stdout.write(`${line(file, names(file))}\n`);
+  });
+  const take = async (file: FileMatch, contact: PeerContact, hops: number): Promise<void> => {
+    if (stop.signal.aborted) return;
+    times.last = performance.now() - begin;
+    times.first ??= times.last;
+    files.add(file, { peer: contact, hops });
+    if (args.json) await print(asJson(file, contact, hops));
+    if (files.files >= max) stop.abort();
+  };
+  const own = async (): Promise<void> => {
+    const contact = contactOf(peer);
+    for await (const file of peer.search(args.string, { max, signal: stop.signal })) {
+      await take(file, contact, 0);
+    }
+  };
+  const others = async (): Promise<void> => {
+    const options = {
+      ttl: args.ttl,
+      timeout: Math.round(args.timeout * 1000),
+      signal: stop.signal,
+      onEnd: (end: SearchSummary) => {
+        summary = end;
+      },
+    };
+    for await (const result of peer.searchNetwork(args.string, options)) {
+      // Of the peer itself all pages come, not the best alone.
+      if (result.hops === 0) continue;
+      for (const file of result.files) await take(file, result.peer, result.hops);
+    }
+  };
+  const outcomes = await Promise.allSettled([own(), others()]);
+  files.flush();
+  for (const outcome of outcomes) {
+    if (outcome.status === 'rejected' && !stop.signal.aborted) throw outcome.reason as Error;
+  }
+  process.stderr.write(`p2p-search: ${describeEnd(files, summary, times)}\n`);
+  return files.files;
+}
+
+function describeEnd(
+  { files, peers }: FoundFiles,
+  summary: SearchSummary | undefined,
+  { first, last }: { first?: number; last?: number },
+): string {
+  const found = `${files} ${files === 1 ? 'file' : 'files'} at ${peers} ${peers === 1 ? 'peer' : 'peers'}`;
+  const asked =
+    summary === undefined
+      ? 'ended early'
+      : `${summary.asked} asked, ${summary.answered} answered, ${summary.late} late`;
+  if (first === undefined || last === undefined) return `${found}; ${asked}`;
+  return `${found}; ${asked}; first after ${first.toFixed(0)} ms, last after ${last.toFixed(0)} ms`;
+}
+
+function contactOf(peer: Peer): PeerContact {
+  return { id: peer.hello.info.id ?? '', ...peer.address };
+}
+
+function names({ sources }: FoundFile): string {
+  return sources.map(({ peer }) => printable(formatAddress(peer))).join(',');
+}
+
+function line({ hash, size, path }: FileMatch, peers: string): string {
+  return `${hash}  ${size}  ${peers}  ${printable(path)}`;
+}
+
+function asJson({ hash, size, path }: FileMatch, peer: PeerContact, hops: number): string {
+  return printableJson({ hash, size, path, peer, hops });
+}
+
 /** Resolves when there is room for more: a slow reader slows the search. */
-async function print(line: string): Promise<void> {
-  if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain');
+async function print(text: string): Promise<void> {
+  if (!process.stdout.write(`${text}\n`)) await once(process.stdout, 'drain');
 }

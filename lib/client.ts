@@ -5,6 +5,8 @@ import { formatAddress, parseAddress, type PeerAddress } from './net/address.js'
 import type { Connection, RequestHandler } from './net/connection.js';
 import { dialPeer } from './net/hello.js';
 import { option, type ConnectOptions } from './options.js';
+import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search/results.js';
+import { searchThrough } from './search/through.js';
 import { FileStream } from './transfer/file-stream.js';
 import { BodyReceiver, SinkOutput, type ByteSink } from './transfer/receive.js';
 import { AGENT } from './version.js';
@@ -54,6 +56,9 @@ export async function connect(
 /** Milliseconds that the other side has to close the connection. */
 const CLOSE_GRACE = 1000;
 
+/** Stands for the id of a peer that has not said one. */
+const UNKNOWN_PEER = '0'.repeat(64);
+
 /** Who asks, and nothing else: a client serves no files. */
 const CLIENT: PeerInfo = { version: PROTOCOL_VERSION, agent: AGENT };
 
@@ -68,6 +73,8 @@ export class Peer {
   readonly #options: ConnectOptions;
   #connection: Promise<Connection> | undefined;
   #hello: Pong | undefined;
+  /** The connection, once it is made. */
+  #open: Connection | undefined;
 
   constructor(address: PeerAddress, options: ConnectOptions) {
     this.address = address;
@@ -83,6 +90,11 @@ export class Peer {
   /** Make the connection now, rather than with the first request. */
   async open(signal?: AbortSignal): Promise<void> {
     await this.#connect(signal);
+  }
+
+  /** The address at the other end, while there is a connection. */
+  get remoteHost(): string | undefined {
+    return this.#open?.remoteHost;
   }
 
   /** `host:port`, for messages. */
@@ -123,6 +135,22 @@ export class Peer {
   async listPeers(max?: number, signal?: AbortSignal): Promise<readonly ListedPeer[]> {
     const connection = await this.#connect(signal);
     return (await connection.request({ type: 'RQLT', max }, signal)).peers;
+  }
+
+  /**
+   * Search this peer's files and those of the network behind it: by name, or who has a hash. Results
+   * come as they arrive, each peer's best matches only. Leaving the loop ends the search.
+   *
+   * @throws PeerError ERR_USAGE, ERR_ABORTED; what ended it at this peer, after the results
+   */
+  async *searchNetwork(
+    what: string | { hash: Hash },
+    options: NetworkSearchOptions = {},
+  ): AsyncGenerator<SearchResult, void, void> {
+    const wanted = wantedOf(what);
+    const connection = await this.#connect(options.signal);
+    const { id = UNKNOWN_PEER } = this.hello.info;
+    yield* searchThrough(connection, { id, ...this.address }, wanted, options);
   }
 
   /** A file's bytes as a stream; nothing comes out of it that was not verified. */
@@ -235,6 +263,7 @@ export class Peer {
       CLIENT,
     );
     this.#hello = pong;
+    this.#open = connection;
     return connection;
   }
 }

@@ -1,7 +1,7 @@
 /** A peer that shares a folder: wires the share, the listener and the handlers of every request. */
 import { EventEmitter, once } from 'node:events';
 import type { Server, Socket } from 'node:net';
-import { PeerError } from './errors.js';
+import { PeerError, asError } from './errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from './net/address.js';
 import { Connection, type RequestHandler } from './net/connection.js';
 import type { Exchange } from './net/exchange.js';
@@ -11,11 +11,23 @@ import { loadIdentity, newIdentity, type Identity } from './peers/identity.js';
 import { Neighbours, type Neighbour, type PeerChange } from './peers/neighbours.js';
 import { PEER_TIMES } from './peers/times.js';
 import { lockState, type Lock } from './share/lock.js';
+import { NodeSearch } from './search/node-search.js';
+import type { RelayStats } from './search/parties.js';
+import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search/results.js';
 import { Share, type Progress, type ShareEvents } from './share/share.js';
 import { sendFile } from './transfer/send.js';
 import { AGENT } from './version.js';
 import { PROTOCOL_VERSION } from './wire/limits.js';
-import type { GetFile, PeerId, PeerInfo, ShareState } from './wire/messages.js';
+import type {
+  FileList,
+  GetFile,
+  Hash,
+  PeerContact,
+  PeerId,
+  PeerInfo,
+  Search,
+  ShareState,
+} from './wire/messages.js';
 
 export interface NodeEvents extends ShareEvents {
   /** Connections are accepted. */
@@ -53,6 +65,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   #lock: Lock | undefined;
   #address: PeerAddress | undefined;
   #neighbours: Neighbours | undefined;
+  #searches: NodeSearch | undefined;
 
   constructor(options: NodeOptions) {
     super();
@@ -145,10 +158,33 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     });
     this.#server = server;
     this.#address = address;
-    this.#neighbours = this.#makeNeighbours(this.#identity.id, address);
+    const neighbours = this.#makeNeighbours(this.#identity.id, address);
+    this.#neighbours = neighbours;
+    this.#searches = this.#makeSearches(neighbours, { id: this.#identity.id, ...address });
     this.emit('listening', address);
     this.#share.start();
     this.#neighbours.start();
+  }
+
+  /**
+   * Search this node's files and those of the network: by name, or who has a hash. Leaving the loop
+   * ends the search.
+   *
+   * @throws PeerError ERR_USAGE, ERR_ABORTED
+   * @throws TypeError before `start`
+   */
+  search(
+    what: string | { hash: Hash },
+    options: NetworkSearchOptions = {},
+  ): AsyncGenerator<SearchResult, void, void> {
+    if (this.#searches === undefined) throw new TypeError('not started');
+    return this.#searches.search(wantedOf(what), options);
+  }
+
+  /** What became of searches since the start. */
+  get searchStats(): Readonly<RelayStats> {
+    if (this.#searches === undefined) throw new TypeError('not started');
+    return this.#searches.stats;
   }
 
   /** Compare the folder with the index now, rather than at the next rescan. */
@@ -162,6 +198,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     this.#server = undefined;
     const closed = server === undefined ? undefined : once(server, 'close');
     server?.close();
+    this.#searches?.close();
     this.#neighbours?.close();
     const error = new PeerError('ERR_CLOSED', 'this node was closed');
     for (const connection of this.#connections) connection.destroy(error);
@@ -220,6 +257,28 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     return neighbours;
   }
 
+  #makeSearches(neighbours: Neighbours, self: PeerContact): NodeSearch {
+    return new NodeSearch({
+      self,
+      links: () => neighbours.links(),
+      idOf: (connection) => neighbours.idOf(connection),
+      peerIdsOf: (connection) => neighbours.peerIdsOf(connection),
+      answer: (search) => this.#answer(search),
+      onError: (error) => {
+        this.#warn('search', asError(error));
+      },
+    });
+  }
+
+  /** This node's own matches. */
+  async #answer({ query, hash, max, after }: Search): Promise<FileList> {
+    const page =
+      hash === undefined
+        ? await Promise.resolve(this.#share.search(query, max, after))
+        : this.#share.withHash(hash, max);
+    return { type: 'RPFL', ...page };
+  }
+
   #warn(path: string, error: Error): void {
     this.emit('warning', { path, reason: `internal error: ${error.message}` });
   }
@@ -246,20 +305,9 @@ export class PeerNode extends EventEmitter<NodeEvents> {
         exchange.send({ type: 'ACKN', of: 'RQLT', peers });
         return;
       }
-      case 'RQFS': {
-        const { query, hash, max } = request;
-        const { total, files, after } =
-          hash === undefined
-            ? this.#share.search(query, max, request.after)
-            : this.#share.withHash(hash, max);
-        exchange.send({ type: 'RPFL', total, files, after });
-        // Nobody is asked on, so the search ends here.
-        if (request.ttl > 0) {
-          const none = { asked: 0, answered: 0, timedOut: 0, duplicates: 0 };
-          exchange.send({ type: 'ACKN', of: 'RQFS', ...none });
-        }
+      case 'RQFS':
+        await this.#searches?.handle(request, exchange, connection);
         return;
-      }
       case 'RQFH':
         await this.#sendFile(request, exchange);
     }

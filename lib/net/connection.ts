@@ -500,9 +500,13 @@ export class Connection {
       this.#unanswered -= owed;
       owed = 0;
     };
+    const outbound = this.#outbound;
     const exchange: Exchange = {
       from: this.name,
       closed: this.#closed.signal,
+      get waitingBytes() {
+        return outbound.waitingBytes;
+      },
       send: (answer) => {
         this.#outbound.frame(encodeMessage(answer, tag));
       },

@@ -7,6 +7,8 @@ export interface Exchange {
   readonly from: string;
   /** Aborted when the connection closes. */
   readonly closed: AbortSignal;
+  /** Bytes of answers on this connection that have not gone out. */
+  readonly waitingBytes: number;
   /** Send an answer; any but the head of a body. */
   send(answer: Exclude<Answer, FileHead>): void;
   /**

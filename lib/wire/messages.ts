@@ -11,7 +11,6 @@ import {
   asArray,
   asBool,
   asBytes,
-  asBool,
   asHex,
   asMap,
   asText,

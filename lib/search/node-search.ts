@@ -1,0 +1,147 @@
+/** The relay in a node: links are those that searches are passed on to, requests those who ask. */
+import type { Connection } from '../net/connection.js';
+import type { Exchange } from '../net/exchange.js';
+import type { FileList, PeerContact, PeerId, Search, Wanted } from '../wire/messages.js';
+import { systemClock } from './clock.js';
+import type { RelayLimits } from './limits.js';
+import { LinkNeighbour } from './link-neighbour.js';
+import type { Asker, RelayStats } from './parties.js';
+import { Relay } from './relay.js';
+import { newQueryId, results, type NetworkSearchOptions, type SearchResult } from './results.js';
+
+/** A connection that is kept, to pass searches over. */
+export interface SearchLink {
+  readonly contact: PeerContact;
+  readonly connection: Connection;
+}
+
+export interface NodeSearchHost {
+  /** This node, as others reach it. */
+  readonly self: PeerContact;
+  links(): Iterable<SearchLink>;
+  /** Who is at the other end, if it said so. */
+  idOf(connection: Connection): PeerId | undefined;
+  /** To whom the peer at the other end passes searches itself. */
+  peerIdsOf(connection: Connection): Promise<ReadonlySet<PeerId>>;
+  /** This node's own matches. */
+  answer(search: Search): Promise<FileList>;
+  onError(error: unknown): void;
+  limits?: Partial<RelayLimits> | undefined;
+}
+
+/** Bytes waiting to be sent to an asker at which results for it are dropped. */
+const BACKLOG = 512 * 1024;
+const NOTHING: FileList = { type: 'RPFL', total: 0, files: [] };
+const NOBODY: ReadonlySet<PeerId> = new Set();
+
+export class NodeSearch {
+  readonly #host: NodeSearchHost;
+  readonly #relay: Relay;
+
+  constructor(host: NodeSearchHost) {
+    this.#host = host;
+    this.#relay = new Relay({
+      self: host.self.id,
+      clock: systemClock,
+      newId: newQueryId,
+      neighbours: () => this.#neighbours(),
+      answer: (search, then) => {
+        host.answer(search).then(then, (error: unknown) => {
+          host.onError(error);
+          then(NOTHING);
+        });
+      },
+      ...(host.limits !== undefined && { limits: host.limits }),
+    });
+  }
+
+  get stats(): Readonly<RelayStats> {
+    return this.#relay.stats;
+  }
+
+  /**
+   * Answer RQFS. Resolves when the last answer has been sent, or the asker is gone.
+   *
+   * @throws PeerError ERR_BUSY
+   */
+  handle(search: Search, exchange: Exchange, connection: Connection): Promise<void> {
+    return new Promise((resolve) => {
+      this.#relay.handle(
+        search,
+        new ExchangeAsker(this.#host, search, exchange, connection, resolve),
+      );
+    });
+  }
+
+  /** Search from here: this node's own files and the network. */
+  search(wanted: Wanted, options: NetworkSearchOptions): AsyncGenerator<SearchResult, void, void> {
+    return results(
+      options,
+      () => this.#host.self,
+      (settings, on) => this.#relay.search(wanted, settings, on),
+    );
+  }
+
+  close(): void {
+    this.#relay.close();
+  }
+
+  *#neighbours(): Generator<LinkNeighbour> {
+    for (const { contact, connection } of this.#host.links()) {
+      if (connection.usable) yield new LinkNeighbour(contact, connection);
+    }
+  }
+}
+
+class ExchangeAsker implements Asker {
+  readonly id: PeerId | undefined;
+  readonly key: object;
+  readonly #host: NodeSearchHost;
+  readonly #search: Search;
+  readonly #exchange: Exchange;
+  readonly #connection: Connection;
+  readonly #onEnd: () => void;
+
+  constructor(
+    host: NodeSearchHost,
+    search: Search,
+    exchange: Exchange,
+    connection: Connection,
+    onEnd: () => void,
+  ) {
+    this.id = host.idOf(connection);
+    this.key = connection;
+    this.#host = host;
+    this.#search = search;
+    this.#exchange = exchange;
+    this.#connection = connection;
+    this.#onEnd = onEnd;
+    exchange.closed.addEventListener('abort', onEnd, { once: true });
+  }
+
+  peers(then: (ids: ReadonlySet<PeerId>) => void): void {
+    this.#host.peerIdsOf(this.#connection).then(then, () => {
+      then(NOBODY);
+    });
+  }
+
+  send(answer: Parameters<Asker['send']>[0]): boolean {
+    if (answer.type === 'TPHF' && this.#exchange.waitingBytes > BACKLOG) return false;
+    this.#exchange.send(answer);
+    const last = this.#search.ttl === 0 ? 'RPFL' : 'ACKN';
+    if (answer.type === last) {
+      this.#exchange.closed.removeEventListener('abort', this.#onEnd);
+      this.#onEnd();
+    }
+    return true;
+  }
+
+  onClosed(action: () => void): () => void {
+    const { closed } = this.#exchange;
+    if (closed.aborted) action();
+    else closed.addEventListener('abort', action, { once: true });
+    return () => {
+      closed.removeEventListener('abort', action);
+    };
+  }
+}
