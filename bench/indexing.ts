@@ -66,7 +66,7 @@ async function startShare(folder: string, state: string): Promise<Started> {
   const indexed = once(share, 'indexed');
   const begin = performance.now();
   await share.check();
-  share.start();
+  await share.start();
   await indexed;
   return { share, hashed: share.hashed, milliseconds: performance.now() - begin };
 }

@@ -111,13 +111,15 @@ async function serve(args: Args): Promise<number> {
   });
   const ended = until(node, log);
   const endReport = report(node, log);
+  node.once('listening', (address) => {
+    process.stdout.write(`listening on ${formatAddress(address)} as ${node.id}\n`);
+  });
   // A signal ends also a start that hangs, on a dead mount for example.
   const code = await Promise.race([node.start(), ended]);
   if (code !== undefined) {
     endReport();
     process.exit(code);
   }
-  process.stdout.write(`listening on ${formatAddress(node.address)} as ${node.id}\n`);
   const result = await ended;
   endReport();
   await node.close();

@@ -63,6 +63,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   #identity: Identity | undefined;
   #server: Server | undefined;
   #lock: Lock | undefined;
+  #closed = false;
   #address: PeerAddress | undefined;
   #neighbours: Neighbours | undefined;
   #searches: NodeSearch | undefined;
@@ -136,8 +137,8 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   }
 
   /**
-   * Accept connections, then begin to index the folder. Resolves when connections are accepted;
-   * `indexed` tells when the index is complete.
+   * Accept connections (`listening`), then open the index, and begin to compare it with the folder;
+   * `indexed` tells when it is complete.
    *
    * @throws PeerError ERR_USAGE: the folder, the port or the state folder cannot be used
    */
@@ -162,8 +163,8 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     this.#neighbours = neighbours;
     this.#searches = this.#makeSearches(neighbours, { id: this.#identity.id, ...address });
     this.emit('listening', address);
-    this.#share.start();
-    this.#neighbours.start();
+    await this.#share.start();
+    if (!this.#closed) neighbours.start();
   }
 
   /**
@@ -194,6 +195,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
 
   /** Stop: no new connections, the open ones are ended, workers stopped. */
   async close(): Promise<void> {
+    this.#closed = true;
     const server = this.#server;
     this.#server = undefined;
     const closed = server === undefined ? undefined : once(server, 'close');

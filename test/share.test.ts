@@ -109,7 +109,7 @@ t.test('a file that changes while it is hashed is hashed again', async (t) => {
     }
   });
   const indexed = once(share, 'indexed');
-  share.start();
+  await share.start();
   await indexed;
   t.equal(appended, 2);
   const [found] = share.search('').files;
@@ -141,7 +141,7 @@ t.test('a file that never stops changing is left out, with a warning', async (t)
     appendFileSync(join(folder, 'log'), 'x');
   }, 1);
   const indexed = once(share, 'indexed');
-  share.start();
+  await share.start();
   await indexed;
   clearInterval(timer);
   t.same(warnings, ['log: keeps changing while it is hashed; left out until it is quiet']);
@@ -169,7 +169,7 @@ t.test('files that come and go during the scan', async (t) => {
     mkdirSync(join(folder, 'd3'));
     writeFileSync(join(folder, 'd4/f4'), 'another content');
   });
-  share.start();
+  await share.start();
   await indexed;
   t.equal(share.files, 380);
   t.same(warnings, []);

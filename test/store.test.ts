@@ -26,7 +26,7 @@ const nothingSetAside = (why: string): never => {
 
 t.test('files and lists come back as they were', async (t) => {
   const state = t.testdir();
-  const store = LmdbStore.open(state, nothingSetAside);
+  const store = await LmdbStore.open(state, nothingSetAside);
   const identity = { size: 300 * 2 ** 20, mtimeNs: -5n, dev: 2n ** 64n - 1n, ino: 7n };
   const tree = buildTree(random(1200 * 32));
   const file = { path: 'ä/\n'.repeat(1000) + 'x', hash: rootOf(tree), identity };
@@ -36,7 +36,7 @@ t.test('files and lists come back as they were', async (t) => {
   store.putFile(5, { ...file, path: 'c' });
   store.deleteFile(5);
   await store.close();
-  const again = LmdbStore.open(state, nothingSetAside);
+  const again = await LmdbStore.open(state, nothingSetAside);
   t.same(
     [...again.load()].map(({ slot, file: { path, identity } }) => [slot, path, identity]),
     [
@@ -212,7 +212,7 @@ t.test('a node without state keeps nothing', async (t) => {
   const share = new Share({ folder, dotfiles: false, ignore: [], watch: false, rescan: 2 ** 30 });
   await share.check();
   const indexed = once(share, 'indexed');
-  share.start();
+  await share.start();
   await indexed;
   await share.close();
   t.same(readdirSync(folder), ['a']);

@@ -80,7 +80,7 @@ async function watched(t: Test, folder: string, options: object = {}): Promise<W
   await share.check();
   t.teardown(() => share.close());
   const watching = once(share, 'watching');
-  share.start();
+  await share.start();
   await watching;
   const equal = async (): Promise<void> => {
     const same = (): boolean =>
@@ -363,7 +363,7 @@ t.test('without a watch a rescan finds everything', async (t) => {
   await share.check();
   t.teardown(() => share.close());
   const first = once(share, 'indexed');
-  share.start();
+  await share.start();
   await first;
   rmSync(join(folder, 'sub'), { recursive: true });
   writeFileSync(join(folder, 'a'), 'other');

@@ -87,6 +87,7 @@ export class Share extends EventEmitter<ShareEvents> {
   #burstTimer: NodeJS.Timeout | undefined;
   #polling = false;
   #gone = false;
+
   constructor(options: ShareOptions) {
     super();
     this.#options = options;
@@ -120,23 +121,27 @@ export class Share extends EventEmitter<ShareEvents> {
   }
 
   /**
-   * Begin to index; what happens is told by events.
+   * Open the store, and begin to index; what happens is told by events.
    *
    * @throws PeerError ERR_USAGE when the state folder cannot be used
    */
-  start(): void {
+  async start(): Promise<void> {
     const { state, threads } = this.#options;
     this.#began = performance.now();
     const store =
       state === undefined
         ? new MemoryStore()
-        : LmdbStore.open(state, (why, where) => {
+        : await LmdbStore.open(state, (why, where) => {
             this.emit('warning', {
               path: where,
               reason: `the index was set aside and is built anew: ${why}`,
             });
           });
     this.#store = store;
+    if (this.#abort.signal.aborted) {
+      await store.close();
+      return;
+    }
     const catalog = new Catalog(store);
     this.#catalog = catalog;
     const pool = new HashPool(threads);

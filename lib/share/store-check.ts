@@ -5,4 +5,4 @@
 import { LmdbStore } from './store.js';
 
 const folder = process.argv[2] ?? '';
-process.exitCode = LmdbStore.isSound(folder) ? 0 : 1;
+process.exitCode = (await LmdbStore.isSound(folder)) ? 0 : 1;

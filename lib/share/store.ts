@@ -2,7 +2,8 @@
  * What must survive a restart: of every file its hash and what it was when it was hashed, and the
  * lists of every tree; and notes of others. Kept in LMDB, or, without a state folder, the lists alone in memory.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +12,7 @@ import type { FileIdentity } from '../disk/open.js';
 import { PeerError, asError } from '../errors.js';
 import { listBytes, rootOf, type Lists, type Tree } from '../hash/tree.js';
 import { damageOf } from './lmdb-file.js';
+import { Slices } from './slices.js';
 import { blockCount, levelCounts } from '../wire/body.js';
 import { HASH_BYTES } from '../wire/limits.js';
 
@@ -131,9 +133,11 @@ function listKey(hash: Uint8Array, level: number, index: number): Buffer {
 }
 
 /** Whether a process survives reading the store: tried in one of its own. */
-function survives(folder: string): boolean {
+async function survives(folder: string): Promise<boolean> {
   const script = fileURLToPath(new URL('./store-check.js', import.meta.url));
-  return spawnSync(process.execPath, [script, folder], { stdio: 'ignore' }).status === 0;
+  const child = spawn(process.execPath, [script, folder], { stdio: 'ignore' });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code === 0;
 }
 
 export class LmdbStore implements Store {
@@ -160,22 +164,25 @@ export class LmdbStore implements Store {
    * @param onSetAside told why, and where the old one is now
    * @throws PeerError ERR_USAGE when the folder cannot be written to
    */
-  static open(state: string, onSetAside: (why: string, where: string) => void): LmdbStore {
+  static async open(
+    state: string,
+    onSetAside: (why: string, where: string) => void,
+  ): Promise<LmdbStore> {
     const folder = join(state, 'index');
     // Left behind when the last start died while it looked at the store: killed, or by deep damage.
     const looking = join(state, 'index.opening');
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
-      const fatal = existsSync(looking) && !survives(folder);
+      const fatal = existsSync(looking) && !(await survives(folder));
       const why = fatal ? 'it ended the last start' : undefined;
       writeFileSync(looking, '');
-      const store = why ?? LmdbStore.#try(folder);
+      const store = why ?? (await LmdbStore.#try(folder));
       if (store instanceof LmdbStore) return store;
       const aside = `${folder}.damaged`;
       rmSync(aside, { recursive: true, force: true });
       renameSync(folder, aside);
       onSetAside(store, aside);
-      const fresh = LmdbStore.#try(folder);
+      const fresh = await LmdbStore.#try(folder);
       if (fresh instanceof LmdbStore) return fresh;
       throw new Error(fresh);
     } catch (error) {
@@ -189,12 +196,12 @@ export class LmdbStore implements Store {
   }
 
   /** Whether the store in a folder can be opened and read. May end the process. */
-  static isSound(folder: string): boolean {
-    return LmdbStore.#try(folder) instanceof LmdbStore;
+  static async isSound(folder: string): Promise<boolean> {
+    return (await LmdbStore.#try(folder)) instanceof LmdbStore;
   }
 
   /** The store, or why it cannot be used. */
-  static #try(folder: string): LmdbStore | string {
+  static async #try(folder: string): Promise<LmdbStore | string> {
     let store: LmdbStore | undefined;
     try {
       const damage = damageOf(join(folder, 'data.mdb'));
@@ -205,7 +212,7 @@ export class LmdbStore implements Store {
         store.#root.putSync('version', String(VERSION));
         return store;
       }
-      if (version === String(VERSION) && store.#readable()) return store;
+      if (version === String(VERSION) && (await store.#readable())) return store;
       void store.#root.close();
       return version === String(VERSION)
         ? 'it is damaged'
@@ -217,9 +224,11 @@ export class LmdbStore implements Store {
   }
 
   /** Whether every record can be read: what is damaged shows before anything relies on it. */
-  #readable(): boolean {
+  async #readable(): Promise<boolean> {
+    const slices = new Slices();
     for (const { value } of this.#files.getRange()) {
       if (value.length <= RECORD_HEAD) return false;
+      if (slices.over) await slices.next();
     }
     return true;
   }
