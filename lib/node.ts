@@ -265,7 +265,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       links: () => neighbours.links(),
       idOf: (connection) => neighbours.idOf(connection),
       peerIdsOf: (connection) => neighbours.peerIdsOf(connection),
-      answer: (search) => this.#answer(search),
+      answer: (search, client) => this.#answer(search, client),
       onError: (error) => {
         this.#warn('search', asError(error));
       },
@@ -273,10 +273,13 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   }
 
   /** This node's own matches. */
-  async #answer({ query, hash, max, after }: Search): Promise<FileList> {
+  async #answer(
+    { query, hash, max, after }: Search,
+    client: AbortSignal | undefined,
+  ): Promise<FileList> {
     const page =
       hash === undefined
-        ? await Promise.resolve(this.#share.search(query, max, after))
+        ? await this.#share.search(query, { max, after, client })
         : this.#share.withHash(hash, max);
     return { type: 'RPFL', ...page };
   }

@@ -23,8 +23,12 @@ export interface NodeSearchHost {
   idOf(connection: Connection): PeerId | undefined;
   /** To whom the peer at the other end passes searches itself. */
   peerIdsOf(connection: Connection): Promise<ReadonlySet<PeerId>>;
-  /** This node's own matches. */
-  answer(search: Search): Promise<FileList>;
+  /**
+   * This node's own matches.
+   *
+   * @param client for whom; gives up when it is aborted
+   */
+  answer(search: Search, client: AbortSignal | undefined): Promise<FileList>;
   onError(error: unknown): void;
   limits?: Partial<RelayLimits> | undefined;
 }
@@ -46,7 +50,7 @@ export class NodeSearch {
       newId: newQueryId,
       neighbours: () => this.#neighbours(),
       answer: (search, then) => {
-        host.answer(search).then(then, (error: unknown) => {
+        host.answer(search, undefined).then(then, (error: unknown) => {
           host.onError(error);
           then(NOTHING);
         });
@@ -64,8 +68,13 @@ export class NodeSearch {
    *
    * @throws PeerError ERR_BUSY
    */
-  handle(search: Search, exchange: Exchange, connection: Connection): Promise<void> {
-    return new Promise((resolve) => {
+  async handle(search: Search, exchange: Exchange, connection: Connection): Promise<void> {
+    if (search.ttl === 0 && search.queryId === undefined) {
+      // Meant for this node alone, like any other page of its list.
+      exchange.send(await this.#host.answer(search, exchange.closed));
+      return;
+    }
+    await new Promise<void>((resolve) => {
       this.#relay.handle(
         search,
         new ExchangeAsker(this.#host, search, exchange, connection, resolve),

@@ -197,25 +197,23 @@ export class Catalog {
   }
 
   /**
-   * One page of the files that match, best first.
+   * One page of the files that match, best first. In steps, between which files may come and go: the
+   * page is that of the moment when it is given.
    *
    * @param max entries wanted; a page also ends at the limits of RPFL
    * @param after cursor of the page before; whatever was added or removed since, no file that stayed
    *   is left out or comes twice
    */
-  search(query: string, max = MAX_FILES, after?: Uint8Array): Page {
-    let limit = Math.min(Math.max(max, 1), MAX_FILES);
-    for (;;) {
-      const found = this.#names.search(query, limit, after);
-      const files = found.ids.map((slot) => {
-        const { path, hash, identity } = this.#fileAt(slot);
-        return { path, hash, size: identity.size };
-      });
-      const fit = fitting(files);
-      // Too long for one answer: ask again for as many as fit, so that the cursor is right.
-      if (fit === files.length) return { total: found.total, files, after: found.after };
-      limit = fit;
-    }
+  *search(query: string, max = MAX_FILES, after?: Uint8Array): Generator<number, Page> {
+    const limit = Math.min(Math.max(max, 1), MAX_FILES);
+    const found = yield* this.#names.searching(query, limit, after);
+    const files = found.ids.map((slot) => {
+      const { path, hash, identity } = this.#fileAt(slot);
+      return { path, hash, size: identity.size };
+    });
+    const fit = fitting(files);
+    if (fit === files.length) return { total: found.total, files, after: found.after };
+    return { total: found.total, files: files.slice(0, fit), after: found.behind(fit - 1) };
   }
 
   #fileAt(slot: number): SharedFile {

@@ -14,6 +14,7 @@ import { Intake, type Change, type Progress } from './intake.js';
 import { RootFolder } from './root-folder.js';
 import { scan } from './scan.js';
 import { LmdbStore, MemoryStore, type Store } from './store.js';
+import { Turns } from './turns.js';
 import { Watcher, type WatchFailure } from './watcher.js';
 
 export interface ShareOptions {
@@ -69,6 +70,7 @@ const NOTHING_YET: Readonly<Progress> = {
 export class Share extends EventEmitter<ShareEvents> {
   readonly #options: ShareOptions;
   readonly #abort = new AbortController();
+  readonly #turns = new Turns();
   readonly #root: RootFolder;
   #store: Store | undefined;
   #catalog: Catalog | undefined;
@@ -174,9 +176,19 @@ export class Share extends EventEmitter<ShareEvents> {
     this.#waitForRescan();
   }
 
-  /** One page of the files that match by name. */
-  search(query: string, max?: number, after?: Uint8Array): Page {
-    return this.#catalog?.search(query, max, after) ?? { total: 0, files: [], after: undefined };
+  /**
+   * One page of the files that match: see Catalog. Searches that take long take turns, with each other
+   * and with everything else.
+   *
+   * @param client for whom; when it is aborted, the search is given up
+   * @throws PeerError ERR_BUSY when too many searches are waiting; ERR_CLOSED
+   */
+  async search(
+    query: string,
+    { max, after, client }: { max?: number; after?: Uint8Array; client?: AbortSignal } = {},
+  ): Promise<Page> {
+    if (this.#catalog === undefined) return { total: 0, files: [], after: undefined };
+    return this.#turns.run(this.#catalog.search(query, max, after), client);
   }
 
   /** Files with this content: some of them, if they are many. */
@@ -253,6 +265,7 @@ export class Share extends EventEmitter<ShareEvents> {
     clearTimeout(this.#burstTimer);
     this.#root.close();
     const takenIn = this.#intake?.close();
+    this.#turns.close();
     await this.#watcher?.close();
     await this.#pool?.close();
     await this.#scanning;

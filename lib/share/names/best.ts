@@ -10,7 +10,7 @@ import type { PathTable } from './path-table.js';
 const CURSOR_HEAD = 4;
 /** Results gathered before those too many are let go, as a multiple of those wanted, and at least. */
 const GATHER = 4;
-const GATHER_AT_LEAST = 1024;
+const GATHER_AT_LEAST = 256;
 
 export class Best {
   readonly #table: PathTable;
@@ -19,8 +19,8 @@ export class Best {
   readonly #ids: Int32Array;
   readonly #ranks: Float64Array;
   #size = 0;
-  /** The last of the best, once there are as many as wanted. */
-  #last = -1;
+  /** The path of the last of the best, once there are as many as wanted. */
+  #last: Uint8Array = new Uint8Array(0);
   /** Whether there is more behind those that are kept. */
   more = false;
   /** What has a higher rank is not among the best. */
@@ -46,7 +46,10 @@ export class Best {
     if (after !== undefined && rank <= after.rank) {
       if (rank < after.rank || this.#table.compareBytes(id, after.path) <= 0) return;
     }
-    if (rank > this.worst || (rank === this.worst && this.#table.compare(id, this.#last) > 0)) {
+    if (
+      rank > this.worst ||
+      (rank === this.worst && this.#table.compareBytes(id, this.#last) > 0)
+    ) {
       this.more = true;
       return;
     }
@@ -55,21 +58,38 @@ export class Best {
     if (this.#size === this.#ids.length) this.#cut();
   }
 
-  /** The ids kept, best first. Nothing may be offered after this. */
-  take(): number[] {
+  /** Let go what is too much, so that `worst` is as low as it can be. */
+  tighten(): void {
     if (this.#size > this.#max) this.#cut();
+  }
+
+  /** Let an id go that may have been offered: it is not what it was. */
+  drop(id: number): void {
+    let kept = 0;
+    for (let i = 0; i < this.#size; i++) {
+      if (this.#ids[i] === id) continue;
+      this.#ids[kept] = this.#ids[i] ?? 0;
+      this.#ranks[kept++] = this.#ranks[i] ?? 0;
+    }
+    this.#size = kept;
+  }
+
+  /** What is kept, best first. Nothing may be offered after this. */
+  take(): { id: number; rank: number }[] {
+    this.tighten();
     const kept = Array.from(this.#ids.subarray(0, this.#size), (id, i) => ({
       id,
       rank: this.#ranks[i] ?? 0,
     }));
     kept.sort((a, b) => a.rank - b.rank);
-    const ids: number[] = [];
+    const best: { id: number; rank: number }[] = [];
     for (let from = 0, to = 0; from < kept.length; from = to) {
-      while (to < kept.length && kept[to]?.rank === kept[from]?.rank) to++;
+      const { rank } = kept[from] ?? { rank: 0 };
+      while (to < kept.length && kept[to]?.rank === rank) to++;
       const same = kept.slice(from, to).map(({ id }) => id);
-      ids.push(...(same.length > 1 ? this.#byPath(same) : same));
+      for (const { id } of this.#byPath(same)) best.push({ id, rank });
     }
-    return ids;
+    return best;
   }
 
   /** Keep only as many as wanted. */
@@ -79,6 +99,7 @@ export class Best {
     const worst = ranks.slice(0, this.#size).sort()[this.#max - 1] ?? Infinity;
     const tied: number[] = [];
     let kept = 0;
+    let last = '';
     for (let i = 0; i < this.#size; i++) {
       const id = ids[i] ?? 0;
       const rank = ranks[i] ?? 0;
@@ -87,21 +108,20 @@ export class Best {
       ids[kept] = id;
       ranks[kept++] = rank;
     }
-    for (const id of this.#byPath(tied).slice(0, this.#max - kept)) {
+    for (const { id, path } of this.#byPath(tied).slice(0, this.#max - kept)) {
       ids[kept] = id;
       ranks[kept++] = worst;
-      this.#last = id;
+      last = path;
     }
+    this.#last = Buffer.from(last);
     this.#size = kept;
     this.worst = worst;
     this.more = true;
   }
 
-  #byPath(ids: readonly number[]): number[] {
-    return ids
-      .map((id) => ({ id, path: this.#table.path(id) ?? '' }))
-      .sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
-      .map(({ id }) => id);
+  #byPath(ids: readonly number[]): { id: number; path: string }[] {
+    const paths = ids.map((id) => ({ id, path: this.#table.path(id) ?? '' }));
+    return paths.length < 2 ? paths : paths.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 }
 

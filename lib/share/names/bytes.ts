@@ -17,8 +17,8 @@ const KIND = Int32Array.from({ length: 256 }, (_, byte) => {
   return 1 << (own >= 0 ? own : byte >= 0x30 && byte <= 0x39 ? DIGIT : OTHER);
 });
 
-/** Letters and digits are parts of words, and so is everything beyond ASCII. */
-const IN_WORD = Uint8Array.from({ length: 256 }, (_, byte) =>
+/** 1 for what words are made of: letters and digits, and everything beyond ASCII. */
+export const IN_WORD = Uint8Array.from({ length: 256 }, (_, byte) =>
   /[a-z0-9\x80-\xff]/.test(String.fromCharCode(byte)) ? 1 : 0,
 );
 

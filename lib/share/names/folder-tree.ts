@@ -120,25 +120,19 @@ export class FolderTree {
     this.#trail.length = 0;
   }
 
-  /** Copy the last folded bytes of a folder's path to the begin of `to`. @returns how many */
-  copyEnd(folder: number, bytes: number, to: Uint8Array): number {
-    let from = folder;
-    let there = 0;
-    for (; from !== TOP && there < bytes; from = this.parent[from] ?? TOP) {
-      const text = this.text[from] ?? 0;
-      there += foldedBytes(this.#texts.slab(text), text);
-    }
-    const copied = Math.min(there, bytes);
-    let left = copied;
-    for (let up = folder; left > 0; up = this.parent[up] ?? TOP) {
-      const text = this.text[up] ?? 0;
-      const slab = this.#texts.slab(text);
-      const at = foldedAt(text);
-      for (let i = foldedBytes(slab, text) - 1; i >= 0 && left > 0; i--) {
-        to[--left] = slab[at + i] ?? 0;
+  /** A folder and all below it. */
+  *walk(top: number): Generator<number> {
+    for (let folder = top; ;) {
+      yield folder;
+      const child = this.firstChild[folder] ?? 0;
+      if (child !== 0) {
+        folder = child;
+        continue;
       }
+      while (folder !== top && this.nextSibling[folder] === 0) folder = this.parent[folder] ?? TOP;
+      if (folder === top) return;
+      folder = this.nextSibling[folder] ?? TOP;
     }
-    return copied;
   }
 
   /** How many folders of the trail this path shares. */

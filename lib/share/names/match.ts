@@ -6,6 +6,7 @@ import { MAX_PATH_BYTES } from '../../wire/limits.js';
 import { grown } from './arena.js';
 import {
   endsWord,
+  IN_WORD,
   isKind,
   kindsOf,
   kindsOfBegins,
@@ -19,15 +20,14 @@ import {
 import { TOP } from './folder-tree.js';
 import { BEGINS, BYTES, ENDS, KINDS, ROW, type PathTable } from './path-table.js';
 import { foldedAt, foldedBytes } from './texts.js';
+import type { Piece } from './words.js';
 
-/** Terms for which it is remembered what was found in a folder. Others wait until those have matched. */
-const MAX_REMEMBERED = 16;
 /** More terms than that count as that many, in a rank. */
 const MAX_RANKED = 1023;
 export const NAME_STEP = 2 ** Math.ceil(Math.log2(MAX_PATH_BYTES + 1));
 export const WORD_STEP = NAME_STEP * (MAX_RANKED + 1);
 
-// What is known of a term in the path of a folder.
+// What is known of a term in the path of a folder. Without KNOWN: in its own name, as far as it is known.
 const KNOWN = 1;
 export const HOLDS = 2;
 export const AS_WORD = 4;
@@ -47,6 +47,10 @@ export class Term {
   readonly ends: number;
   /** Its kind says it all. */
   readonly isKind: boolean;
+  /** The words in the rest, or parts of words: what holds the term holds all of them. */
+  readonly pieces: readonly Piece[];
+  /** It is a piece as a whole. */
+  readonly isPiece: boolean;
   /** By folder, what is known; empty when it is not remembered. */
   folders: Uint8Array = new Uint8Array(0);
   /** All folders in whose own name it ends are known: others have it from above, or not at all. */
@@ -65,6 +69,19 @@ export class Term {
     this.begins = slash > 0 ? 0 : kindsOfBegins(rest, 0, 1);
     this.ends = kindsOfEnds(rest, rest.length - 1, rest.length);
     this.isKind = bytes.length === 1 && isKind(bytes[0] ?? 0);
+    this.pieces = [...piecesOf(rest, slash === 0)];
+    this.isPiece = this.pieces[0]?.bytes.length === bytes.length;
+  }
+}
+
+/** @param openBefore whether something may come before the text in the same name */
+function* piecesOf(text: Uint8Array, openBefore: boolean): Generator<Piece> {
+  for (let at = 0; at < text.length; at++) {
+    const begin = at;
+    while (at < text.length && IN_WORD[text[at] ?? 0] === 1) at++;
+    if (at === begin) continue;
+    const bytes = text.subarray(begin, at);
+    yield { bytes, openBefore: openBefore && begin === 0, openBehind: at === text.length };
   }
 }
 
@@ -72,30 +89,35 @@ export class Matcher {
   readonly terms: readonly Term[];
   readonly #table: PathTable;
   readonly #kinds: number;
-  readonly #lent: Uint8Array[];
+  readonly #lent: Uint8Array[] | undefined;
   #remembered = 0;
   /** By term, what is known in the folder `#at`. */
   readonly #there: Uint8Array;
   #at = -1;
 
-  /** @param lent memory that may be used: searches would else spend their time on getting some */
-  constructor(table: PathTable, terms: readonly Term[], lent: Uint8Array[]) {
+  /** @param lent memory for what is found in folders; without, nothing is remembered */
+  constructor(table: PathTable, terms: readonly Term[], lent?: Uint8Array[]) {
     this.#table = table;
     // The longest are the rarest, most likely.
     this.terms = [...terms].sort((a, b) => b.bytes.length - a.bytes.length);
     this.#lent = lent;
-    this.#there = new Uint8Array(Math.min(terms.length, MAX_REMEMBERED));
-    for (const term of this.terms.slice(0, MAX_REMEMBERED - 1)) this.remember(term);
+    this.#there = new Uint8Array(terms.length);
     this.#kinds = terms.reduce((kinds, term) => kinds | term.kinds, 0);
   }
 
+  /** Remember from now on what is found of a term in folders. */
   remember(term: Term): void {
-    if (term.folders.length > 0) return;
+    if (term.folders.length > 0 || this.#lent === undefined) return;
     const { folders } = this.#table.tree;
     const at = this.#remembered++;
     const memory = grown(this.#lent[at] ?? new Uint8Array(0), folders);
     this.#lent[at] = memory;
     term.folders = memory.fill(0, 0, folders);
+  }
+
+  /** Folders may have changed since the last call, where nothing is remembered. */
+  forget(): void {
+    this.#at = -1;
   }
 
   /** Whether a path has every kind of character that it needs. */
@@ -189,11 +211,11 @@ export class Matcher {
   /** What there is to know of a term in the path of a folder: bits, see above. */
   folder(folder: number, term: Term): number {
     const known = term.folders[folder] ?? 0;
-    if (known !== 0) return known;
+    if ((known & KNOWN) !== 0) return known;
     if (folder === TOP || term.absent) return KNOWN;
     const { tree } = this.#table;
     const above = this.folder(tree.parent[folder] ?? TOP, term);
-    let found = KNOWN | (above & (HOLDS | AS_WORD));
+    let found = KNOWN | known | (above & (HOLDS | AS_WORD));
     const mayHold = (term.kinds & ~(tree.kinds[folder] ?? 0)) === 0;
     if ((found & AS_WORD) === 0 && !term.complete && mayHold) {
       const mayBeWord =

@@ -42,9 +42,7 @@ export class PathTable {
 
   readonly #byPath = new HashTable();
   readonly #path = new Spelled();
-  // Two that are compared: one of them mostly was in the comparison before.
-  readonly #left = new Spelled();
-  readonly #right = new Spelled();
+  readonly #spelled = new Spelled();
 
   text(id: number): number {
     return this.rows[id * ROW + TEXT] ?? 0;
@@ -60,7 +58,7 @@ export class PathTable {
 
   path(id: number): string | undefined {
     if (!this.has(id)) return undefined;
-    const { bytes, length } = this.#spell(id, this.#left);
+    const { bytes, length } = this.#spell(id);
     return bytes.toString('utf8', 0, length);
   }
 
@@ -108,7 +106,7 @@ export class PathTable {
     this.tree.firstFile[folder] = id + 1;
     this.#byPath.add(hashBytes(folder, bytes, nameAt, length), id);
     this.size++;
-    this.#left.id = this.#right.id = -1;
+    this.#spelled.id = -1;
   }
 
   /** Remove a path. Folders may be empty then: see FolderTree.leave. */
@@ -128,38 +126,17 @@ export class PathTable {
     rows[id * ROW + TEXT] = 0;
     this.size--;
     this.tree.leave(folder);
-    this.#left.id = this.#right.id = -1;
+    this.#spelled.id = -1;
   }
 
-  /** The order of two paths, by UTF-16 code units. */
-  compare(a: number, b: number): number {
-    if (this.folder(a) === this.folder(b)) {
-      const textA = this.text(a);
-      const textB = this.text(b);
-      const slabA = this.texts.slab(textA);
-      const slabB = this.texts.slab(textB);
-      const atA = originalAt(slabA, textA);
-      const atB = originalAt(slabB, textB);
-      const bytesA = originalBytes(slabA, textA);
-      const bytesB = originalBytes(slabB, textB);
-      return difference(slabA, atA, atA + bytesA, slabB, atB, atB + bytesB) || bytesA - bytesB;
-    }
-    const isThere = this.#right.id === a || this.#left.id === b;
-    const one = this.#spell(a, isThere ? this.#right : this.#left);
-    const other = this.#spell(b, isThere ? this.#left : this.#right);
-    return (
-      difference(one.bytes, 0, one.length, other.bytes, 0, other.length) ||
-      one.length - other.length
-    );
-  }
-
-  /** The order of a path and any bytes. */
+  /** The order of a path and any bytes, by UTF-16 code units. */
   compareBytes(id: number, bytes: Uint8Array): number {
-    const { bytes: path, length } = this.#spell(id, this.#left);
+    const { bytes: path, length } = this.#spell(id);
     return difference(path, 0, length, bytes, 0, bytes.length) || length - bytes.length;
   }
 
-  #spell(id: number, into: Spelled): Spelled {
+  #spell(id: number): Spelled {
+    const into = this.#spelled;
     if (into.id === id) return into;
     let end = this.rows[id * ROW + BYTES] ?? 0;
     into.id = id;

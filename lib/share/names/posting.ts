@@ -24,6 +24,8 @@ const FEW_DEAD = 8;
 const TIDY_ENTRIES = 128;
 /** Reading this many entries costs less than looking at the text of one that could be spared. */
 const WORTH = 16;
+/** Entries read at once, about, for an intersection: it is not interrupted. */
+const MANY_TO_READ = 500_000;
 /** From here on, clearing a whole bitmap is cheaper than clearing the bits that were set. */
 const MANY_ENTRIES = 4096;
 
@@ -110,19 +112,14 @@ export class Postings {
     return list < 0 ? 0 : (this.#rows[list + ENTRIES] ?? 0) - (this.#rows[list + DEAD] ?? 0);
   }
 
-  /** Whether a list holds exactly what it should: nothing dead and nothing twice. */
-  exact(list: number): boolean {
-    return this.#rows[list + DEAD] === 0;
-  }
-
   /**
-   * Lists of all trigrams of a text, from `from` on, the shortest first.
+   * Lists of all trigrams of a text, the shortest first.
    *
    * @returns none when no text can hold all of them
    */
-  lists(bytes: Uint8Array, from: number): number[] {
+  lists(bytes: Uint8Array): number[] {
     const found = new Set<number>();
-    for (let i = from; i + 2 < bytes.length; i++) {
+    for (let i = 0; i + 2 < bytes.length; i++) {
       const begin = ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8);
       const list = this.list(begin | (bytes[i + 2] ?? 0));
       if (this.live(list) === 0) return [];
@@ -140,8 +137,10 @@ export class Postings {
   read([shortest, ...others]: readonly number[]): number {
     if (shortest === undefined) return 0;
     let n = this.#readList(shortest);
+    let left = MANY_TO_READ - n;
     for (const list of others) {
-      if (this.live(list) > n * WORTH) break;
+      left -= n + this.live(list);
+      if (left < 0 || this.live(list) > n * WORTH) break;
       n = this.#intersect(n, list);
     }
     return n;

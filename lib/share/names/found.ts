@@ -1,0 +1,74 @@
+/** What is known of a term before any name is looked at: the words that may hold it. */
+import type { Term } from './match.js';
+import type { Meter } from './meter.js';
+import { FILES, FOLDERS, type Piece, type Words } from './words.js';
+
+export interface Found {
+  term: Term;
+  /** Words, one of which is in each name that holds the term, or the end of it. */
+  words: number[];
+  /** The first of them is the term, all of it. */
+  isFirstWhole: boolean;
+  /** How many files and folders hold these words, at most. */
+  files: number;
+  folders: number;
+}
+
+/** With so few there is no use in looking for fewer. */
+const FEW = 1000;
+const BLOCK = 1024;
+
+/** @returns nothing when there is no word in the term */
+export function* findWords(
+  words: Words,
+  term: Term,
+  meter: Meter,
+): Generator<number, Found | undefined> {
+  let least: Found | undefined;
+  for (const piece of [...term.pieces].sort((a, b) => widthOf(a) - widthOf(b))) {
+    if (least !== undefined && least.files + least.folders <= FEW) break;
+    const found = yield* holding(words, term, piece, meter);
+    if (least === undefined || found.files + found.folders < least.files + least.folders) {
+      least = found;
+    }
+  }
+  return least;
+}
+
+/** Whether the words of a term are found without a look at all words. */
+export function isQuick(term: Term): boolean {
+  return term.pieces.some((piece) => widthOf(piece) < 0);
+}
+
+/** What is found with less work comes first: whole words, then long pieces. */
+function widthOf({ bytes, openBefore, openBehind }: Piece): number {
+  const edges = (openBefore ? 0 : 1) + (openBehind ? 0 : 1);
+  return edges === 2 ? -Infinity : bytes.length + edges < 3 ? 1 : -bytes.length;
+}
+
+function* holding(words: Words, term: Term, piece: Piece, meter: Meter): Generator<number, Found> {
+  const { bytes, openBefore, openBehind } = piece;
+  const whole = words.find(bytes, 0, bytes.length);
+  const found: number[] = whole < 0 ? [] : [whole];
+  if (openBefore || openBehind) {
+    const candidates = words.candidates(piece);
+    if (candidates !== undefined) meter.spend(candidates.length * 4);
+    const count = candidates?.length ?? words.words;
+    for (let from = 0; from < count; from += BLOCK) {
+      const to = Math.min(count, from + BLOCK);
+      for (let i = from; i < to; i++) {
+        const word = candidates === undefined ? i : (candidates[i] ?? 0);
+        if (word !== whole && words.matches(word, piece)) found.push(word);
+      }
+      if (meter.spend((to - from) * 4)) yield meter.take();
+    }
+  }
+  let files = 0;
+  let folders = 0;
+  for (let i = 0; i < found.length; i++) {
+    files += words.lists.entries(words.list(found[i] ?? 0, FILES));
+    folders += words.lists.entries(words.list(found[i] ?? 0, FOLDERS));
+    if (i % BLOCK === 0 && meter.spend(BLOCK)) yield meter.take();
+  }
+  return { term, words: found, isFirstWhole: term.isPiece && whole >= 0, files, folders };
+}

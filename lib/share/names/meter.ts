@@ -1,0 +1,21 @@
+/** How much of a search was done: it is interrupted when that is enough for a while. */
+
+/** Units of work between two places where a search may be interrupted. One is about 10 ns. */
+export const STEP = 40_000;
+
+export class Meter {
+  #spent = 0;
+
+  /** Count work that was done. @returns whether it is time for an interruption */
+  spend(units: number): boolean {
+    this.#spent += units;
+    return this.#spent >= STEP;
+  }
+
+  /** Units since the last interruption. */
+  take(): number {
+    const spent = this.#spent;
+    this.#spent = 0;
+    return spent;
+  }
+}
