@@ -45,7 +45,8 @@ export class Turns {
       if (this.#waits >= MAX_WAITING) throw new PeerError('ERR_BUSY', 'too many searches');
       const fail = (error: PeerError): void => {
         // Its `finally` gives back what it holds; what it returns is of no interest.
-        (work as Generator<unknown, T | undefined>).return(undefined);
+        const steps: Iterator<unknown, unknown> = work;
+        steps.return?.();
         reject(error);
       };
       const go = (): boolean => {
@@ -58,7 +59,7 @@ export class Turns {
           if (step.done === true) resolve(step.value);
           return step.done === true;
         } catch (error) {
-          reject(error as Error);
+          reject(error);
           return true;
         }
       };

@@ -1,16 +1,16 @@
 /** A search for one term: files below folders that hold it are counted folder by folder. */
+import { TOP } from './folder-tree.js';
 import type { Found } from './found.js';
 import { rankOf, type Lookup } from './lookup.js';
-import { AS_WORD, HOLDS } from './match.js';
+import { AS_WORD, HOLDS, NAME_STEP, WORD_STEP, type Term } from './match.js';
 
 /** @returns folders: all files below them match, and were not counted one by one */
-export function* alone(lookup: Lookup, found: Found): Generator<number, Set<number>> {
+export function* alone(lookup: Lookup, found: Found): Generator<number, ReadonlySet<number>> {
   const { table, matcher, best, meter } = lookup;
   const { term } = found;
-  const tops = yield* lookup.folders(found);
-  yield* lookup.names(found, (id, inFolder, isWord) => {
-    if ((inFolder & HOLDS) === 0) lookup.counts(id);
-    lookup.offer(id, rankOf(isWord || (inFolder & AS_WORD) !== 0 ? 0 : 1, 0, lookup.bytes(id)));
+  const { tops, below } = yield* lookup.folders(found);
+  yield* lookup.names(found, (count) => {
+    offerNames(lookup, term, count);
   });
   // What is only in folders ranks behind.
   best.tighten();
@@ -20,15 +20,10 @@ export function* alone(lookup: Lookup, found: Found): Generator<number, Set<numb
     const isWord = (matcher.folder(folder, term) & AS_WORD) !== 0;
     return rankOf(isWord ? 0 : 1, 1, table.tree.bytes[folder] ?? 0);
   };
-  const folders = yield* lookup.below(
-    tops,
-    (folder) =>
-      (matcher.folder(folder, term) & HOLDS) !== 0 && (!best.more || least(folder) <= best.worst),
-  );
-  const ranks = Float64Array.from(folders, least);
-  meter.spend(folders.length * 4);
+  const ranks = Uint32Array.from(below, least);
+  if (meter.spend(below.length * 4)) yield meter.take();
   for (const i of inOrder(ranks)) {
-    const folder = folders[i] ?? 0;
+    const folder = below[i] ?? 0;
     const rank = ranks[i] ?? 0;
     // Behind the best there is more, unless all of it was seen.
     if (rank > best.worst && best.more) break;
@@ -41,11 +36,43 @@ export function* alone(lookup: Lookup, found: Found): Generator<number, Set<numb
   return tops;
 }
 
-/** Places of numbers in the order of these. */
-function inOrder(numbers: Float64Array): Uint32Array {
-  const places = Float64Array.from(numbers, (number, i) => number * PLACES + i).sort();
-  return Uint32Array.from(places, (place) => place % PLACES);
+/** Count and offer the files in the block. */
+function offerNames(lookup: Lookup, term: Term, count: number): void {
+  const { best, block, isWord, matcher, table } = lookup;
+  // Files of a folder mostly are side by side.
+  let last = -1;
+  let inFolder = 0;
+  for (let i = 0; i < count; i++) {
+    const id = block[i] ?? 0;
+    const folder = table.folders[id] ?? TOP;
+    if (folder !== last) {
+      last = folder;
+      inFolder = matcher.folder(folder, term);
+    }
+    // Those in folders that hold the term are counted with all in there.
+    if ((inFolder & HOLDS) === 0) lookup.counts(id);
+    const rank = rankOf(
+      isWord[i] === 1 || (inFolder & AS_WORD) !== 0 ? 0 : 1,
+      0,
+      table.bytes[id] ?? 0,
+    );
+    if (rank > best.worst) best.more = true;
+    else best.offer(id, rank);
+  }
 }
 
-/** Above all places: ids are smaller. Ranks are below 2^27 here, so that both fit into a number. */
-const PLACES = 2 ** 26;
+/** The places of ranks (of one term) in the order of these. */
+function inOrder(ranks: Uint32Array): Uint32Array {
+  const begins = new Uint32Array(2 * NAME_STEP + 1);
+  const keyOf = (rank: number): number => (rank >= WORD_STEP ? NAME_STEP : 0) + (rank % NAME_STEP);
+  for (const rank of ranks) begins[keyOf(rank) + 1] = (begins[keyOf(rank) + 1] ?? 0) + 1;
+  for (let i = 1; i < begins.length; i++) begins[i] = (begins[i] ?? 0) + (begins[i - 1] ?? 0);
+  const places = new Uint32Array(ranks.length);
+  for (let i = 0; i < ranks.length; i++) {
+    const key = keyOf(ranks[i] ?? 0);
+    const place = begins[key] ?? 0;
+    begins[key] = place + 1;
+    places[place] = i;
+  }
+  return places;
+}

@@ -120,21 +120,6 @@ export class FolderTree {
     this.#trail.length = 0;
   }
 
-  /** A folder and all below it. */
-  *walk(top: number): Generator<number> {
-    for (let folder = top; ;) {
-      yield folder;
-      const child = this.firstChild[folder] ?? 0;
-      if (child !== 0) {
-        folder = child;
-        continue;
-      }
-      while (folder !== top && this.nextSibling[folder] === 0) folder = this.parent[folder] ?? TOP;
-      if (folder === top) return;
-      folder = this.nextSibling[folder] ?? TOP;
-    }
-  }
-
   /** How many folders of the trail this path shares. */
   #known(path: Uint8Array, nameAt: number): number {
     let same = 0;

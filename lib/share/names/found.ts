@@ -1,4 +1,5 @@
 /** What is known of a term before any name is looked at: the words that may hold it. */
+import { NONE, WORD } from './bytes.js';
 import type { Term } from './match.js';
 import type { Meter } from './meter.js';
 import { FILES, FOLDERS, type Piece, type Words } from './words.js';
@@ -7,8 +8,8 @@ export interface Found {
   term: Term;
   /** Words, one of which is in each name that holds the term, or the end of it. */
   words: number[];
-  /** The first of them is the term, all of it. */
-  isFirstWhole: boolean;
+  /** So many of them, the first, are all of the term: it is a word where they are. */
+  wholes: number;
   /** How many files and folders hold these words, at most. */
   files: number;
   folders: number;
@@ -40,17 +41,21 @@ export function isQuick(term: Term): boolean {
   return term.pieces.some((piece) => widthOf(piece) < 0);
 }
 
-/** What is found with less work comes first: whole words, then long pieces. */
+/** What is found with less work comes first: whole words, then long pieces, then those without a trigram. */
 function widthOf({ bytes, openBefore, openBehind }: Piece): number {
-  const edges = (openBefore ? 0 : 1) + (openBehind ? 0 : 1);
-  return edges === 2 ? -Infinity : bytes.length + edges < 3 ? 1 : -bytes.length;
+  if (!openBefore && !openBehind) return -Infinity;
+  const length = bytes.length + (openBehind ? 0 : 1);
+  return length < 3 ? 1 : -length;
 }
 
 function* holding(words: Words, term: Term, piece: Piece, meter: Meter): Generator<number, Found> {
   const { bytes, openBefore, openBehind } = piece;
-  const whole = words.find(bytes, 0, bytes.length);
-  const found: number[] = whole < 0 ? [] : [whole];
-  if (openBefore || openBehind) {
+  const wholes: number[] = [];
+  const parts: number[] = [];
+  if (!openBefore && !openBehind) {
+    const word = words.find(bytes, 0, bytes.length);
+    if (word >= 0) parts.push(word);
+  } else {
     const candidates = words.candidates(piece);
     if (candidates !== undefined) meter.spend(candidates.length * 4);
     const count = candidates?.length ?? words.words;
@@ -58,17 +63,20 @@ function* holding(words: Words, term: Term, piece: Piece, meter: Meter): Generat
       const to = Math.min(count, from + BLOCK);
       for (let i = from; i < to; i++) {
         const word = candidates === undefined ? i : (candidates[i] ?? 0);
-        if (word !== whole && words.matches(word, piece)) found.push(word);
+        const held = words.holds(word, piece);
+        if (held === WORD && term.isPiece) wholes.push(word);
+        else if (held !== NONE) parts.push(word);
       }
       if (meter.spend((to - from) * 4)) yield meter.take();
     }
   }
+  const found = wholes.concat(parts);
   let files = 0;
   let folders = 0;
   for (let i = 0; i < found.length; i++) {
     files += words.lists.entries(words.list(found[i] ?? 0, FILES));
     folders += words.lists.entries(words.list(found[i] ?? 0, FOLDERS));
-    if (i % BLOCK === 0 && meter.spend(BLOCK)) yield meter.take();
+    if (i % BLOCK === BLOCK - 1 && meter.spend(BLOCK)) yield meter.take();
   }
-  return { term, words: found, isFirstWhole: term.isPiece && whole >= 0, files, folders };
+  return { term, words: found, wholes: wholes.length, files, folders };
 }

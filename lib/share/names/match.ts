@@ -18,9 +18,9 @@ import {
   WORD,
 } from './bytes.js';
 import { TOP } from './folder-tree.js';
-import { BEGINS, BYTES, ENDS, KINDS, ROW, type PathTable } from './path-table.js';
+import { KINDS, ROW, type PathTable } from './path-table.js';
 import { foldedAt, foldedBytes } from './texts.js';
-import type { Piece } from './words.js';
+import { EDGE, type Piece } from './words.js';
 
 /** More terms than that count as that many, in a rank. */
 const MAX_RANKED = 1023;
@@ -55,8 +55,8 @@ export class Term {
   folders: Uint8Array = new Uint8Array(0);
   /** All folders in whose own name it ends are known: others have it from above, or not at all. */
   complete = false;
-  /** No folder holds it, or ends with its head. */
-  absent = false;
+  /** All folders are known: where nothing is noted, there is nothing. */
+  isSpread = false;
 
   constructor(text: string) {
     const bytes = Buffer.from(text);
@@ -69,19 +69,22 @@ export class Term {
     this.begins = slash > 0 ? 0 : kindsOfBegins(rest, 0, 1);
     this.ends = kindsOfEnds(rest, rest.length - 1, rest.length);
     this.isKind = bytes.length === 1 && isKind(bytes[0] ?? 0);
-    this.pieces = [...piecesOf(rest, slash === 0)];
-    this.isPiece = this.pieces[0]?.bytes.length === bytes.length;
+    this.pieces = [...piecesOf(rest, slash > 0)];
+    this.isPiece = slash === 0 && this.pieces[0]?.bytes.length === bytes.length;
   }
 }
 
-/** @param openBefore whether something may come before the text in the same name */
-function* piecesOf(text: Uint8Array, openBefore: boolean): Generator<Piece> {
+/** @param isBegin whether the text is at the begin of a name */
+function* piecesOf(text: Uint8Array, isBegin: boolean): Generator<Piece> {
   for (let at = 0; at < text.length; at++) {
     const begin = at;
     while (at < text.length && IN_WORD[text[at] ?? 0] === 1) at++;
     if (at === begin) continue;
-    const bytes = text.subarray(begin, at);
-    yield { bytes, openBefore: openBefore && begin === 0, openBehind: at === text.length };
+    const openBehind = at === text.length;
+    // With the separator before it, if that is known.
+    if (begin > 0) yield { bytes: text.subarray(begin - 1, at), openBefore: false, openBehind };
+    else if (!isBegin) yield { bytes: text.subarray(0, at), openBefore: true, openBehind };
+    else yield { bytes: Buffer.of(EDGE, ...text.subarray(0, at)), openBefore: false, openBehind };
   }
 }
 
@@ -148,38 +151,14 @@ export class Matcher {
       if (term === undefined) break;
       const inFolder = this.#inFolder(i, folder, term);
       const isWord = (inFolder & AS_WORD) !== 0;
-      const inName = this.name(id, inFolder, term, !isWord && this.#mayBeWord(id, term));
+      const inName = this.name(id, inFolder, term, !isWord);
       if (inName === NONE) {
         if ((inFolder & HOLDS) === 0) return -1;
         if (notName < MAX_RANKED) notName++;
       }
       if (!isWord && inName !== WORD && notWord < MAX_RANKED) notWord++;
     }
-    return notWord * WORD_STEP + notName * NAME_STEP + (this.#table.rows[id * ROW + BYTES] ?? 0);
-  }
-
-  /** A rank that a path does not surpass, found without a look at its name. */
-  bound(id: number, folder: number): number {
-    let notWord = 0;
-    for (let i = 0; i < this.terms.length; i++) {
-      const term = this.terms[i];
-      if (term === undefined || this.#mayBeWord(id, term)) continue;
-      if ((this.#inFolder(i, folder, term) & AS_WORD) === 0 && notWord < MAX_RANKED) notWord++;
-    }
-    return notWord * WORD_STEP + (this.#table.rows[id * ROW + BYTES] ?? 0);
-  }
-
-  /** Whether a term may be a word in a path. */
-  mayBeWord(id: number, inFolder: number, term: Term): boolean {
-    return (inFolder & AS_WORD) !== 0 || this.#mayBeWord(id, term);
-  }
-
-  #mayBeWord(id: number, { begins, ends }: Term): boolean {
-    const { rows } = this.#table;
-    const row = id * ROW;
-    return (
-      ((rows[row + BEGINS] ?? 0) & begins) === begins && ((rows[row + ENDS] ?? 0) & ends) === ends
-    );
+    return notWord * WORD_STEP + notName * NAME_STEP + (this.#table.bytes[id] ?? 0);
   }
 
   /** What `folder` says, kept while the folder is the same: mostly it is that of the file before. */
@@ -211,8 +190,8 @@ export class Matcher {
   /** What there is to know of a term in the path of a folder: bits, see above. */
   folder(folder: number, term: Term): number {
     const known = term.folders[folder] ?? 0;
-    if ((known & KNOWN) !== 0) return known;
-    if (folder === TOP || term.absent) return KNOWN;
+    if ((known & KNOWN) !== 0 || term.isSpread) return known;
+    if (folder === TOP) return KNOWN;
     const { tree } = this.#table;
     const above = this.folder(tree.parent[folder] ?? TOP, term);
     let found = KNOWN | known | (above & (HOLDS | AS_WORD));

@@ -4,12 +4,17 @@
 export const STEP = 40_000;
 
 export class Meter {
+  readonly #step: number;
   #spent = 0;
+
+  constructor(step: number) {
+    this.#step = step;
+  }
 
   /** Count work that was done. @returns whether it is time for an interruption */
   spend(units: number): boolean {
     this.#spent += units;
-    return this.#spent >= STEP;
+    return this.#spent >= this.#step;
   }
 
   /** Units since the last interruption. */

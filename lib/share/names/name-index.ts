@@ -5,6 +5,7 @@
 import { MAX_FILES } from '../../wire/limits.js';
 import { cursorOf } from './best.js';
 import { TOP } from './folder-tree.js';
+import { Meter, STEP } from './meter.js';
 import { termsOf } from './names.js';
 import { PathTable } from './path-table.js';
 import { Scratch } from './scratch.js';
@@ -30,8 +31,14 @@ export class NameIndex {
   readonly #table = new PathTable();
   readonly #words = new Words();
   readonly #spare: Scratch[] = [];
+  readonly #step: number;
   /** Those under way: they are told of what changes. */
   readonly #searches = new Set<Search>();
+
+  /** @param step units of work between two places where a search may be interrupted */
+  constructor(step = STEP) {
+    this.#step = step;
+  }
 
   /** How many paths there are. */
   get size(): number {
@@ -127,7 +134,8 @@ export class NameIndex {
     after: Uint8Array | undefined,
   ): Generator<number, Matches> {
     const scratch = this.#spare.pop() ?? new Scratch();
-    const search = new Search(this.#table, this.#words, terms, limit, after, scratch);
+    const meter = new Meter(this.#step);
+    const search = new Search(this.#table, this.#words, terms, limit, after, scratch, meter);
     this.#searches.add(search);
     try {
       return yield* search.run();

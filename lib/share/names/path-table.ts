@@ -1,7 +1,7 @@
 /** Paths by id: the file names, in the folders of a tree. */
 import { MAX_PATH_BYTES } from '../../wire/limits.js';
 import { grown } from './arena.js';
-import { foldBytes, kindsOf, kindsOfBegins, kindsOfEnds, SLASH } from './bytes.js';
+import { foldBytes, kindsOf, SLASH } from './bytes.js';
 import { FolderTree, TOP } from './folder-tree.js';
 import { HashTable, hashBytes } from './hash-table.js';
 import { difference, originalAt, originalBytes, Texts } from './texts.js';
@@ -10,19 +10,14 @@ import { difference, originalAt, originalBytes, Texts } from './texts.js';
 const MAX_ID = 2 ** 26;
 
 // A file: a row of numbers side by side, since what is looked at is mostly far from what was before.
-export const ROW = 8;
+export const ROW = 4;
 /** 0: there is no file with this id. */
 export const TEXT = 0;
-export const FOLDER = 1;
 /** The neighbours in its folder: ids + 1, or 0. */
-export const NEXT = 2;
-const PREVIOUS = 3;
-/** Bytes of the whole path. */
-export const BYTES = 4;
-/** Kinds of characters in the name, and of those with which words in it begin and end. */
-export const KINDS = 5;
-export const BEGINS = 6;
-export const ENDS = 7;
+export const NEXT = 1;
+const PREVIOUS = 2;
+/** Kinds of characters in the name. */
+export const KINDS = 3;
 
 /** A path in its original form, put together. */
 class Spelled {
@@ -36,6 +31,10 @@ export class PathTable {
   readonly tree = new FolderTree(this.texts);
 
   rows = new Uint32Array(64 * ROW);
+  // What is looked at of very many files, one after the other, has columns of its own.
+  folders = new Uint32Array(64);
+  /** Bytes of the whole path. */
+  bytes = new Uint16Array(64);
   /** Above all ids there were. */
   ids = 0;
   size = 0;
@@ -49,7 +48,7 @@ export class PathTable {
   }
 
   folder(id: number): number {
-    return this.rows[id * ROW + FOLDER] ?? TOP;
+    return this.folders[id] ?? TOP;
   }
 
   has(id: number): boolean {
@@ -91,18 +90,18 @@ export class PathTable {
     while (foldedName > 0 && folded[foldedName - 1] !== SLASH) foldedName--;
     this.ids = Math.max(this.ids, id + 1);
     this.rows = grown(this.rows, this.ids * ROW);
+    this.folders = grown(this.folders, this.ids);
+    this.bytes = grown(this.bytes, this.ids);
     const { rows } = this;
     const row = id * ROW;
     const next = this.tree.firstFile[folder] ?? 0;
     if (next !== 0) rows[(next - 1) * ROW + PREVIOUS] = id + 1;
     rows[row + TEXT] = this.texts.put(folded, foldedName, end, bytes, nameAt, length);
-    rows[row + FOLDER] = folder;
+    this.folders[id] = folder;
+    this.bytes[id] = length;
     rows[row + NEXT] = next;
     rows[row + PREVIOUS] = 0;
-    rows[row + BYTES] = length;
     rows[row + KINDS] = kindsOf(folded, foldedName, end);
-    rows[row + BEGINS] = kindsOfBegins(folded, foldedName, end);
-    rows[row + ENDS] = kindsOfEnds(folded, foldedName, end);
     this.tree.firstFile[folder] = id + 1;
     this.#byPath.add(hashBytes(folder, bytes, nameAt, length), id);
     this.size++;
@@ -138,7 +137,7 @@ export class PathTable {
   #spell(id: number): Spelled {
     const into = this.#spelled;
     if (into.id === id) return into;
-    let end = this.rows[id * ROW + BYTES] ?? 0;
+    let end = this.bytes[id] ?? 0;
     into.id = id;
     into.length = end;
     end = this.#copyBefore(into.bytes, end, this.text(id));

@@ -9,7 +9,7 @@ import { TOP } from './folder-tree.js';
 import { findWords } from './found.js';
 import { Lookup } from './lookup.js';
 import { Matcher, Term } from './match.js';
-import { Meter } from './meter.js';
+import type { Meter } from './meter.js';
 import type { PathTable } from './path-table.js';
 import type { Scratch } from './scratch.js';
 import { several } from './several.js';
@@ -48,6 +48,7 @@ export class Search {
     max: number,
     after: Uint8Array | undefined,
     scratch: Scratch,
+    meter: Meter,
   ) {
     this.#table = table;
     this.#terms = terms;
@@ -58,7 +59,7 @@ export class Search {
       scratch.folders,
     );
     const best = new Best(table, max, after);
-    this.#lookup = new Lookup(table, words, matcher, best, scratch, new Meter());
+    this.#lookup = new Lookup(table, words, matcher, best, scratch, meter);
   }
 
   /** Yields the units of work done since the last time. */

@@ -5,7 +5,7 @@ import { TOP } from './folder-tree.js';
 import { findWords, isQuick, type Found } from './found.js';
 import { rankOf, type Lookup } from './lookup.js';
 import { AS_WORD, HOLDS, type Term } from './match.js';
-import { FOLDER, ROW, TEXT } from './path-table.js';
+import { ROW, TEXT } from './path-table.js';
 import { hasBit, setBit } from './scratch.js';
 
 // The score of a file: terms that are no word in it, and terms that are not in its name.
@@ -19,7 +19,7 @@ const FEW = 2000;
 
 /** @returns false when none of the terms can be looked up, and nothing was done */
 export function* several(lookup: Lookup): Generator<number, boolean> {
-  const { matcher, words, meter, scratch } = lookup;
+  const { matcher, words, meter } = lookup;
   const founds = new Map<Term, Found>();
   let least: Found | undefined;
   const quickFirst = [...matcher.terms].sort((a, b) => Number(isQuick(b)) - Number(isQuick(a)));
@@ -38,15 +38,20 @@ export function* several(lookup: Lookup): Generator<number, boolean> {
   }
   for (let from = 0; from < count; from += BLOCK) {
     const to = Math.min(count, from + BLOCK);
-    for (let i = from; i < to; i++) {
-      const id = scratch.ids[i] ?? 0;
-      const score = scratch.scores[i] ?? 0;
-      lookup.counts(id);
-      lookup.offer(id, rankOf(score >>> 8, score & 0xff, lookup.bytes(id)));
-    }
+    offerBlock(lookup, from, to);
     if (meter.spend((to - from) * 2)) yield meter.take();
   }
   return true;
+}
+
+function offerBlock(lookup: Lookup, from: number, to: number): void {
+  const { ids, scores } = lookup.scratch;
+  for (let i = from; i < to; i++) {
+    const id = ids[i] ?? 0;
+    const score = scores[i] ?? 0;
+    lookup.counts(id);
+    lookup.offer(id, rankOf(score >>> 8, score & 0xff, lookup.bytes(id)));
+  }
 }
 
 /** Files to look at, more or less, to find those that hold a term. */
@@ -67,15 +72,15 @@ function* gather(lookup: Lookup, found: Found): Generator<number, number> {
     scratch.ids[n] = id;
     scratch.scores[n++] = score;
   };
-  const tops = yield* lookup.folders(found);
-  yield* lookup.names(found, (id, inFolder, isWord) => {
-    add(id, isWord || (inFolder & AS_WORD) !== 0 ? 0 : NOT_WORD);
+  const { below } = yield* lookup.folders(found);
+  yield* lookup.names(found, (count) => {
+    for (let i = 0; i < count; i++) {
+      const id = lookup.block[i] ?? 0;
+      const inFolder = matcher.folder(lookup.table.folders[id] ?? TOP, term);
+      add(id, lookup.isWord[i] === 1 || (inFolder & AS_WORD) !== 0 ? 0 : NOT_WORD);
+    }
   });
-  const folders = yield* lookup.below(
-    tops,
-    (folder) => (matcher.folder(folder, term) & HOLDS) !== 0,
-  );
-  for (const folder of folders) {
+  for (const folder of below) {
     const isWord = (matcher.folder(folder, term) & AS_WORD) !== 0;
     const looked = lookup.unseen(folder, (id) => {
       add(id, isWord ? NOT_NAME : NOT_NAME + NOT_WORD);
@@ -94,8 +99,8 @@ function* sift(
 ): Generator<number, number> {
   const { matcher, meter, scratch, table, words } = lookup;
   // By its lists, if that is less work than to look at every name.
-  let found = count > FEW && !term.isKind ? known : undefined;
-  if (count > FEW * SEEK && !term.isKind) found ??= yield* findWords(words, term, meter);
+  let found = count > FEW ? known : undefined;
+  if (count > FEW * SEEK) found ??= yield* findWords(words, term, meter);
   if (found !== undefined && (!term.isPiece || costOf(lookup, found) > count * SEEK)) {
     found = undefined;
   }
@@ -103,8 +108,10 @@ function* sift(
   if (found !== undefined) {
     scratch.clear('words', table.ids);
     yield* lookup.folders(found);
-    yield* lookup.names(found, (id, _, isWord) => {
-      if (isWord) setBit(scratch.words, id);
+    yield* lookup.names(found, (n) => {
+      for (let i = 0; i < n; i++) {
+        if (lookup.isWord[i] === 1) setBit(scratch.words, lookup.block[i] ?? 0);
+      }
     });
   } else if (count > FEW) {
     matcher.remember(term);
@@ -112,23 +119,45 @@ function* sift(
   let kept = 0;
   for (let from = 0; from < count; from += BLOCK) {
     const to = Math.min(count, from + BLOCK);
-    const { rows } = table;
-    for (let i = from; i < to; i++) {
-      const id = scratch.ids[i] ?? 0;
-      const folder = rows[id * ROW + FOLDER] ?? TOP;
-      if (rows[id * ROW + TEXT] === 0) continue;
-      const inFolder = matcher.folder(folder, term);
-      let inName = NONE;
-      if (!isListed) inName = matcher.name(id, inFolder, term, (inFolder & AS_WORD) === 0);
-      else if (hasBit(scratch.seen, id)) inName = hasBit(scratch.words, id) ? WORD : PART;
-      if (inName === NONE && (inFolder & HOLDS) === 0) continue;
-      let score = scratch.scores[i] ?? 0;
-      if (inName === NONE) score += NOT_NAME;
-      if (inName !== WORD && (inFolder & AS_WORD) === 0) score += NOT_WORD;
-      scratch.ids[kept] = id;
-      scratch.scores[kept++] = score;
-    }
+    kept = siftBlock(lookup, term, isListed, from, to, kept);
     if (meter.spend((to - from) * (isListed ? 3 : SEEK))) yield meter.take();
+  }
+  return kept;
+}
+
+/** @param isListed whether bits say which names hold the term, and where it is a word */
+function siftBlock(
+  { matcher, scratch, table }: Lookup,
+  term: Term,
+  isListed: boolean,
+  from: number,
+  to: number,
+  end: number,
+): number {
+  const { rows, folders } = table;
+  const { ids, scores, seen, words } = scratch;
+  let kept = end;
+  let last = -1;
+  let inFolder = 0;
+  for (let i = from; i < to; i++) {
+    const id = ids[i] ?? 0;
+    const folder = folders[id] ?? TOP;
+    if (folder !== last) {
+      last = folder;
+      inFolder = matcher.folder(folder, term);
+    }
+    let inName = NONE;
+    if (isListed) {
+      if (hasBit(seen, id)) inName = hasBit(words, id) ? WORD : PART;
+    } else if (rows[id * ROW + TEXT] !== 0) {
+      inName = matcher.name(id, inFolder, term, (inFolder & AS_WORD) === 0);
+    }
+    if (inName === NONE && (inFolder & HOLDS) === 0) continue;
+    let score = scores[i] ?? 0;
+    if (inName === NONE) score += NOT_NAME;
+    if (inName !== WORD && (inFolder & AS_WORD) === 0) score += NOT_WORD;
+    ids[kept] = id;
+    scores[kept++] = score;
   }
   return kept;
 }
