@@ -48,7 +48,11 @@ export function makeNames(count: number): string[] {
   return [...names];
 }
 
-/** A mix: words of names, begins of words, two terms, whole names, misses, and a few common words. */
+/**
+ * A mix as people would ask, by the frequency of words: what many files have in their names is asked for
+ * often. Words of names, begins of words, two terms, whole names, misses, and words of folders; all
+ * terms have three characters or more. Many queries come more than once.
+ */
 export function makeQueries(names: readonly string[], count: number): string[] {
   const dice = new Dice();
   return Array.from({ length: count }, (_, i) => {
@@ -62,6 +66,17 @@ export function makeQueries(names: readonly string[], count: number): string[] {
     if (kind < 19) return `${word.slice(0, 3)}zq${word.slice(3)}`;
     return dice.pick(wordsOf(path), 'word');
   });
+}
+
+/** Words of three characters or more, each of those that occur as likely as any other, and none twice. */
+export function makeDistinctQueries(names: readonly string[], count: number): string[] {
+  const words = new Set<string>();
+  for (const name of names) for (const word of wordsOf(name)) words.add(word.toLowerCase());
+  const all = [...words];
+  const dice = new Dice();
+  const queries = new Set<string>();
+  while (queries.size < Math.min(count, all.length)) queries.add(dice.pick(all, 'word'));
+  return [...queries];
 }
 
 function walk(root: string, most: number): string[] {

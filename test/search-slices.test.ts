@@ -59,6 +59,16 @@ t.test('the answer is that of the last step, while names come and go', (t) => {
             throw new Error(JSON.stringify({ query, before, page, rest }));
           }
           if (page.length > max) throw new Error('more than wanted');
+          // Once more, when the answer may be known, and when it is not any more.
+          for (let i = 0; i < 2; i++) {
+            const again = index.search(query, max);
+            const [now, ids] = [naive(there.values(), query), again.ids];
+            const found = ids.map((id) => there.get(id) ?? 'gone');
+            if (again.total !== now.length || found.join('\n') !== now.slice(0, max).join('\n')) {
+              throw new Error(`not what is there now: ${found.join(', ')}`);
+            }
+            change();
+          }
           after = step.value.after;
           if (after === undefined) break;
           before = page.at(-1) ?? before;

@@ -6,6 +6,7 @@ export const STEP = 40_000;
 export class Meter {
   readonly #step: number;
   #spent = 0;
+  #taken = 0;
 
   constructor(step: number) {
     this.#step = step;
@@ -17,10 +18,16 @@ export class Meter {
     return this.#spent >= this.#step;
   }
 
+  /** Units since the begin. */
+  get all(): number {
+    return this.#taken + this.#spent;
+  }
+
   /** Units since the last interruption. */
   take(): number {
     const spent = this.#spent;
     this.#spent = 0;
+    this.#taken += spent;
     return spent;
   }
 }

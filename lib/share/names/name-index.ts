@@ -3,6 +3,7 @@
  * folders and of files, so that what many files have in common is kept and searched once.
  */
 import { MAX_FILES } from '../../wire/limits.js';
+import { Answers } from './answers.js';
 import { cursorOf } from './best.js';
 import { TOP } from './folder-tree.js';
 import { Meter, STEP } from './meter.js';
@@ -32,6 +33,7 @@ export class NameIndex {
   readonly #words = new Words();
   readonly #spare: Scratch[] = [];
   readonly #step: number;
+  readonly #answers = new Answers();
   /** Those under way: they are told of what changes. */
   readonly #searches = new Set<Search>();
 
@@ -68,6 +70,7 @@ export class NameIndex {
    */
   add(id: number, path: string): void {
     this.remove(id);
+    this.#answers.clear();
     this.#table.add(id, path, this.#addFolder);
     this.#index(FILES, id, this.#table.text(id), true);
     for (const { changed } of this.#searches) changed.add(id);
@@ -79,6 +82,7 @@ export class NameIndex {
 
   remove(id: number): void {
     if (!this.#table.has(id)) return;
+    this.#answers.clear();
     const { tree } = this.#table;
     this.#index(FILES, id, this.#table.text(id), false);
     let folder = this.#table.folder(id);
@@ -133,12 +137,21 @@ export class NameIndex {
     limit: number,
     after: Uint8Array | undefined,
   ): Generator<number, Matches> {
+    const key = [limit, after === undefined ? '' : Buffer.from(after).toString('hex'), ...terms];
+    const known = this.#answers.get(key.join(' '));
+    if (known !== undefined) return known;
     const scratch = this.#spare.pop() ?? new Scratch();
     const meter = new Meter(this.#step);
     const search = new Search(this.#table, this.#words, terms, limit, after, scratch, meter);
     this.#searches.add(search);
     try {
-      return yield* search.run();
+      const matches = yield* search.run();
+      // What took long is kept until something changes; but no page that lost some while it was made.
+      const isWhole = matches.best.length === limit || !matches.more;
+      if (meter.all > this.#step / 2 && isWhole) {
+        this.#answers.set(key.join(' '), matches);
+      }
+      return matches;
     } finally {
       this.#searches.delete(search);
       if (this.#spare.length < MAX_SPARE) {
