@@ -254,8 +254,8 @@ async function latencies(
   const began = new Map<string, number>();
   const taken: number[] = [];
   const all = new Promise<void>((resolve, reject) => {
-    const found = (path: string, begin: number): void => {
-      const { files } = share.search(path);
+    const found = async (path: string, begin: number): Promise<void> => {
+      const { files } = await share.search(path);
       taken.push(performance.now() - begin);
       const there = files.some((file) => file.path === path);
       if (there === (kind === 'removed'))
@@ -268,7 +268,7 @@ async function latencies(
       const begin = began.get(change.path);
       if (begin === undefined || change.kind !== kind) return;
       began.delete(change.path);
-      found(change.path, begin);
+      found(change.path, begin).catch(reject);
     };
     share.on('change', onChange);
   });
@@ -326,15 +326,15 @@ async function becomes(share: Share, wanted: ReadonlyMap<string, string>): Promi
   const signal = AbortSignal.timeout(60_000);
   for (;;) {
     const now = performance.now();
-    if (share.files === wanted.size && isIndex(share, wanted)) return now - begin;
+    if (share.files === wanted.size && (await isIndex(share, wanted))) return now - begin;
     await once(share, 'settled', { signal });
   }
 }
 
-function isIndex(share: Share, wanted: ReadonlyMap<string, string>): boolean {
+async function isIndex(share: Share, wanted: ReadonlyMap<string, string>): Promise<boolean> {
   let count = 0;
   for (let after: Uint8Array | undefined; ;) {
-    const page = share.search('', 1000, after);
+    const page = await share.search('', { max: 1000, after });
     for (const { path, hash } of page.files) {
       if (wanted.get(path) !== hash) return false;
       count++;
