@@ -1,5 +1,5 @@
 /** The index follows the folder: whatever happens there, what is found is what is there. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   appendFileSync,
@@ -326,6 +326,26 @@ t.test('many at once', async (t) => {
   for (let i = 1; i < 30; i++) rmSync(join(folder, `d${i}`), { recursive: true });
   await equal();
   t.equal(share.files, 1);
+});
+
+t.test('a deep tree that is copied in, and what happens in it then', async (t) => {
+  const outside = t.testdir({ tree: {}, share: {} });
+  const [tree, folder] = [join(outside, 'tree'), join(outside, 'share')];
+  const leaves: string[] = [];
+  for (let i = 0; i < 15; i++) {
+    for (let j = 0; j < 4; j++) {
+      for (let k = 0; k < 3; k++) leaves.push(`p${i}/lib/q${j}/r${k}/s`);
+    }
+  }
+  for (const leaf of leaves) writeFiles(tree, { [`${leaf}/file`]: leaf, [`${leaf}/../up`]: leaf });
+  const { equal, share } = await watched(t, folder);
+  const copy = spawn('cp', ['-r', tree, join(folder, 'tree')], { stdio: 'ignore' });
+  await once(copy, 'exit');
+  await equal();
+  t.equal(share.files, 360);
+  // Every folder has its watch.
+  for (const leaf of leaves) writeFiles(folder, { [`tree/${leaf}/file`]: `other ${leaf}` });
+  await equal();
 });
 
 t.test('git clone and checkout', async (t) => {

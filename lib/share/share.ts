@@ -293,6 +293,7 @@ export class Share extends EventEmitter<ShareEvents> {
     const [catalog, intake] = [this.#catalog, this.#intake];
     if (catalog === undefined || intake === undefined || !(await this.#isThere())) return;
     catalog.beginScan();
+    this.#watcher?.complete();
     await this.#walk((files) => intake.scanned(files));
     await intake.takenIn();
     // What it did not see may be gone, or the whole share is.

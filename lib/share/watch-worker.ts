@@ -4,6 +4,7 @@
  */
 import { lstatSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { watch } from 'chokidar';
 import { identityOf, readableSync, type FileIdentity } from '../disk/open.js';
@@ -40,8 +41,13 @@ export interface WatchFailure {
 const GATHER = 20;
 /** So many names at once that the kernel's queue (16,384 events) may have lost some. */
 const BURST = 4000;
-/** A new folder is looked at once more: what was made in it before its watch was there. */
+/**
+ * Milliseconds after which a new folder is looked at once more: what was made in it before its watch was
+ * there. A folder in it may even have no watch of its own.
+ */
 const SETTLE = 1000;
+/** Folders looked at in one turn of the loop. */
+const FOLDERS_A_TURN = 50;
 
 const port = parentPort;
 if (port === null) throw new Error('runs as a worker only');
@@ -50,7 +56,8 @@ const { root } = request;
 const isLeftOut = leavesOut(request);
 const first = statSync(root, { bigint: true });
 const names = new Set<string>();
-let folders = 0;
+/** Folders that are watched. */
+const folders = new Set<string>();
 let ready = false;
 let since = 0;
 let recent = 0;
@@ -127,23 +134,51 @@ function filesIn(folder: string): { path: string; identity: FileIdentity }[] {
   return files;
 }
 
-/** Folders that are shared, the share's own included. */
-function countFolders(): number {
-  let count = 0;
+/** The folders directly in a folder that are shared. */
+function foldersIn(folder: string): string[] {
+  try {
+    return readdirSync(join(root, folder), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => join(folder, entry.name))
+      .filter((path) => !isLeftOut(path));
+  } catch {
+    // Gone, or not ours to read.
+    return [];
+  }
+}
+
+/** All folders that are shared, the share's own included. */
+function* allFolders(): Generator<string> {
   const open = [''];
   for (let folder = open.pop(); folder !== undefined; folder = open.pop()) {
-    count++;
-    try {
-      for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
-        const path = join(folder, entry.name);
-        if (entry.isDirectory() && !isLeftOut(path)) open.push(path);
-      }
-    } catch {
-      // Gone, or not ours to read.
-    }
+    yield folder;
+    open.push(...foldersIn(folder));
   }
-  return count;
 }
+
+/** Watch the folders in a folder that are not: they were made before its own watch was there. */
+function watchFoldersIn(folder: string): void {
+  for (const path of foldersIn(folder)) watchFolder(path);
+}
+
+function watchFolder(path: string): void {
+  if (folders.has(path) || watcher.closed) return;
+  folders.add(path);
+  watcher.add(join(root, path));
+}
+
+/** Some names were lost, perhaps: see that every folder has its watch. */
+async function watchAll(): Promise<void> {
+  let count = 0;
+  for (const folder of allFolders()) {
+    watchFolder(folder);
+    if (++count % FOLDERS_A_TURN === 0) await nextTurn();
+  }
+}
+
+port.on('message', () => {
+  if (ready) void watchAll();
+});
 
 function watchLimit(): number | undefined {
   try {
@@ -170,17 +205,19 @@ watcher.on('raw', (_event, entry, details: unknown) => {
   note(typeof entry === 'string' && entry !== '' ? join(folder, entry) : folder);
 });
 watcher.on('addDir', (path) => {
-  folders++;
-  if (!ready) return;
   const folder = relative(root, path);
+  folders.add(folder);
+  if (!ready) return;
   note(folder);
   setTimeout(() => {
     note(folder);
+    watchFoldersIn(folder);
   }, SETTLE).unref();
 });
 watcher.on('unlinkDir', (path) => {
-  folders--;
-  note(relative(root, path));
+  const folder = relative(root, path);
+  folders.delete(folder);
+  note(folder);
 });
 watcher.on('error', (thrown) => {
   const { message } = asError(thrown);
@@ -191,11 +228,11 @@ watcher.on('error', (thrown) => {
   }
   // Some of the folder watched is worth little, and other programs want watches, too.
   void watcher.close();
-  const failure: WatchFailure = { code, message, folders: countFolders() };
+  const failure: WatchFailure = { code, message, folders: [...allFolders()].length };
   const limit = watchLimit();
   post({ type: 'error', failure: limit === undefined ? failure : { ...failure, limit } });
 });
 watcher.on('ready', () => {
   ready = true;
-  post({ type: 'ready', folders });
+  post({ type: 'ready', folders: folders.size });
 });

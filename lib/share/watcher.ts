@@ -41,6 +41,11 @@ export class Watcher {
     });
   }
 
+  /** Names were lost, perhaps: see that every folder has its watch. */
+  complete(): void {
+    this.#worker.postMessage('complete');
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await this.#worker.terminate();
