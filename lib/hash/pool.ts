@@ -41,6 +41,11 @@ export class HashPool {
     return this.#pool.maxThreads;
   }
 
+  /** Start the workers now, rather than with the first jobs. */
+  start(): void {
+    for (let i = 0; i < this.threads; i++) this.hashBatch('', []).catch(() => undefined);
+  }
+
   /** Hash whole files, one after the other, on one worker. */
   async hashBatch(root: string, paths: readonly string[]): Promise<HashOutcome[]> {
     const outcomes = await this.#pool.run({ root, paths: packPaths(paths) });

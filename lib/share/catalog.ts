@@ -42,6 +42,7 @@ export class Catalog {
   #scan = 0;
   #files = 0;
   #bytes = 0;
+  #restored = 0;
 
   constructor(store: Store) {
     this.#store = store;
@@ -51,6 +52,11 @@ export class Catalog {
     return this.#files;
   }
 
+  /** Files that the store knew. */
+  get restored(): number {
+    return this.#restored;
+  }
+
   /** Bytes of all files. */
   get bytes(): number {
     return this.#bytes;
@@ -58,9 +64,11 @@ export class Catalog {
 
   /** Take what the store knows, in steps. Nothing of it is published until it is confirmed. */
   *restore(): Generator<void> {
+    this.#restored = 0;
     for (const { slot, file } of this.#store.load()) {
       this.#columns.add(file.path, file.hash, file.identity, slot);
       this.#mark(slot, KNOWN);
+      this.#restored++;
       yield;
     }
   }

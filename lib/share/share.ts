@@ -277,7 +277,11 @@ export class Share extends EventEmitter<ShareEvents> {
 
   async #firstScan(intake: Intake): Promise<void> {
     // The disk is walked while the store is read; what was seen is taken in after that.
-    await Promise.all([intake.restore(), this.#walk((files) => intake.scanned(files))]);
+    const restored = intake.restore().then(() => {
+      // Everything is to be hashed: the workers start while the first files are found.
+      if (this.#catalog?.restored === 0) this.#pool?.start();
+    });
+    await Promise.all([restored, this.#walk((files) => intake.scanned(files))]);
     await intake.takenIn();
     if (this.#abort.signal.aborted) return;
     // An empty folder is what a file system that is not mounted leaves behind.

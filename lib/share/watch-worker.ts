@@ -1,12 +1,14 @@
 /**
  * Entry of the watching worker: chokidar with a watch per folder. What a folder's watch names is
  * looked at here, in batches, and posted as what is there now.
+ *
+ * A folder is watched first and read then, so that nothing that is made in it is missed.
  */
 import { lstatSync, readFileSync, readdirSync, statSync } from 'node:fs';
-import { join, relative } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { basename, dirname, join, relative } from 'node:path';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import { watch } from 'chokidar';
+import { FSWatcher } from 'chokidar';
 import { identityOf, readableSync, type FileIdentity } from '../disk/open.js';
 import { asError, systemCode } from '../errors.js';
 import { leavesOut, unfit, type FilterOptions } from './filter.js';
@@ -41,11 +43,10 @@ export interface WatchFailure {
 const GATHER = 20;
 /** So many names at once that the kernel's queue (16,384 events) may have lost some. */
 const BURST = 4000;
-/**
- * Milliseconds after which a new folder is looked at once more: what was made in it before its watch was
- * there. A folder in it may even have no watch of its own.
- */
-const SETTLE = 1000;
+/** Milliseconds until a folder that came, went and came again is looked at once more. */
+const AGAIN = 200;
+/** Milliseconds that folders may take to be watched, when nothing happens meanwhile. */
+const SLOW = 1000;
 /** Folders looked at in one turn of the loop. */
 const FOLDERS_A_TURN = 50;
 
@@ -56,8 +57,9 @@ const { root } = request;
 const isLeftOut = leavesOut(request);
 const first = statSync(root, { bigint: true });
 const names = new Set<string>();
-/** Folders that are watched. */
-const folders = new Set<string>();
+/** Folders that are watched, and their inodes; and those that will be in a moment. */
+const folders = new Map<string, bigint>();
+const pending = new Set<string>();
 let ready = false;
 let since = 0;
 let recent = 0;
@@ -113,21 +115,29 @@ function stat(path: string): Seen | undefined {
         ? { path, kind: 'file', identity: identityOf(there) }
         : { path, kind: 'gone', unreadable: true };
     }
-    if (there.isDirectory()) return { path, kind: 'folder', files: filesIn(path) };
+    if (there.isDirectory()) {
+      // Seen when its watch is there.
+      if (watchFolder(path, there.ino)) return undefined;
+      return { path, kind: 'folder', files: filesIn(path) };
+    }
   } catch (error) {
     const code = systemCode(error);
     if (code !== 'ENOENT' && code !== 'ENOTDIR') return undefined;
   }
-  // A link or a special file stands there: to the share it is nothing.
+  if (folders.has(path)) forget(path);
+  // Nothing, or a link or a special file, which to the share is nothing.
   return { path, kind: 'gone' };
 }
 
-/** The files directly in a folder. Folders below it have watches, and are seen, of their own. */
+/** The files directly in a folder. Folders in it have watches, and are seen, of their own. */
 function filesIn(folder: string): { path: string; identity: FileIdentity }[] {
   const files: { path: string; identity: FileIdentity }[] = [];
   for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (!entry.isFile() || isLeftOut(path) || unfit(path) !== undefined) continue;
+    if (isLeftOut(path) || unfit(path) !== undefined) continue;
+    // One that was made before this folder had its watch.
+    if (entry.isDirectory() && !folders.has(path)) note(path);
+    if (!entry.isFile()) continue;
     const there = stat(path);
     if (there?.kind === 'file') files.push({ path, identity: there.identity });
   }
@@ -156,24 +166,57 @@ function* allFolders(): Generator<string> {
   }
 }
 
-/** Watch the folders in a folder that are not: they were made before its own watch was there. */
-function watchFoldersIn(folder: string): void {
-  for (const path of foldersIn(folder)) watchFolder(path);
-}
-
-function watchFolder(path: string): void {
-  if (folders.has(path) || watcher.closed) return;
-  folders.add(path);
+/**
+ * See that a folder is watched, itself and not another that stood at its path.
+ *
+ * @returns whether it was not; it is told by `addDir` when it is
+ */
+function watchFolder(path: string, inode: bigint): boolean {
+  const known = folders.get(path);
+  if (known === inode || watcher.closed) return false;
+  if (known !== undefined) forget(path);
+  folders.set(path, inode);
+  pending.add(path);
   watcher.add(join(root, path));
+  return true;
 }
 
-/** Some names were lost, perhaps: see that every folder has its watch. */
+/** Watch a folder, and those below it, no longer. */
+function forget(path: string): void {
+  const full = join(root, path);
+  watcher._remove(dirname(full), basename(full), true);
+  // It is not done twice in a short time: then again.
+  if (folders.has(path)) {
+    setTimeout(() => {
+      note(path);
+    }, AGAIN);
+  }
+}
+
+/** See that every folder is watched. */
 async function watchAll(): Promise<void> {
   let count = 0;
   for (const folder of allFolders()) {
-    watchFolder(folder);
+    if (watcher.closed) return;
+    const there = lstatSync(join(root, folder), { bigint: true, throwIfNoEntry: false });
+    if (there?.isDirectory() === true) watchFolder(folder, there.ino);
     if (++count % FOLDERS_A_TURN === 0) await nextTurn();
   }
+}
+
+/** Resolves when all that are to be watched are; but for those that are gone again. */
+async function allWatched(): Promise<void> {
+  for (let left = pending.size; left > 0; left = pending.size) {
+    const progress = new Promise((resolve) => watcher.once('addDir', resolve));
+    const slow = new AbortController();
+    await Promise.race([progress, pause(SLOW, undefined, { signal: slow.signal }).catch(nothing)]);
+    slow.abort();
+    if (pending.size === left) return;
+  }
+}
+
+function nothing(): void {
+  // The pause was cut short.
 }
 
 port.on('message', () => {
@@ -189,13 +232,17 @@ function watchLimit(): number | undefined {
   }
 }
 
-const watcher = watch(root, {
-  // A watch on a folder tells of the files in it.
-  ignored: (path, stats) => {
-    if (stats !== undefined && !stats.isDirectory()) return true;
-    const inside = relative(root, path);
-    return inside !== '' && isLeftOut(inside);
-  },
+/**
+ * chokidar told of every folder to watch, and of no other. By itself it would look at every file of a
+ * folder, at the start and whenever something happens in it.
+ */
+class FolderWatcher extends FSWatcher {
+  override _readdirp(): undefined {
+    return undefined;
+  }
+}
+
+const watcher = new FolderWatcher({
   followSymlinks: false,
   atomic: false,
   ignorePermissionErrors: true,
@@ -206,18 +253,17 @@ watcher.on('raw', (_event, entry, details: unknown) => {
 });
 watcher.on('addDir', (path) => {
   const folder = relative(root, path);
-  folders.add(folder);
+  pending.delete(folder);
   if (!ready) return;
-  note(folder);
-  setTimeout(() => {
+  // The watch is set right after this.
+  setImmediate(() => {
     note(folder);
-    watchFoldersIn(folder);
-  }, SETTLE).unref();
+  });
 });
 watcher.on('unlinkDir', (path) => {
   const folder = relative(root, path);
   folders.delete(folder);
-  note(folder);
+  pending.delete(folder);
 });
 watcher.on('error', (thrown) => {
   const { message } = asError(thrown);
@@ -232,7 +278,7 @@ watcher.on('error', (thrown) => {
   const limit = watchLimit();
   post({ type: 'error', failure: limit === undefined ? failure : { ...failure, limit } });
 });
-watcher.on('ready', () => {
-  ready = true;
-  post({ type: 'ready', folders: folders.size });
-});
+await watchAll();
+await allWatched();
+ready = true;
+if (!watcher.closed) post({ type: 'ready', folders: folders.size });
