@@ -75,7 +75,10 @@ t.test('share, search, ping, fetch', async (t) => {
   t.equal(found.path, 'sub/Füm \u001b[31m.bin', 'the exact name');
   const plain = (await run('p2p-search', [peer, 'bin'])).stdout.toString();
   t.match(plain, /sub\/Füm \\u\{1b\}\[31m\.bin\n$/, 'made visible');
-  t.match(await run('p2p-search', [peer, 'nothing like it', '--ttl', '0']), { code: 3, stderr: '' });
+  t.match(await run('p2p-search', [peer, 'nothing like it', '--ttl', '0']), {
+    code: 3,
+    stderr: '',
+  });
   t.equal(
     (await run('p2p-search', [peer, '', '--max', '2'])).stdout.toString().split('\n').length,
     3,
