@@ -87,6 +87,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       dotfiles: option('dotfiles', options.dotfiles),
       ignore: option('ignore', options.ignore),
       threads: options.threads === undefined ? undefined : checked('threads', options.threads),
+      workers: options.workers,
       state: this.#options.state,
       watch: option('watch', options.watch),
       rescan: option('rescan', options.rescan) * 1000,
