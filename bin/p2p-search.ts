@@ -67,9 +67,11 @@ async function search(args: Args): Promise<number | undefined> {
   const max = wholeNumber('max', args.max) ?? Infinity;
   const peer = await connect(args.peer);
   try {
+    // Nothing is wanted but to know whether the peer is there.
+    if (max === 0) return undefined;
     const found =
       args.ttl === 0 ? await searchPeer(peer, args, max) : await searchAll(peer, args, max);
-    return found > 0 || max === 0 ? undefined : EXIT.notFound;
+    return found > 0 ? undefined : EXIT.notFound;
   } finally {
     await peer.close();
   }

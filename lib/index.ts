@@ -10,6 +10,7 @@ export type { Neighbour, PeerChange } from './peers/neighbours.js';
 export { printable, printableJson } from './printable.js';
 export { defaultStateFolder } from './state-folder.js';
 export type { Progress } from './share/share.js';
+export type { SearchStats } from './search/node-search.js';
 export type { NetworkSearchOptions, SearchResult, SearchSummary } from './search/results.js';
 export type { FileStream } from './transfer/file-stream.js';
 export type { ByteSink } from './transfer/receive.js';

@@ -11,8 +11,7 @@ import { loadIdentity, newIdentity, type Identity } from './peers/identity.js';
 import { Neighbours, type Neighbour, type PeerChange } from './peers/neighbours.js';
 import { PEER_TIMES } from './peers/times.js';
 import { lockState, type Lock } from './share/lock.js';
-import { NodeSearch } from './search/node-search.js';
-import type { RelayStats } from './search/parties.js';
+import { NodeSearch, type SearchStats } from './search/node-search.js';
 import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search/results.js';
 import { Share, type Progress, type ShareEvents } from './share/share.js';
 import { sendFile } from './transfer/send.js';
@@ -88,6 +87,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       dotfiles: option('dotfiles', options.dotfiles),
       ignore: option('ignore', options.ignore),
       threads: options.threads === undefined ? undefined : checked('threads', options.threads),
+      workers: options.workers,
       state: this.#options.state,
       watch: option('watch', options.watch),
       rescan: option('rescan', options.rescan) * 1000,
@@ -171,7 +171,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
    * Search this node's files and those of the network: by name, or who has a hash. Leaving the loop
    * ends the search.
    *
-   * @throws PeerError ERR_USAGE, ERR_ABORTED
+   * @throws PeerError ERR_USAGE, ERR_ABORTED; ERR_CLOSED when the node is closed meanwhile
    * @throws TypeError before `start`
    */
   search(
@@ -182,8 +182,8 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     return this.#searches.search(wantedOf(what), options);
   }
 
-  /** What became of searches since the start. */
-  get searchStats(): Readonly<RelayStats> {
+  /** Searches under way, and what became of others since the start. */
+  get searchStats(): Readonly<SearchStats> {
     if (this.#searches === undefined) throw new TypeError('not started');
     return this.#searches.stats;
   }

@@ -20,6 +20,11 @@ export interface NodeOptions {
   ignore?: readonly string[] | undefined;
   /** Hashing threads. @default one per core */
   threads?: number | undefined;
+  /**
+   * False: scan and hash in the thread that starts the node, which does nothing else meanwhile. For many
+   * nodes with small folders in one process: 50 are there in 0.4 s rather than 10 s. @default true
+   */
+  workers?: boolean | undefined;
   /** Folder for the peer's key and the index. @default none: a new key, and all hashed, at every start */
   state?: string | undefined;
   /** Follow changes of the folder. @default true */

@@ -9,7 +9,7 @@ import { formatAddress } from '../lib/net/address.js';
 import type { NodeOptions } from '../lib/options.js';
 import type { PeerTimes } from '../lib/peers/times.js';
 import type { ListedPeer } from '../lib/wire/messages.js';
-import { connectTo } from './fixtures/node.js';
+import { connectTo, idsOf, linksOf, until } from './fixtures/node.js';
 import { RawPeer, startFake } from './fixtures/raw.js';
 
 const TIMES: Partial<PeerTimes> = {
@@ -53,19 +53,11 @@ async function startNode(t: Test, options: Partial<NodeOptions> = {}): Promise<P
 }
 
 const nameOf = (node: PeerNode): string => formatAddress(node.address);
-const idsOf = (list: readonly { id: string }[]): string[] => list.map(({ id }) => id).sort();
-
-/** Resolves when the node says something about its peers and it is as wished then. */
-async function until(node: PeerNode, wished: () => boolean): Promise<void> {
-  while (!wished()) await once(node, 'peer');
-}
 
 const knows = (node: PeerNode, others: readonly PeerNode[]): Promise<void> => {
   const wanted = idsOf(others.filter((other) => other !== node)).join();
   return until(node, () => idsOf(node.peers).join() === wanted);
 };
-const linksOf = (node: PeerNode): string[] =>
-  idsOf(node.peers.filter(({ link }) => link !== undefined));
 
 /** What a node tells a stranger. */
 async function listOf(t: Test, node: PeerNode): Promise<readonly ListedPeer[]> {

@@ -20,10 +20,12 @@ export const BATCH_FILES = 128;
 export const BATCH_BYTES = 8 * 1024 * 1024;
 
 export class HashPool {
-  readonly #pool: Piscina<Task, PackedOutcomes | HashOutcome>;
+  /** Undefined: this thread does it. */
+  readonly #pool: Piscina<Task, PackedOutcomes | HashOutcome> | undefined;
 
-  /** @param threads number of workers; default: one per core */
+  /** @param threads number of workers; default: one per core; 0: this thread does it, and nothing else */
   constructor(threads = availableParallelism()) {
+    if (threads === 0) return;
     this.#pool = new Piscina<Task, PackedOutcomes | HashOutcome>({
       filename: fileURLToPath(new URL('./worker.js', import.meta.url)),
       minThreads: 0,
@@ -38,7 +40,7 @@ export class HashPool {
 
   /** Number of workers; keep about twice as many batches under way. */
   get threads(): number {
-    return this.#pool.maxThreads;
+    return this.#pool?.maxThreads ?? 1;
   }
 
   /** Start the workers now, rather than with the first jobs. */
@@ -48,7 +50,7 @@ export class HashPool {
 
   /** Hash whole files, one after the other, on one worker. */
   async hashBatch(root: string, paths: readonly string[]): Promise<HashOutcome[]> {
-    const outcomes = await this.#pool.run({ root, paths: packPaths(paths) });
+    const outcomes = await this.#run({ root, paths: packPaths(paths) });
     if ('status' in outcomes) throw new TypeError('an answer to something else');
     return unpackOutcomes(outcomes);
   }
@@ -73,7 +75,7 @@ export class HashPool {
         const first = next;
         const count = Math.min(PART_BLOCKS, blocks - first);
         next += count;
-        const outcome = await this.#pool.run({ root, part: { path, first, count, expect } });
+        const outcome = await this.#run({ root, part: { path, first, count, expect } });
         if (!('status' in outcome)) throw new TypeError('an answer to something else');
         if (outcome.status !== 'hashed') {
           bad ??= outcome;
@@ -90,6 +92,13 @@ export class HashPool {
 
   /** Stop the workers. Jobs under way are rejected. */
   async close(): Promise<void> {
-    await this.#pool.destroy();
+    await this.#pool?.destroy();
+  }
+
+  async #run(task: Task): Promise<PackedOutcomes | HashOutcome> {
+    if (this.#pool !== undefined) return this.#pool.run(task);
+    // Loaded only where it is used.
+    const { default: run } = await import('./worker.js');
+    return run(task);
   }
 }

@@ -4,6 +4,7 @@
  *
  * Knows nothing of files: what is asked and answered is for those above it.
  */
+import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import { PeerError, abortError, asError, isWireErrorCode } from '../errors.js';
 import { bodyBytes } from '../wire/body.js';
@@ -141,6 +142,8 @@ export class Connection {
         this.#onFault(thrown);
       },
     });
+    // Every search and every file under way listens: more than the ten at which Node warns.
+    setMaxListeners(0, this.#closed.signal);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 60_000);
     socket.on('drain', () => {

@@ -1,4 +1,5 @@
 /** The relay in a node: links are those that searches are passed on to, requests those who ask. */
+import { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import type { Exchange } from '../net/exchange.js';
 import type { FileList, PeerContact, PeerId, Search, Wanted } from '../wire/messages.js';
@@ -33,6 +34,12 @@ export interface NodeSearchHost {
   limits?: Partial<RelayLimits> | undefined;
 }
 
+/** What became of searches since the start. */
+export interface SearchStats extends RelayStats {
+  /** Searches under way now. */
+  open: number;
+}
+
 /** Bytes waiting to be sent to an asker at which results for it are dropped. */
 const BACKLOG = 512 * 1024;
 const NOTHING: FileList = { type: 'RPFL', total: 0, files: [] };
@@ -41,6 +48,7 @@ const NOBODY: ReadonlySet<PeerId> = new Set();
 export class NodeSearch {
   readonly #host: NodeSearchHost;
   readonly #relay: Relay;
+  readonly #closed = new AbortController();
 
   constructor(host: NodeSearchHost) {
     this.#host = host;
@@ -59,8 +67,8 @@ export class NodeSearch {
     });
   }
 
-  get stats(): Readonly<RelayStats> {
-    return this.#relay.stats;
+  get stats(): Readonly<SearchStats> {
+    return { ...this.#relay.stats, open: this.#relay.open };
   }
 
   /**
@@ -75,10 +83,14 @@ export class NodeSearch {
       return;
     }
     await new Promise<void>((resolve) => {
-      this.#relay.handle(
-        search,
-        new ExchangeAsker(this.#host, search, exchange, connection, resolve),
-      );
+      const asker = new ExchangeAsker(this.#host, search, exchange, connection, resolve);
+      try {
+        this.#relay.handle(search, asker);
+      } catch (error) {
+        // Else whoever floods would leave something behind with each search that was refused.
+        asker.forget();
+        throw error;
+      }
     });
   }
 
@@ -88,10 +100,13 @@ export class NodeSearch {
       options,
       () => this.#host.self,
       (settings, on) => this.#relay.search(wanted, settings, on),
+      this.#closed.signal,
     );
   }
 
+  /** End all searches; those of this node's own throw. */
   close(): void {
+    this.#closed.abort(new PeerError('ERR_CLOSED', 'this node was closed'));
     this.#relay.close();
   }
 
@@ -139,10 +154,15 @@ class ExchangeAsker implements Asker {
     this.#exchange.send(answer);
     const last = this.#search.ttl === 0 ? 'RPFL' : 'ACKN';
     if (answer.type === last) {
-      this.#exchange.closed.removeEventListener('abort', this.#onEnd);
+      this.forget();
       this.#onEnd();
     }
     return true;
+  }
+
+  /** Nothing is to be sent any more. */
+  forget(): void {
+    this.#exchange.closed.removeEventListener('abort', this.#onEnd);
   }
 
   onClosed(action: () => void): () => void {

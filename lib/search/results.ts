@@ -67,28 +67,29 @@ export function wantedOf(what: string | { hash: string }): Wanted {
  * Iterate over what a search brings. Leaving the loop ends the search.
  *
  * @param own who answers for itself: the first peer asked
+ * @param closed ends the search, too: the iteration throws its reason
  * @throws PeerError ERR_USAGE, ERR_ABORTED
  */
 export async function* results(
   options: NetworkSearchOptions,
   own: () => PeerContact,
   start: StartSearch,
+  closed?: AbortSignal,
 ): AsyncGenerator<SearchResult, void, void> {
-  const { signal } = options;
+  const signals = [options.signal, closed].filter((signal) => signal !== undefined);
+  const aborted = (): AbortSignal | undefined => signals.find((signal) => signal.aborted);
   const settings = {
     ttl: within('ttl', options.ttl ?? HOPS, 0, MAX_HOPS),
     budget: within('timeout', options.timeout ?? TIMEOUT, 1, MAX_TIMEOUT),
   };
-  if (signal?.aborted === true) throw abortError(signal);
+  throwIf(aborted());
   const queue: SearchResult[] = [];
   let end: SearchEnd | undefined;
-  let aborted = false;
   let wake = (): void => undefined;
   const onAbort = (): void => {
-    aborted = true;
     wake();
   };
-  signal?.addEventListener('abort', onAbort, { once: true });
+  for (const signal of signals) signal.addEventListener('abort', onAbort, { once: true });
   const stop = start(settings, {
     files: ({ total, files }: FileList) => {
       if (files.length > 0) queue.push({ peer: own(), hops: 0, total, files });
@@ -106,25 +107,24 @@ export async function* results(
   try {
     for (;;) {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) yield next;
-      if (signal !== undefined && isSet(aborted)) throw abortError(signal);
+      throwIf(aborted());
       if (end !== undefined) break;
       await new Promise<void>((resolve) => {
         wake = resolve;
         // Something may have come while the last result was looked at.
-        if (queue.length > 0 || end !== undefined || aborted) resolve();
+        if (queue.length > 0 || end !== undefined || aborted() !== undefined) resolve();
       });
     }
   } finally {
-    signal?.removeEventListener('abort', onAbort);
+    for (const signal of signals) signal.removeEventListener('abort', onAbort);
     stop();
   }
   const { asked, answered, timedOut: late, duplicates } = end;
   options.onEnd?.({ asked, answered, late, duplicates });
 }
 
-/** Set by a callback, which the compiler does not see. */
-function isSet(flag: boolean): boolean {
-  return flag;
+function throwIf(aborted: AbortSignal | undefined): void {
+  if (aborted !== undefined) throw abortError(aborted);
 }
 
 function within(name: string, value: number, min: number, max: number): number {

@@ -12,7 +12,7 @@ import type { Hash, ShareState } from '../wire/messages.js';
 import { Catalog, type Page, type SharedFile } from './catalog.js';
 import { Intake, type Change, type Progress } from './intake.js';
 import { RootFolder } from './root-folder.js';
-import { scan } from './scan.js';
+import { scan, scanHere } from './scan.js';
 import { LmdbStore, MemoryStore, type Store } from './store.js';
 import { Turns } from './turns.js';
 import { Watcher, type WatchFailure } from './watcher.js';
@@ -24,6 +24,8 @@ export interface ShareOptions {
   ignore: readonly string[];
   /** Hashing threads. */
   threads?: number | undefined;
+  /** False: scan and hash in this thread. @default true */
+  workers?: boolean | undefined;
   /** Folder for the index; without it nothing survives a restart. */
   state?: string | undefined;
   /** Whether changes are followed. */
@@ -128,7 +130,7 @@ export class Share extends EventEmitter<ShareEvents> {
    * @throws PeerError ERR_USAGE when the state folder cannot be used
    */
   async start(): Promise<void> {
-    const { state, threads } = this.#options;
+    const { state, threads, workers = true } = this.#options;
     this.#began = performance.now();
     const store =
       state === undefined
@@ -146,7 +148,7 @@ export class Share extends EventEmitter<ShareEvents> {
     }
     const catalog = new Catalog(store);
     this.#catalog = catalog;
-    const pool = new HashPool(threads);
+    const pool = new HashPool(workers ? threads : 0);
     this.#pool = pool;
     const intake = new Intake(this.#root.path, catalog, pool, this.#abort.signal, {
       onChange: (change) => {
@@ -306,8 +308,8 @@ export class Share extends EventEmitter<ShareEvents> {
   }
 
   #walk(onFiles: (files: { path: string; identity: FileIdentity }[]) => unknown): Promise<void> {
-    const { dotfiles, ignore } = this.#options;
-    return scan(
+    const { dotfiles, ignore, workers = true } = this.#options;
+    return (workers ? scan : scanHere)(
       { root: this.#root.path, dotfiles, ignore },
       ({ files, warnings }) => {
         // At the start only: what is said once need not be said with every scan.
