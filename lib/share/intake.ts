@@ -12,6 +12,7 @@ import { HashQueue } from './hash-queue.js';
 import { Retired } from './retired.js';
 import { Revisits } from './revisits.js';
 import { inSlices } from './slices.js';
+import type { ScannedFile } from './walk.js';
 import type { Seen } from './watcher.js';
 
 /** How far indexing is. */
@@ -133,9 +134,9 @@ export class Intake {
   }
 
   /** A scan saw these files. */
-  scanned(files: readonly { path: string; identity: FileIdentity }[]): Promise<void> {
+  scanned(files: () => readonly ScannedFile[]): Promise<void> {
     return this.#enqueue(async () => {
-      await this.#inSlices(files, ({ path, identity }) => {
+      await this.#inSlices(files(), ({ path, identity }) => {
         this.#count(path, identity);
         this.#sawFile(path, identity, false);
       });
@@ -228,10 +229,7 @@ export class Intake {
   }
 
   /** A folder, and the files that are directly in it. */
-  async #sawFolder(
-    folder: string,
-    files: readonly { path: string; identity: FileIdentity }[],
-  ): Promise<void> {
+  async #sawFolder(folder: string, files: readonly ScannedFile[]): Promise<void> {
     // It may have been a file.
     this.#remove(folder);
     await this.#inSlices(files, ({ path, identity }) => {

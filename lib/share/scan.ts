@@ -1,6 +1,19 @@
 /** Scan the share's folder: in a thread of its own, so that the event loop is free meanwhile, or here. */
 import { Worker } from 'node:worker_threads';
-import { unpack, type PackedChunk, type ScanChunk, type ScanRequest } from './walk.js';
+import {
+  unpackFiles,
+  type PackedChunk,
+  type ScanRequest,
+  type ScanWarning,
+  type ScannedFile,
+} from './walk.js';
+
+/** A part of what was found. */
+export interface Found {
+  /** Made when they are wanted: until then they lie packed, in a tenth of the memory. */
+  files(): ScannedFile[];
+  warnings: readonly ScanWarning[];
+}
 
 /**
  * Everything in the folder, in chunks as they come.
@@ -9,7 +22,7 @@ import { unpack, type PackedChunk, type ScanChunk, type ScanRequest } from './wa
  */
 export async function scan(
   request: ScanRequest,
-  onChunk: (chunk: ScanChunk) => void,
+  onFound: (found: Found) => void,
   signal: AbortSignal,
 ): Promise<void> {
   signal.throwIfAborted();
@@ -23,7 +36,7 @@ export async function scan(
   try {
     await new Promise<void>((resolve, reject) => {
       worker.on('message', (chunk: PackedChunk) => {
-        onChunk(unpack(chunk));
+        onFound({ files: () => unpackFiles(chunk), warnings: chunk.warnings });
       });
       worker.once('error', reject);
       worker.once('exit', () => {
@@ -39,10 +52,10 @@ export async function scan(
 /** The same in this thread, which does nothing else meanwhile: saves the start of a thread. */
 export async function scanHere(
   request: ScanRequest,
-  onChunk: (chunk: ScanChunk) => void,
+  onFound: (found: Found) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const { walk } = await import('./walk.js');
   signal.throwIfAborted();
-  for (const chunk of walk(request)) onChunk(chunk);
+  for (const { files, warnings } of walk(request)) onFound({ files: () => files, warnings });
 }

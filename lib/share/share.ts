@@ -4,7 +4,7 @@
  */
 import { EventEmitter } from 'node:events';
 import type { FileHandle } from 'node:fs/promises';
-import { openInside, sameContent, type FileIdentity } from '../disk/open.js';
+import { openInside, sameContent } from '../disk/open.js';
 import { PeerError, isShortage, systemCode } from '../errors.js';
 import { HashPool } from '../hash/pool.js';
 import type { Lists } from '../hash/tree.js';
@@ -15,6 +15,7 @@ import { RootFolder } from './root-folder.js';
 import { scan, scanHere } from './scan.js';
 import { LmdbStore, MemoryStore, type Store } from './store.js';
 import { Turns } from './turns.js';
+import type { ScannedFile } from './walk.js';
 import { Watcher, type WatchFailure } from './watcher.js';
 
 export interface ShareOptions {
@@ -307,7 +308,7 @@ export class Share extends EventEmitter<ShareEvents> {
     await intake.look([...catalog.unseen()].map((path) => [path, 0]));
   }
 
-  #walk(onFiles: (files: { path: string; identity: FileIdentity }[]) => unknown): Promise<void> {
+  #walk(onFiles: (files: () => ScannedFile[]) => unknown): Promise<void> {
     const { dotfiles, ignore, workers = true } = this.#options;
     return (workers ? scan : scanHere)(
       { root: this.#root.path, dotfiles, ignore },

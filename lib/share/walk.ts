@@ -19,8 +19,13 @@ export interface ScanWarning {
   reason: string;
 }
 
+export interface ScannedFile {
+  path: string;
+  identity: FileIdentity;
+}
+
 export interface ScanChunk {
-  files: { path: string; identity: FileIdentity }[];
+  files: ScannedFile[];
   warnings: ScanWarning[];
 }
 
@@ -46,10 +51,10 @@ export function pack({ files, warnings }: ScanChunk): PackedChunk {
   return { paths: files.map(({ path }) => `${path}\0`).join(''), sizes, numbers, warnings };
 }
 
-export function unpack({ paths, sizes, numbers, warnings }: PackedChunk): ScanChunk {
+export function unpackFiles({ paths, sizes, numbers }: PackedChunk): ScannedFile[] {
   const names = paths.split('\0');
   names.pop();
-  const files = names.map((path, i) => ({
+  return names.map((path, i) => ({
     path,
     identity: {
       size: sizes[i] ?? 0,
@@ -58,7 +63,6 @@ export function unpack({ paths, sizes, numbers, warnings }: PackedChunk): ScanCh
       ino: numbers[i * 3 + 2] ?? 0n,
     },
   }));
-  return { files, warnings };
 }
 
 const CHUNK_FILES = 4096;
