@@ -11,7 +11,7 @@ import {
 /** A part of what was found. */
 export interface Found {
   /** Made when they are wanted: until then they lie packed, in a tenth of the memory. */
-  files(): ScannedFile[];
+  files: () => ScannedFile[];
   warnings: readonly ScanWarning[];
 }
 
