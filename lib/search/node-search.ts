@@ -45,6 +45,7 @@ export class NodeSearch {
       clock: systemClock,
       newId: newQueryId,
       neighbours: () => this.#neighbours(),
+      settle: setImmediate,
       answer: (search, then) => {
         host.answer(search).then(then, (error: unknown) => {
           host.onError(error);
@@ -66,10 +67,9 @@ export class NodeSearch {
    */
   handle(search: Search, exchange: Exchange, connection: Connection): Promise<void> {
     return new Promise((resolve) => {
-      this.#relay.handle(
-        search,
-        new ExchangeAsker(this.#host, search, exchange, connection, resolve),
-      );
+      const asker = new ExchangeAsker(this.#host, search, exchange, connection, resolve);
+      this.#relay.handle(search, asker);
+      asker.watch();
     });
   }
 
@@ -101,6 +101,8 @@ class ExchangeAsker implements Asker {
   readonly #exchange: Exchange;
   readonly #connection: Connection;
   readonly #onEnd: () => void;
+  #ended = false;
+  #forget: (() => void) | undefined;
 
   constructor(
     host: NodeSearchHost,
@@ -116,7 +118,11 @@ class ExchangeAsker implements Asker {
     this.#exchange = exchange;
     this.#connection = connection;
     this.#onEnd = onEnd;
-    exchange.closed.addEventListener('abort', onEnd, { once: true });
+  }
+
+  /** End with the connection, if nothing else has ended it: most searches are answered at once. */
+  watch(): void {
+    if (!this.#ended) this.#forget = this.onClosed(this.#onEnd);
   }
 
   peers(then: (ids: ReadonlySet<PeerId>) => void): void {
@@ -130,7 +136,8 @@ class ExchangeAsker implements Asker {
     this.#exchange.send(answer);
     const last = this.#search.ttl === 0 ? 'RPFL' : 'ACKN';
     if (answer.type === last) {
-      this.#exchange.closed.removeEventListener('abort', this.#onEnd);
+      this.#ended = true;
+      this.#forget?.();
       this.#onEnd();
     }
     return true;
