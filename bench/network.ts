@@ -35,6 +35,8 @@ export interface NetworkOptions {
    * never gets them. @default known
    */
   lists?: 'known' | 'asked' | 'never';
+  /** Milliseconds for which a node looks at what arrives before it passes a search on. @default none */
+  settle?: number | undefined;
   /** Nodes that answer in a way of their own. */
   strange?: ReadonlyMap<number, (search: Search, asker: Asker) => void>;
   /** Told of every message that is sent. @returns whether it gets lost */
@@ -67,7 +69,7 @@ export class Network {
 
   constructor(options: NetworkOptions) {
     this.#options = options;
-    const { graph, limits = {}, seed = 1 } = options;
+    const { graph, limits = {}, seed = 1, settle } = options;
     const random = seededRandom(seed);
     const digit = (): string => Math.floor(random() * 16).toString(16);
     const newId = (): string => Array.from({ length: 32 }, digit).join('');
@@ -87,6 +89,11 @@ export class Network {
         limits,
         newId,
         neighbours: () => this.#links[node] ?? [],
+        ...(settle !== undefined && {
+          settle: (action: () => void) => {
+            this.clock.after(settle, action);
+          },
+        }),
         answer: (search, then) => {
           then(this.#answer(node, search));
         },

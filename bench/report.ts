@@ -35,6 +35,12 @@ export function median(values: readonly number[]): number {
   return (low + high) / 2;
 }
 
+/** The least value that is not below `part` of them (nearest rank). @param part above 0, at most 1 */
+export function quantile(values: readonly number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.ceil(part * sorted.length) - 1] ?? NaN;
+}
+
 function formatGrid({ title, columns, rows, notes = [] }: Grid): string {
   const widths = columns.map((name, i) =>
     Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)),

@@ -1,11 +1,12 @@
 /** `npm run bench -- [subject...] [--size 1G] [--files 100000] [--names 1000000] [--runs 5]` */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { PeerError } from '../lib/errors.js';
 import { VERSION } from '../lib/version.js';
+import { fanout } from './fanout.js';
 import { hash } from './hash.js';
 import { indexing } from './indexing.js';
 import { formatReport } from './report.js';
@@ -14,7 +15,7 @@ import { search } from './search.js';
 import type { Subject } from './subject.js';
 import { throughput } from './throughput.js';
 
-const SUBJECTS: readonly Subject[] = [hash, indexing, throughput, search, scale];
+const SUBJECTS: readonly Subject[] = [hash, indexing, throughput, search, scale, fanout];
 
 const UNITS = new Map([
   ['', 1],
@@ -40,7 +41,18 @@ async function main(): Promise<void> {
     .option('size', { type: 'string', default: '1G', describe: 'bytes of the large file' })
     .option('files', { type: 'number', default: 100_000, describe: 'small files in a folder' })
     .option('names', { type: 'number', default: 1_000_000, describe: 'file names to search' })
-    .option('nodes', { type: 'number', default: 10_000, describe: 'peers in the largest network' })
+    .option('nodes', {
+      type: 'number',
+      default: 10_000,
+      describe: 'peers in the largest network in memory',
+    })
+    .option('peers', { type: 'number', default: 64, describe: 'peers in the largest real network' })
+    .option('processes', {
+      type: 'number',
+      default: availableParallelism(),
+      defaultDescription: 'one per core',
+      describe: 'processes that these run in',
+    })
     .option('runs', { type: 'number', default: 5, describe: 'measured runs of each contestant' })
     .option('list', { type: 'boolean', default: false, describe: 'say what there is to measure' })
     .strictOptions()
@@ -62,6 +74,12 @@ async function main(): Promise<void> {
   if (!Number.isSafeInteger(args.nodes) || args.nodes < 100) {
     throw new PeerError('ERR_USAGE', '--nodes is a whole number from 100');
   }
+  if (!Number.isSafeInteger(args.peers) || args.peers < 8) {
+    throw new PeerError('ERR_USAGE', '--peers is a whole number from 8');
+  }
+  if (!Number.isSafeInteger(args.processes) || args.processes < 1) {
+    throw new PeerError('ERR_USAGE', '--processes is a whole number from 1');
+  }
   const size = parseSize(args.size);
   const wanted = args._.map(String);
   const unknown = wanted.find((name) => !SUBJECTS.some((subject) => subject.name === name));
@@ -78,8 +96,9 @@ async function main(): Promise<void> {
   for (const subject of chosen) {
     const folder = mkdtempSync(join(tmpdir(), 'p2p-bench-'));
     try {
-      const { files, names, nodes, runs } = args;
-      for (const report of await subject.run({ size, files, names, nodes, runs, folder })) {
+      const { files, names, nodes, peers, processes, runs } = args;
+      const settings = { size, files, names, nodes, peers, processes, runs, folder };
+      for (const report of await subject.run(settings)) {
         process.stdout.write(`${formatReport(report)}\n\n`);
       }
     } finally {

@@ -10,6 +10,9 @@ export interface Settings {
   names: number;
   /** Peers in the largest network. */
   nodes: number;
+  /** Real nodes in the largest network, and the processes that they run in. */
+  peers: number;
+  processes: number;
   /** Measured runs of each contestant, after one that warms up. */
   runs: number;
   /** A folder that is removed at the end. */

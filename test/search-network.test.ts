@@ -41,7 +41,7 @@ const descriptor = Object.getOwnPropertyDescriptor(Connection.prototype, 'search
 const original = descriptor?.value as Connection['search'];
 Connection.prototype.search = function (this: Connection, ...args) {
   sent.push({ connection: this, search: args[0] });
-  original.apply(this, args);
+  return original.apply(this, args);
 };
 
 type Counts = Pick<SearchStats, 'fresh' | 'again' | 'duplicates' | 'passedOn'>;

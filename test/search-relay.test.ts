@@ -179,6 +179,18 @@ t.test('the long way wins the race, and what lies behind is reached all the same
   t.end();
 });
 
+t.test('of copies that arrive together only the best is passed on', (t) => {
+  // As above, but the short way's copy is there before 1 has finished with the long way's.
+  const graph = graphOf(7, [0, 1], [0, 2], [2, 3], [3, 1], [1, 4], [4, 5], [5, 6]);
+  const delay = (a: number, b: number): number => (a + b === 1 ? 20 : 5);
+  const options = { graph, delay, settle: 2 };
+  const done = searchIn(options, 0, 4);
+  t.equal(done.network.relay(1).stats.again, 1, 'the long way came first');
+  t.same(faults(options, 0, 4, done), []);
+  t.same(done.links.get('1>4'), [2], 'once, with the ttl of the short way');
+  t.end();
+});
+
 t.test('whoever does not tell its list of peers is not waited for', (t) => {
   const never = { graph: random50, delay: DELAY, lists: 'never' } as const;
   const done = searchIn(never, 0, 4);
@@ -209,18 +221,19 @@ t.test('any network, with any delays', (t) => {
     links: fc.array(fc.tuple(fc.nat(23), fc.nat(23)), { minLength: 1, maxLength: 70 }),
     longest: fc.constantFrom(0, 1, 30, 400),
     lists: fc.constantFrom('known', 'asked', 'never'),
+    settle: fc.constantFrom(undefined, 0, 1, 50),
     from: fc.nat(23),
     ttl: fc.nat(9),
     seed: fc.nat(),
   });
   fc.assert(
-    fc.property(network, ({ nodes, links, longest, lists, seed, ...search }) => {
+    fc.property(network, ({ nodes, links, longest, lists, settle, seed, ...search }) => {
       const ends = links.map(([a, b]): [number, number] => [a % nodes, b % nodes]);
       const random = seededRandom(seed);
       const delays = Array.from({ length: nodes * nodes }, () => random() * longest);
       const graph = graphOf(nodes, ...ends);
       const delay = (a: number, b: number): number => delays[a * nodes + b] ?? 0;
-      const options = { graph, delay, lists };
+      const options = { graph, delay, lists, settle };
       const from = search.from % nodes;
       const wrong = faults(
         options,

@@ -181,6 +181,15 @@ t.test('random payloads give a message or ERR_MALFORMED', (t) => {
   t.end();
 });
 
+t.test('a frozen message is encoded once, for any tag', (t) => {
+  const search = { type: 'RQFS', query: 'x', ttl: 2, queryId: 'a0'.repeat(16) } as const;
+  const frozen = Object.freeze({ ...search });
+  for (const tag of [1, 2, 2 ** 32 - 1]) {
+    t.same(encodeMessage(frozen, tag), encodeMessage(search, tag), `tag ${tag}`);
+  }
+  t.end();
+});
+
 t.test('files keep their order, and a path may hold anything', (t) => {
   const paths = [
     'z',

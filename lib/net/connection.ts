@@ -220,8 +220,9 @@ export class Connection {
    * Search. After the first answer no time is kept here: the signal says when it was long enough.
    *
    * @param signal gives the search up; what still comes is ignored
+   * @returns gives it up, too, at less cost than a signal
    */
-  search(request: Search, on: SearchAnswers, signal?: AbortSignal): void {
+  search(request: Search, on: SearchAnswers, signal?: AbortSignal): () => void {
     let listed = false;
     const take = (answer: Acceptable): boolean => {
       if (answer.type === 'RPFL' && !listed) {
@@ -240,7 +241,10 @@ export class Connection {
     const fail = (error: PeerError): void => {
       on.fail(error);
     };
-    this.#ask(request, signal, { take, fail });
+    const giveUp = this.#ask(request, signal, { take, fail });
+    return () => {
+      giveUp(new PeerError('ERR_ABORTED', 'the search was given up'));
+    };
   }
 
   /**
@@ -290,24 +294,25 @@ export class Connection {
 
   // ------------------------------------------------------------ our requests
 
+  /** @returns gives the request up, if it still waits */
   #ask(
     request: Request,
     signal: AbortSignal | undefined,
     waiting: Pick<Waiting, 'take' | 'sink' | 'fail'>,
-  ): void {
+  ): (error: PeerError) => void {
     if (signal?.aborted === true) {
       waiting.fail(abortError(signal));
-      return;
+      return nothing;
     }
     if (!this.usable) {
       waiting.fail(this.#error ?? this.#lost());
-      return;
+      return nothing;
     }
     const tag = this.#takeTag();
     const onAbort = (): void => {
       if (signal !== undefined) this.#giveUp(tag, abortError(signal));
     };
-    this.#waiting.set(tag, {
+    const asked: Waiting = {
       tag,
       type: request.type,
       answered: false,
@@ -321,13 +326,17 @@ export class Connection {
         signal?.removeEventListener('abort', onAbort);
         waiting.fail(error);
       },
-    });
+    };
+    this.#waiting.set(tag, asked);
     signal?.addEventListener('abort', onAbort, { once: true });
     this.#watchTime();
     const frame = encodeMessage(request, tag);
     // More than the other side takes at once wait here.
     if (this.#waiting.size > MAX_UNANSWERED) this.#backlog.set(tag, frame);
     else this.#outbound.frame(frame);
+    return (error) => {
+      if (this.#waiting.get(tag) === asked) this.#giveUp(tag, error);
+    };
   }
 
   #sendBacklog(): void {

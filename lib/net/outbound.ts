@@ -1,7 +1,8 @@
 /**
- * The writing half of a connection: frames go out at once, except while a body is being written:
- * then they wait for its end, because a body may not be interrupted. Bodies follow one another in
- * the order in which they were asked for.
+ * The writing half of a connection: frames go out when the present turn of the event loop's work is
+ * done, all in one system call, except while a body is being written: then they wait for its end,
+ * because a body may not be interrupted. Bodies follow one another in the order in which they were
+ * asked for.
  */
 import type { Socket } from 'node:net';
 
@@ -13,6 +14,7 @@ export class Outbound {
   /** Frames that wait for the end of a body; undefined while none is written. */
   #held: Buffer[] | undefined;
   #heldBytes = 0;
+  #gathers = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -26,6 +28,7 @@ export class Outbound {
   frame(bytes: Buffer): void {
     if (this.#socket.destroyed || this.#socket.writableEnded) return;
     if (this.#held === undefined) {
+      this.#gather();
       this.#socket.write(bytes);
     } else {
       this.#held.push(bytes);
@@ -42,16 +45,24 @@ export class Outbound {
   async frameAndBody(head: Buffer, write: BodyWriter): Promise<void> {
     if (this.#held !== undefined) throw new TypeError('a body is being written');
     this.#held = [];
-    // Bytes that the writer has at hand go out with the head, in one system call.
-    this.#socket.cork();
+    // Bytes that the writer has at hand go out with the head.
+    this.#gather();
     this.#socket.write(head);
-    process.nextTick(() => {
-      this.#socket.uncork();
-    });
     await write(this.#socket);
     const held = this.#held;
     this.#held = undefined;
     this.#heldBytes = 0;
     for (const bytes of held) this.frame(bytes);
+  }
+
+  /** Let what is written from now on, before anything else happens, go out in one system call. */
+  #gather(): void {
+    if (this.#gathers) return;
+    this.#gathers = true;
+    this.#socket.cork();
+    process.nextTick(() => {
+      this.#gathers = false;
+      this.#socket.uncork();
+    });
   }
 }

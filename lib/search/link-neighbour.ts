@@ -29,28 +29,20 @@ export class LinkNeighbour implements Neighbour {
   }
 
   ask(search: Search, on: SearchEvents): () => void {
-    const stop = new AbortController();
-    this.#connection.search(
-      search,
-      {
-        files: (list) => {
-          on.files(list);
-        },
-        third: (result) => {
-          on.third(result);
-        },
-        end: (end) => {
-          on.end(end);
-        },
-        fail: (error) => {
-          this.#onFail(error);
-          on.end(undefined);
-        },
+    return this.#connection.search(search, {
+      files: (list) => {
+        on.files(list);
       },
-      stop.signal,
-    );
-    return () => {
-      stop.abort();
-    };
+      third: (result) => {
+        on.third(result);
+      },
+      end: (end) => {
+        on.end(end);
+      },
+      fail: (error) => {
+        this.#onFail(error);
+        on.end(undefined);
+      },
+    });
   }
 }

@@ -57,6 +57,7 @@ export class NodeSearch {
       clock: systemClock,
       newId: newQueryId,
       neighbours: () => this.#neighbours(),
+      settle: setImmediate,
       answer: (search, then) => {
         host.answer(search, undefined).then(then, (error: unknown) => {
           host.onError(error);
@@ -84,13 +85,9 @@ export class NodeSearch {
     }
     await new Promise<void>((resolve) => {
       const asker = new ExchangeAsker(this.#host, search, exchange, connection, resolve);
-      try {
-        this.#relay.handle(search, asker);
-      } catch (error) {
-        // Else whoever floods would leave something behind with each search that was refused.
-        asker.forget();
-        throw error;
-      }
+      this.#relay.handle(search, asker);
+      // Not before: one that was refused leaves nothing behind.
+      asker.watch();
     });
   }
 
@@ -125,6 +122,8 @@ class ExchangeAsker implements Asker {
   readonly #exchange: Exchange;
   readonly #connection: Connection;
   readonly #onEnd: () => void;
+  #ended = false;
+  #forget: (() => void) | undefined;
 
   constructor(
     host: NodeSearchHost,
@@ -140,7 +139,11 @@ class ExchangeAsker implements Asker {
     this.#exchange = exchange;
     this.#connection = connection;
     this.#onEnd = onEnd;
-    exchange.closed.addEventListener('abort', onEnd, { once: true });
+  }
+
+  /** End with the connection, if nothing else has ended it: most searches are answered at once. */
+  watch(): void {
+    if (!this.#ended) this.#forget = this.onClosed(this.#onEnd);
   }
 
   peers(then: (ids: ReadonlySet<PeerId>) => void): void {
@@ -154,15 +157,11 @@ class ExchangeAsker implements Asker {
     this.#exchange.send(answer);
     const last = this.#search.ttl === 0 ? 'RPFL' : 'ACKN';
     if (answer.type === last) {
-      this.forget();
+      this.#ended = true;
+      this.#forget?.();
       this.#onEnd();
     }
     return true;
-  }
-
-  /** Nothing is to be sent any more. */
-  forget(): void {
-    this.#exchange.closed.removeEventListener('abort', this.#onEnd);
   }
 
   onClosed(action: () => void): () => void {

@@ -14,6 +14,11 @@ export interface SearchHost {
   neighbours(): Iterable<Neighbour>;
   /** Tell the node's own matches, now or later. */
   answer(search: Search, then: (list: FileList) => void): void;
+  /**
+   * Call `action` when what has arrived by now has been looked at. A search that comes by several ways
+   * is then passed on once, by the best of them. @default at once
+   */
+  settle?(action: () => void): void;
 }
 
 export interface Opening {
@@ -27,12 +32,19 @@ export interface Opening {
   asker: Asker;
   /** Who has this search already. */
   holders: Holders;
+  /** Whether it has come with a higher ttl since: then that one is passed on. */
+  outdone: () => boolean;
   /** Told once, when it is over. */
   onOver: (search: OpenSearch) => void;
 }
 
 /** What a peer answers that had the search already. */
-export const SEEN_BEFORE: FileList = { type: 'RPFL', total: 0, files: [], duplicate: true };
+export const SEEN_BEFORE: FileList = Object.freeze({
+  type: 'RPFL',
+  total: 0,
+  files: [],
+  duplicate: true,
+});
 const NO_FILES: FileList = { type: 'RPFL', total: 0, files: [] };
 const NOBODY: ReadonlySet<PeerId> = new Set();
 
@@ -128,7 +140,12 @@ export class OpenSearch implements AskedOwner {
       if (known || this.#over) return;
       known = true;
       this.#stopListTimer?.();
-      this.#passOn(ids);
+      if (host.settle === undefined) this.#passOn(ids);
+      else {
+        host.settle(() => {
+          if (!this.#over) this.#passOn(ids);
+        });
+      }
     };
     const { asker, host } = this.#opening;
     asker.peers(then);
@@ -141,15 +158,20 @@ export class OpenSearch implements AskedOwner {
   }
 
   #passOn(theirs: ReadonlySet<PeerId>): void {
-    const { host, search, asker, holders } = this.#opening;
+    const { host, search, asker, holders, outdone } = this.#opening;
     holders.add(asker.id, search.ttl, theirs);
+    if (outdone()) {
+      this.ended();
+      return;
+    }
     const { margin, marginShare, minBudget, filesPerResult } = this.limits;
     const left = this.#deadline - host.clock.now();
     const budget = Math.floor(left - Math.max(margin, left * marginShare));
     if (budget >= minBudget) {
       const ttl = search.ttl - 1;
       const max = Math.min(search.max ?? filesPerResult, filesPerResult);
-      const next: Search = { ...search, ttl, budget, max, after: undefined };
+      // Frozen: it is the same for all.
+      const next = Object.freeze<Search>({ ...search, ttl, budget, max, after: undefined });
       for (const neighbour of host.neighbours()) {
         if (neighbour.id === host.self || neighbour.id === asker.id) continue;
         if (!holders.has(neighbour.id, ttl)) this.#asked.push(new Asked(this, neighbour, next));

@@ -32,14 +32,14 @@ export interface OwnSearchEvents extends SearchEvents {
   end(end: SearchEnd): void;
 }
 
-const NOTHING_PASSED_ON: SearchEnd = {
+const NOTHING_PASSED_ON: SearchEnd = Object.freeze({
   type: 'ACKN',
   of: 'RQFS',
   asked: 0,
   answered: 0,
   timedOut: 0,
   duplicates: 0,
-};
+});
 const NOBODY: ReadonlySet<PeerId> = new Set();
 
 export class Relay {
@@ -166,6 +166,7 @@ export class Relay {
       budget: Math.min(budget, this.#limits.maxBudget),
       asker,
       holders: seen.holders,
+      outdone: () => asker.id !== this.#host.self && seen.ttl > search.ttl,
       onOver: (over) => {
         this.#open.delete(over);
         if (--seen.open === 0) seen.holders = undefined;

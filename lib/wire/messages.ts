@@ -463,9 +463,21 @@ export function encodePayload(message: Message): Uint8Array {
   return encodeCbor(fieldsOf(message));
 }
 
-/** A whole frame. Throws ERR_TOO_LARGE when the message exceeds its limit. */
+/** Payloads of frozen messages. */
+const payloads = new WeakMap<Message, Uint8Array>();
+
+/**
+ * A whole frame. The payload of a message that is frozen is made only once: worth it for one that is
+ * sent many times. Throws ERR_TOO_LARGE when the message exceeds its limit.
+ */
 export function encodeMessage(message: Message, tag: number): Buffer {
-  return encodeFrame(message.type, tag, encodePayload(message));
+  if (!Object.isFrozen(message)) return encodeFrame(message.type, tag, encodePayload(message));
+  let payload = payloads.get(message);
+  if (payload === undefined) {
+    payload = encodePayload(message);
+    payloads.set(message, payload);
+  }
+  return encodeFrame(message.type, tag, payload);
 }
 
 /**
