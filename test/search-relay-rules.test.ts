@@ -50,6 +50,31 @@ t.test('not to those that the asker has, and not to itself', (t) => {
   t.end();
 });
 
+t.test('a copy that waits for a list is overtaken by one with a higher ttl', (t) => {
+  const { relay, clock, neighbours } = play(3);
+  const [first, second, third] = neighbours;
+  const slow = new PlayedAsker(8);
+  slow.list = undefined;
+  relay.handle(search({ ttl: 2 }), slow);
+  const fast = new PlayedAsker(9);
+  fast.list = new Set([id(3)]);
+  relay.handle(search({ ttl: 4 }), fast);
+  clock.run(500);
+  t.same(
+    neighbours.map(({ asked }) => asked.map(({ search: { ttl } }) => ttl)),
+    [[3], [3], []],
+    'no link carries it again with a lower one',
+  );
+  t.equal(slow.kinds, 'RPFL ACKN', 'its end is not late: nobody is left to be asked');
+  first?.on.files(fileList(1));
+  first?.on.end(searchEnd());
+  second?.on.files(fileList(1));
+  second?.on.end(searchEnd());
+  t.equal(third?.asked.length, 0);
+  t.equal(fast.kinds, 'RPFL TPHF TPHF ACKN');
+  t.end();
+});
+
 t.test('a search that was here', (t) => {
   const { relay, clock, neighbours } = play(3, { seen: 3 });
   const n3 = neighbours[2];

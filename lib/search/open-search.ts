@@ -174,7 +174,9 @@ export class OpenSearch implements AskedOwner {
       const next = Object.freeze<Search>({ ...search, ttl, budget, max, after: undefined });
       for (const neighbour of host.neighbours()) {
         if (neighbour.id === host.self || neighbour.id === asker.id) continue;
-        if (!holders.has(neighbour.id, ttl)) this.#asked.push(new Asked(this, neighbour, next));
+        if (holders.has(neighbour.id, ttl)) continue;
+        holders.tell(neighbour.id, ttl);
+        this.#asked.push(new Asked(this, neighbour, next));
       }
       // All are chosen before the first is asked: asking may lose a neighbour at once.
       this.#waiting += this.#asked.length;

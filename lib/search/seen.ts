@@ -13,6 +13,14 @@ const MAX_HOLDERS = 64;
 export class Holders {
   readonly #askers: { id: PeerId | undefined; ttl: number; peers: ReadonlySet<PeerId> }[] = [];
 
+  /** Neighbours that this node asked, and with what ttl at most. */
+  readonly #told = new Map<PeerId, number>();
+
+  /** A neighbour is asked with this ttl: by a copy that came later, perhaps, and need not wait as long. */
+  tell(peer: PeerId, ttl: number): void {
+    this.#told.set(peer, ttl);
+  }
+
   /**
    * Somebody asked with this ttl: it has the search with one more, and the peers it passes searches on
    * to have been asked by it with the same ttl, or had it with as much from elsewhere.
@@ -23,6 +31,7 @@ export class Holders {
 
   /** Whether a peer has the search with this ttl or a higher one. */
   has(peer: PeerId, ttl: number): boolean {
+    if ((this.#told.get(peer) ?? -1) >= ttl) return true;
     for (const asker of this.#askers) {
       if (asker.ttl >= ttl && asker.peers.has(peer)) return true;
       if (asker.ttl + 1 >= ttl && asker.id === peer) return true;
