@@ -98,17 +98,20 @@ t.test('a folder that is empty at the start keeps what is known of it', async (t
 t.test('permissions that change', async (t) => {
   // Root may read everything.
   const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
-  const folder = t.testdir({ share: { a: 'a', b: 'b' }, state: {} });
+  const folder = t.testdir({ share: { a: 'a', b: 'b', half: { sub: {} } }, state: {} });
+  const half = join(folder, 'share/half');
   const probe = spawnSync(...command('p2p-hash', [join(folder, 'share/a')]), nobody);
   if (probe.status !== 0) {
     t.pass('not run', { skip: 'started by root in a place that nobody else can read' });
     return;
   }
   chmodSync(join(folder, 'state'), 0o777);
+  // May be listed, but not entered: the rest is watched all the same.
+  chmodSync(half, 0o444);
   const args = [join(folder, 'share'), '--state', join(folder, 'state'), '--verbose'];
   const { peer: address, says, indexed } = await serve(t, args, { ...nobody, cwd: '/' });
   await indexed;
-  await says('watching 1 folders');
+  await says('watching 2 folders');
   const peer = await client(t, address);
   chmodSync(join(folder, 'share/a'), 0o000);
   await says('removed: a');

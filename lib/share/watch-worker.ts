@@ -198,9 +198,19 @@ async function watchAll(): Promise<void> {
   let count = 0;
   for (const folder of allFolders()) {
     if (watcher.closed) return;
-    const there = lstatSync(join(root, folder), { bigint: true, throwIfNoEntry: false });
-    if (there?.isDirectory() === true) watchFolder(folder, there.ino);
+    const inode = inodeOf(folder);
+    if (inode !== undefined) watchFolder(folder, inode);
     if (++count % FOLDERS_A_TURN === 0) await nextTurn();
+  }
+}
+
+/** A folder's inode; undefined when it is gone, or in a folder that may be listed but not entered. */
+function inodeOf(folder: string): bigint | undefined {
+  try {
+    const there = lstatSync(join(root, folder), { bigint: true });
+    return there.isDirectory() ? there.ino : undefined;
+  } catch {
+    return undefined;
   }
 }
 
