@@ -2,12 +2,15 @@
 /** Search the files of a peer, and of the network behind it, by name. */
 import { once } from 'node:events';
 import { connect, type Peer } from '../lib/client.js';
+import { PeerError } from '../lib/errors.js';
 import { formatAddress } from '../lib/net/address.js';
 import { printable, printableJson } from '../lib/printable.js';
-import type { SearchSummary } from '../lib/search/results.js';
+import { MAX_HOPS, MAX_TIMEOUT, type SearchSummary } from '../lib/search/results.js';
 import type { FileMatch, PeerContact } from '../lib/wire/messages.js';
 import { EXIT, runCommand, wholeNumber } from './common/command.js';
 import { FoundFiles, type FoundFile } from './common/found-files.js';
+
+const MAX_SECONDS = MAX_TIMEOUT / 1000;
 
 interface Args {
   peer: string;
@@ -65,6 +68,12 @@ await runCommand<Args>({
 
 async function search(args: Args): Promise<number | undefined> {
   const max = wholeNumber('max', args.max) ?? Infinity;
+  if (!Number.isSafeInteger(args.ttl) || args.ttl < 0 || args.ttl > MAX_HOPS) {
+    throw new PeerError('ERR_USAGE', `--ttl is a whole number from 0 to ${MAX_HOPS}`);
+  }
+  if (!(args.timeout >= 0.001 && args.timeout <= MAX_SECONDS)) {
+    throw new PeerError('ERR_USAGE', `--timeout is a number of seconds up to ${MAX_SECONDS}`);
+  }
   const peer = await connect(args.peer);
   try {
     // Nothing is wanted but to know whether the peer is there.

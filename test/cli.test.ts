@@ -220,6 +220,13 @@ t.test('wrong usage: one line, exit code 2', async (t) => {
     ['p2p-fetch', [used.peer, ABSENT, '--length', '1.5'], /--length is a whole number/],
     ['p2p-fetch', [used.peer, ABSENT, '-o', folder], /is a folder/],
     ['p2p-search', ['localhost'], /Not enough/],
+    ['p2p-search', [used.peer, 'x', '--ttl', '8'], /--ttl is a whole number from 0 to 7/],
+    [
+      'p2p-search',
+      [used.peer, 'x', '--timeout', '61'],
+      /--timeout is a number of seconds up to 60/,
+    ],
+    ['p2p-search', [used.peer, 'x', '--timeout', '0'], /--timeout is a number of seconds/],
     ['p2p-serve', [share, '--peer', 'a b'], /"a b" is not a peer/],
     ['p2p-serve', [share, '--advertise', 'host:0'], /is not a peer \(a port is/],
     ['p2p-serve', [share, '--max-peers', '0'], /maxPeers is a whole number from 1/],

@@ -42,7 +42,7 @@ export type StartSearch = (settings: SearchSettings, on: OwnSearchEvents) => () 
 
 /** Milliseconds, when nothing else is said; and at most. */
 const TIMEOUT = 5000;
-const MAX_TIMEOUT = 60_000;
+export const MAX_TIMEOUT = 60_000;
 export const MAX_HOPS = 7;
 const HOPS = 4;
 
