@@ -168,7 +168,8 @@ function report(node: PeerNode, log: Logger): () => void {
   });
   node.on('warning', ({ path, reason }) => {
     warnings++;
-    if (warnings > MAX_WARNINGS) return;
+    // What is said of the share as a whole, or after the start, is never one of many.
+    if (!ended && path !== '.' && warnings > MAX_WARNINGS) return;
     bar?.stop();
     log.warn(`${printable(path)}: ${printable(reason)}`);
   });
