@@ -53,11 +53,6 @@ export class HashQueue {
     return this.#jobs.size;
   }
 
-  /** What the file was when it was queued, if it is. */
-  waiting(path: string): FileIdentity | undefined {
-    return this.#jobs.get(path)?.identity;
-  }
-
   add(path: string, identity: FileIdentity, urgent: boolean, tries = 0): void {
     const there = this.#jobs.get(path);
     if (there !== undefined) {

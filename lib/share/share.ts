@@ -363,7 +363,7 @@ export class Share extends EventEmitter<ShareEvents> {
         ? `the folder cannot be watched (${message})`
         : `${folders} folders need a watch each (${code}): raise fs.inotify.max_user_watches ` +
           `(${limit ?? 'unknown'} for all programs)`;
-    this.emit('warning', { path: '.', reason: `${why}; scanning every ${POLL / 1000} s instead` });
+    this.emit('warning', { path: '.', reason: `${why}; looking now and then instead` });
     void this.#watcher?.close();
     this.#waitForRescan();
   }

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 /** Milliseconds of work before others have their turn. */
 const SLICE = 8;
 
-/** @returns to be awaited between two steps, if it is due: resolves when others had their turn */
+/** The slice that is under way: to be looked at between two steps. */
 export class Slices {
   #began = performance.now();
 
@@ -13,7 +13,7 @@ export class Slices {
     return performance.now() - this.#began >= SLICE;
   }
 
-  /** Give others their turn. */
+  /** Give others their turn, and begin the next slice. */
   async next(): Promise<void> {
     await nextTurn();
     this.#began = performance.now();
