@@ -1,7 +1,16 @@
 /** What is shared and what is not: special files, links, files that move under the hasher. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
@@ -120,6 +129,27 @@ t.test('a file that changes while it is hashed is hashed again', async (t) => {
   const { file, handle } = await share.open(found?.hash ?? '');
   await handle.close();
   t.equal(file.path, 'large');
+});
+
+t.test('hashing goes behind serving where cores are short', async (t) => {
+  if (process.platform !== 'linux') {
+    t.pass('not run', { skip: "a niceness is a thread's on Linux only" });
+    return;
+  }
+  // Field 19 of proc_pid_stat(5), counted from behind the name.
+  const niceness = (thread: string): string | undefined => {
+    const stat = readFileSync(`/proc/self/task/${thread}/stat`, 'latin1');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16];
+  };
+  const mine = niceness(String(process.pid));
+  const pool = new HashPool(1, true);
+  const before = new Set(readdirSync('/proc/self/task'));
+  const [outcome] = await pool.hashBatch(t.testdir({ a: 'a' }), ['a']);
+  t.equal(outcome?.status, 'hashed');
+  const added = readdirSync('/proc/self/task').filter((thread) => !before.has(thread));
+  t.equal(added.filter((thread) => niceness(thread) === '10').length, 1, 'the worker alone');
+  t.equal(niceness(String(process.pid)), mine);
+  await pool.close();
 });
 
 t.test('a file that never stops changing is left out, with a warning', async (t) => {

@@ -23,11 +23,15 @@ export class HashPool {
   /** Undefined: this thread does it. */
   readonly #pool: Piscina<Task, PackedOutcomes | HashOutcome> | undefined;
 
-  /** @param threads number of workers; default: one per core; 0: this thread does it, and nothing else */
-  constructor(threads = availableParallelism()) {
+  /**
+   * @param threads number of workers; default: one per core; 0: this thread does it, and nothing else
+   * @param background whether other threads go first
+   */
+  constructor(threads = availableParallelism(), background = false) {
     if (threads === 0) return;
+    const entry = background ? './background-worker.js' : './worker.js';
     this.#pool = new Piscina<Task, PackedOutcomes | HashOutcome>({
-      filename: fileURLToPath(new URL('./worker.js', import.meta.url)),
+      filename: fileURLToPath(new URL(entry, import.meta.url)),
       minThreads: 0,
       maxThreads: threads,
       idleTimeout: 10_000,

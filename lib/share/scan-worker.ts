@@ -1,7 +1,9 @@
 /** Entry of the scanning worker: walks the folder and posts what it finds, in chunks. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { giveWay } from '../background.js';
 import { pack, walk, type ScanRequest } from './walk.js';
 
 const port = parentPort;
 if (port === null) throw new Error('runs as a worker only');
+giveWay();
 for (const chunk of walk(workerData as ScanRequest)) port.postMessage(pack(chunk));
