@@ -24,6 +24,31 @@ const nothingSetAside = (why: string): never => {
   throw new Error(why);
 };
 
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+t.test('a record that cannot be a file is none', async (t) => {
+  const state = t.testdir();
+  const store = await LmdbStore.open(state, nothingSetAside);
+  const identity = { size: 1, mtimeNs: 1n, dev: 1n, ino: 1n };
+  store.putFile(0, { path: 'a', hash: random(32), identity });
+  store.putFile(2, { path: 'c', hash: random(32), identity });
+  await store.close();
+  const raw = open({ path: join(state, 'index') });
+  const files = raw.openDB<Buffer, number>({
+    name: 'files',
+    keyEncoding: 'uint32',
+    encoding: 'binary',
+  });
+  await files.put(1, random(64));
+  await raw.close();
+  const again = await LmdbStore.open(state, nothingSetAside);
+  t.same(
+    [...again.load()].map(({ slot }) => slot),
+    [0, 2],
+  );
+  await again.close();
+});
+
 t.test('files and lists come back as they were', async (t) => {
   const state = t.testdir();
   const store = await LmdbStore.open(state, nothingSetAside);
@@ -38,10 +63,10 @@ t.test('files and lists come back as they were', async (t) => {
   await store.close();
   const again = await LmdbStore.open(state, nothingSetAside);
   t.same(
-    [...again.load()].map(({ slot, file: { path, identity } }) => [slot, path, identity]),
+    [...again.load()].map(({ slot, file: { hash, ...rest } }) => [slot, hex(hash), rest]),
     [
-      [3, 'b', identity],
-      [7, file.path, identity],
+      [3, hex(file.hash), { path: 'b', identity }],
+      [7, hex(file.hash), { path: file.path, identity }],
     ],
   );
   const lists = again.lists(rootOf(tree), identity.size);
