@@ -79,10 +79,9 @@ export class Catalog {
     return slot >= 0 && this.#states[slot] === PUBLISHED ? this.#fileAt(slot) : undefined;
   }
 
-  /** What is known of a path, published or not. */
-  identity(path: string): FileIdentity | undefined {
-    const slot = this.#columns.find(path);
-    return slot >= 0 ? this.#columns.identity(slot) : undefined;
+  /** Whether anything is known of a path, published or not. */
+  knows(path: string): boolean {
+    return this.#columns.find(path) >= 0;
   }
 
   /** Published files with this content. */
@@ -110,22 +109,25 @@ export class Catalog {
   }
 
   /**
-   * The file at a path is as it was when it was hashed: publish it, if it is not.
-   *
-   * @returns whether it was published by this
+   * This stands at a path: if it is as it was when it was hashed, publish it. If it is not, it is
+   * shown no longer; what is known is kept for a while, in case it was only renamed.
    */
-  confirm(path: string, identity: FileIdentity): boolean {
+  confirm(path: string, identity: FileIdentity): 'unknown' | 'retired' | 'published' | 'as before' {
     const slot = this.#columns.find(path);
-    if (slot < 0) return false;
+    if (slot < 0) return 'unknown';
+    if (!this.#columns.hasContentOf(slot, identity)) {
+      if (this.#states[slot] !== PUBLISHED) return 'unknown';
+      this.#hide(slot);
+      return 'retired';
+    }
     this.#scans[slot] = this.#scan;
-    const known = this.#columns.identity(slot);
-    if (known.dev !== identity.dev || known.ino !== identity.ino) {
+    if (!this.#columns.hasPlaceOf(slot, identity)) {
       this.#columns.setIdentity(slot, identity);
       this.#store.putFile(slot, { path, hash: this.#columns.hashBytes(slot), identity });
     }
-    if (this.#states[slot] === PUBLISHED) return false;
+    if (this.#states[slot] === PUBLISHED) return 'as before';
     this.#show(slot, path);
-    return true;
+    return 'published';
   }
 
   /** Publish a file that was hashed; its tree's lists are kept. */

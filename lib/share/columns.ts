@@ -10,6 +10,8 @@ import type { Hash } from '../wire/messages.js';
 import { SlotTable } from './slot-table.js';
 
 const HASH_WORDS = HASH_BYTES / 4;
+/** Which of a 64-bit number's two words is the low one. */
+const LOW = endianness() === 'LE' ? 0 : 1;
 
 /** Whoever can name files must not be able to make two paths alike. */
 const [SEED_LOW, SEED_HIGH] = new Uint32Array(new Uint8Array(randomBytes(8)).buffer) as unknown as [
@@ -42,6 +44,8 @@ export class Columns {
   #times = new BigInt64Array(0);
   #devices = new BigUint64Array(0);
   #inodes = new BigUint64Array(0);
+  /** The same memory: a BigInt taken out of it is an object. */
+  #inodeWords = new Uint32Array(0);
   #pathLow = new Uint32Array(0);
   #pathHigh = new Uint32Array(0);
 
@@ -54,7 +58,7 @@ export class Columns {
     (a, b) => this.#sameHash(a, b),
   );
   readonly #byInode = new SlotTable(
-    (slot) => Number(BigInt.asUintN(32, this.#inodes[slot] ?? 0n)),
+    (slot) => this.#inodeWords[slot * 2 + LOW] ?? 0,
     (a, b) => this.#inodes[a] === this.#inodes[b] && this.#devices[a] === this.#devices[b],
   );
 
@@ -141,6 +145,19 @@ export class Columns {
     return this.#sizes[slot] ?? 0;
   }
 
+  /** Whether the content can be taken as unchanged, as `sameContent` says. */
+  hasContentOf(slot: number, { size, mtimeNs }: FileIdentity): boolean {
+    return this.#sizes[slot] === size && this.#times[slot] === mtimeNs;
+  }
+
+  /** Whether it is the same file of the same device. */
+  hasPlaceOf(slot: number, { dev, ino }: FileIdentity): boolean {
+    return (
+      this.#inodes[slot] === BigInt.asUintN(64, ino) &&
+      this.#devices[slot] === BigInt.asUintN(64, dev)
+    );
+  }
+
   identity(slot: number): FileIdentity {
     return {
       size: this.#sizes[slot] ?? 0,
@@ -182,6 +199,7 @@ export class Columns {
     this.#times = grownBig(this.#times, new BigInt64Array(capacity));
     this.#devices = grownBig(this.#devices, new BigUint64Array(capacity));
     this.#inodes = grownBig(this.#inodes, new BigUint64Array(capacity));
+    this.#inodeWords = new Uint32Array(this.#inodes.buffer);
     this.#capacity = capacity;
   }
 }

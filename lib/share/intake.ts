@@ -4,7 +4,7 @@
  */
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { identityOf, readable, sameContent, type FileIdentity } from '../disk/open.js';
+import { identityOf, readable, type FileIdentity } from '../disk/open.js';
 import { asError, isShortage } from '../errors.js';
 import type { HashPool } from '../hash/pool.js';
 import type { Catalog, SharedFile } from './catalog.js';
@@ -92,7 +92,7 @@ export class Intake {
     this.#queue = new HashQueue(root, pool, {
       onHashed: (path, identity, tree) => {
         this.#hashed++;
-        const known = catalog.identity(path) !== undefined;
+        const known = catalog.knows(path);
         catalog.publishTree(path, identity, tree);
         this.#done(known ? 'changed' : 'added', path);
       },
@@ -137,8 +137,10 @@ export class Intake {
   scanned(files: () => readonly ScannedFile[]): Promise<void> {
     return this.#enqueue(async () => {
       await this.#inSlices(files(), ({ path, identity }) => {
-        this.#count(path, identity);
-        this.#sawFile(path, identity, false);
+        const toHash = this.#sawFile(path, identity, false);
+        if (this.progress.scanned) return;
+        this.progress.totalFiles++;
+        if (toHash) this.progress.totalBytes += identity.size;
       });
       this.#owner.onProgress();
     });
@@ -197,21 +199,32 @@ export class Intake {
     await this.#inbox;
   }
 
-  /** A regular file stands at a path. `live`: what was just written may be written on. */
-  #sawFile(path: string, identity: FileIdentity, live: boolean, tries = 0): void {
-    const known = this.#catalog.identity(path);
-    if (known !== undefined && sameContent(known, identity)) {
-      if (this.#catalog.confirm(path, identity)) this.#done('added', path);
-      this.#queue.delete(path);
-      return;
+  /**
+   * A regular file stands at a path.
+   *
+   * @param live what was just written may be written on
+   * @returns whether it is to be hashed
+   */
+  #sawFile(path: string, identity: FileIdentity, live: boolean, tries = 0): boolean {
+    switch (this.#catalog.confirm(path, identity)) {
+      case 'published':
+        this.#done('added', path);
+        this.#queue.delete(path);
+        return false;
+      case 'as before':
+        this.#queue.delete(path);
+        return false;
+      case 'retired':
+        // The index never lies: what has changed is not found until it is hashed again.
+        this.#retired.add(path);
+        break;
+      case 'unknown':
     }
-    // The index never lies: what has changed is not found until it is hashed again.
-    this.#retire(path);
     const hash = this.#catalog.hashOfSameFile(identity);
     if (hash !== undefined) {
       this.#catalog.publish(path, identity, hash);
       this.#done('renamed', path);
-      return;
+      return false;
     }
     const age = Date.now() - Number(identity.mtimeNs / 1_000_000n);
     if (live && age >= 0 && age < QUIET) {
@@ -219,6 +232,7 @@ export class Intake {
     } else {
       this.#queue.add(path, identity, live, tries);
     }
+    return true;
   }
 
   /** Nothing that can be shared stands at a path. */
@@ -272,15 +286,6 @@ export class Intake {
   #done(kind: Change['kind'], path: string): void {
     this.progress.files++;
     this.#owner.onChange({ kind, path });
-  }
-
-  #count(path: string, identity: FileIdentity): void {
-    if (this.progress.scanned) return;
-    const known = this.#catalog.identity(path);
-    this.progress.totalFiles++;
-    if (known === undefined || !sameContent(known, identity)) {
-      this.progress.totalBytes += identity.size;
-    }
   }
 
   #remove(path: string): void {
