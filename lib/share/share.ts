@@ -55,6 +55,8 @@ export interface ShareEvents {
 
 /** Milliseconds after the last of many changes, until a scan looks for what was lost. */
 const AFTER_BURST = 500;
+/** Milliseconds after the first scan until the watch begins, unless all is hashed before. */
+const WATCH_DELAY = 5000;
 /** Milliseconds between scans where the folder cannot be watched; more when a scan takes long. */
 const POLL = 10_000;
 /** Pauses between such scans take at least so many times as long as a scan. */
@@ -90,6 +92,7 @@ export class Share extends EventEmitter<ShareEvents> {
   #scanTook = 0;
   #rescanTimer: NodeJS.Timeout | undefined;
   #burstTimer: NodeJS.Timeout | undefined;
+  #watchTimer: NodeJS.Timeout | undefined;
   #polling = false;
   #gone = false;
 
@@ -149,7 +152,7 @@ export class Share extends EventEmitter<ShareEvents> {
     }
     const catalog = new Catalog(store);
     this.#catalog = catalog;
-    const pool = new HashPool(workers ? threads : 0);
+    const pool = new HashPool(workers ? threads : 0, true);
     this.#pool = pool;
     const intake = new Intake(this.#root.path, catalog, pool, this.#abort.signal, {
       onChange: (change) => {
@@ -266,6 +269,7 @@ export class Share extends EventEmitter<ShareEvents> {
     this.#abort.abort();
     clearTimeout(this.#rescanTimer);
     clearTimeout(this.#burstTimer);
+    clearTimeout(this.#watchTimer);
     this.#root.close();
     const takenIn = this.#intake?.close();
     this.#turns.close();
@@ -286,13 +290,15 @@ export class Share extends EventEmitter<ShareEvents> {
     });
     await Promise.all([restored, this.#walk((files) => intake.scanned(files))]);
     await intake.takenIn();
-    if (this.#abort.signal.aborted) return;
     // An empty folder is what a file system that is not mounted leaves behind.
     if (!(await this.#root.isEmpty())) await intake.forgetUnconfirmed();
+    if (this.#abort.signal.aborted) return;
     intake.progress.scanned = true;
-    // Not before: the scan would share the disk and the cores with it. What happens until the watch is
-    // there is found by the scan that follows it.
-    this.#startWatch();
+    // Not before: the scan, and the hashing of many small files, would share the disk and the cores
+    // with it. What happens until the watch is there is found by the scan that follows it.
+    this.#watchTimer = setTimeout(() => {
+      this.#startWatch();
+    }, WATCH_DELAY);
     this.#endScan();
   }
 
@@ -336,6 +342,8 @@ export class Share extends EventEmitter<ShareEvents> {
   // ------------------------------------------------------------ the watch
 
   #startWatch(): void {
+    clearTimeout(this.#watchTimer);
+    this.#watchTimer = undefined;
     if (!this.#options.watch) return;
     this.#watcher = new Watcher(this.#root.path, this.#options, {
       onWatching: (folders) => {
@@ -387,6 +395,8 @@ export class Share extends EventEmitter<ShareEvents> {
   #shareGone(): void {
     if (this.#gone) return;
     this.#gone = true;
+    clearTimeout(this.#watchTimer);
+    this.#watchTimer = undefined;
     this.#catalog?.hideAll();
     this.emit('warning', { path: '.', reason: 'the shared folder is gone; waiting for it' });
     void this.#watcher?.close();
@@ -431,6 +441,7 @@ export class Share extends EventEmitter<ShareEvents> {
         hashed: this.hashed,
         milliseconds: performance.now() - this.#began,
       });
+      if (this.#watchTimer !== undefined) this.#startWatch();
     }
     this.emit('settled');
   }
