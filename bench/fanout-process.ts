@@ -70,7 +70,8 @@ serveCalls<FanoutCalls>({
       host: '127.0.0.1',
       port: 0,
       watch: false,
-      threads: 1,
+      // Threads for one small file each would take longer to start than all the rest.
+      workers: false,
       discover: false,
       peers: peers.map(formatAddress),
       advertise: advertise === undefined ? undefined : formatAddress(advertise),
