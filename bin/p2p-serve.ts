@@ -31,6 +31,7 @@ interface Args {
   threads: number | undefined;
   state: string | undefined;
   watch: boolean;
+  sendfile: boolean;
   rescan: number;
   peer: string[];
   advertise: string | undefined;
@@ -61,6 +62,7 @@ await runCommand<Args>({
       .option('threads', { type: 'number', requiresArg: true, describe: OPTIONS.threads.describe })
       .option('state', { type: 'string', requiresArg: true, describe: OPTIONS.state.describe })
       .option('watch', { type: 'boolean', ...pick(OPTIONS.watch) })
+      .option('sendfile', { type: 'boolean', ...pick(OPTIONS.sendfile) })
       .option('rescan', { type: 'number', requiresArg: true, ...pick(OPTIONS.rescan) })
       .option('peer', {
         type: 'string',
@@ -102,6 +104,7 @@ async function serve(args: Args): Promise<number> {
     ignore: args.ignore,
     threads: args.threads,
     watch: args.watch,
+    sendfile: args.sendfile,
     rescan: args.rescan,
     peers: args.peer,
     advertise: args.advertise,

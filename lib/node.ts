@@ -40,8 +40,10 @@ export interface NodeStats {
   /** Connections accepted, and open now. */
   connections: number;
   openConnections: number;
-  /** Bytes of files read to be sent. */
+  /** Bytes of files sent, or read to be sent. */
   bytesRead: number;
+  /** Of these, those that went out without a copy, by sendfile(2). */
+  zeroCopied: number;
   /** Files or ranges sent to their end. */
   sent: number;
 }
@@ -58,7 +60,13 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   readonly #options: NodeOptions;
   readonly #share: Share;
   readonly #connections = new Set<Connection>();
-  readonly #stats: NodeStats = { connections: 0, openConnections: 0, bytesRead: 0, sent: 0 };
+  readonly #stats: NodeStats = {
+    connections: 0,
+    openConnections: 0,
+    bytesRead: 0,
+    zeroCopied: 0,
+    sent: 0,
+  };
   #identity: Identity | undefined;
   #server: Server | undefined;
   #lock: Lock | undefined;
@@ -321,9 +329,18 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   async #sendFile(request: GetFile, exchange: Exchange): Promise<void> {
     const { file, handle, lists } = await this.#share.open(request.hash);
     try {
-      await sendFile(exchange, request, { handle, lists, identity: file.identity }, (bytes) => {
-        this.#stats.bytesRead += bytes;
-      });
+      await sendFile(
+        exchange,
+        request,
+        { handle, lists, identity: file.identity },
+        {
+          zeroCopy: option('sendfile', this.#options.sendfile),
+          onBytes: (bytes, copied) => {
+            this.#stats.bytesRead += bytes;
+            if (!copied) this.#stats.zeroCopied += bytes;
+          },
+        },
+      );
       this.#stats.sent++;
     } finally {
       await handle.close();

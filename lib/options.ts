@@ -29,6 +29,8 @@ export interface NodeOptions {
   state?: string | undefined;
   /** Follow changes of the folder. @default true */
   watch?: boolean | undefined;
+  /** Send large files by sendfile(2), where the system has it. @default true */
+  sendfile?: boolean | undefined;
   /** Seconds between scans that catch what the watch lost. @default 300 */
   rescan?: number | undefined;
   /** Milliseconds without a byte from a peer that owes an answer, until it is given up. @default 30000 */
@@ -124,6 +126,11 @@ export const OPTIONS = {
   }),
   watch: withDefault<boolean>({
     describe: 'follow changes of the folder',
+    default: true,
+    check: fine,
+  }),
+  sendfile: withDefault<boolean>({
+    describe: 'send large files without a copy, by sendfile(2), where the system has it',
     default: true,
     check: fine,
   }),

@@ -1,25 +1,14 @@
 /** A node and its clients: everything the protocol offers, on real files and sockets. */
 import { once } from 'node:events';
-import {
-  appendFileSync,
-  closeSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { Writable } from 'node:stream';
 import t from 'tap';
 import { connect } from '../lib/client.js';
 import { hashStream } from '../lib/hash/path.js';
 import { dial } from '../lib/net/dialer.js';
 import { printable } from '../lib/printable.js';
 import { BLOCK_BYTES } from '../lib/wire/body.js';
-import { pattern, random, seeded, writeFiles, writeLarge } from './fixtures/bytes.js';
+import { random, writeFiles, writeLarge } from './fixtures/bytes.js';
 import { bytesOf, connectTo, listOf, startIndexed, startNode } from './fixtures/node.js';
 
 const ABSENT = 'ab'.repeat(32);
@@ -56,55 +45,6 @@ t.test('every size, whole', async (t) => {
     bytes: sizes.reduce((a, b) => a + b),
     state: 'ready',
   });
-});
-
-t.test('around 256 MiB, where the tree grows a level', async (t) => {
-  const folder = t.testdir();
-  for (const delta of [-1, 0, 1]) writeLarge(join(folder, `m${delta}`), 256 * MiB + delta);
-  const node = await startIndexed(t, folder);
-  const peer = await connectTo(t, node);
-  for await (const { hash, path, size } of peer.search('m')) {
-    // Compared as it comes: neither side holds the file.
-    const fd = openSync(join(folder, path), 'r');
-    const mine = Buffer.alloc(BLOCK_BYTES);
-    let bytes = 0;
-    for await (const chunk of peer.fetch(hash) as AsyncIterable<Buffer>) {
-      const n = readSync(fd, mine, 0, chunk.length, bytes);
-      if (!mine.subarray(0, n).equals(chunk)) throw new Error(`differs behind ${bytes}`);
-      bytes += chunk.length;
-    }
-    closeSync(fd);
-    t.equal(bytes, size, path);
-    const tail = await bytesOf(peer.fetch(hash, { offset: size - 3 }));
-    t.equal(tail.length, 3);
-  }
-  rmSync(folder, { recursive: true });
-});
-
-t.test('ranges', async (t) => {
-  const content = random(5 * BLOCK_BYTES + 99);
-  const folder = t.testdir();
-  writeFiles(folder, { f: content, empty: '' });
-  const peer = await connectTo(t, await startIndexed(t, folder));
-  const hash = await hashOf(content);
-  const next = seeded(1);
-  const at = (): number => Math.floor(next() * content.length);
-  for (let i = 0; i < 40; i++) {
-    const [offset, end] = [at(), at()].sort((a, b) => a - b) as [number, number];
-    const range = { offset, length: end - offset };
-    const got = await bytesOf(peer.fetch(hash, range));
-    if (!got.equals(content.subarray(offset, end))) t.fail(`${offset} to ${end}`);
-  }
-  const beyond = await bytesOf(peer.fetch(hash, { offset: content.length - 5, length: 500 }));
-  t.ok(beyond.equals(content.subarray(-5)), 'clipped to the end');
-  t.equal((await bytesOf(peer.fetch(hash, { offset: 7, length: 0 }))).length, 0);
-  const empty = await hashOf(Buffer.alloc(0));
-  t.equal((await bytesOf(peer.fetch(empty, { offset: 0 }))).length, 0, 'an empty file');
-  for (const offset of [content.length, content.length + 1, Number.MAX_SAFE_INTEGER]) {
-    await t.rejects(bytesOf(peer.fetch(hash, { offset })), { code: 'ERR_RANGE' }, `${offset}`);
-  }
-  t.throws(() => peer.fetch(hash, { offset: -1 }), { code: 'ERR_USAGE' });
-  t.throws(() => peer.fetch('xyz'), { code: 'ERR_USAGE' });
 });
 
 t.test('names of every kind', async (t) => {
@@ -293,131 +233,6 @@ t.test('a file that changed since it was hashed', async (t) => {
   writeFiles(folder, { fresh: 'B' });
   renameSync(join(folder, 'fresh'), join(folder, 'b'));
   await t.rejects(bytesOf(peer.fetch(await hashOf(Buffer.from('b')))), { code: 'ERR_CHANGED' });
-});
-
-t.test('a file that shrinks or changes while it is sent ends the connection', async (t) => {
-  for (const change of ['shrink', 'overwrite'] as const) {
-    const folder = t.testdir();
-    const file = join(folder, 'f');
-    writeLarge(file, 64 * MiB);
-    const node = await startIndexed(t, folder);
-    const peer = await connectTo(t, node);
-    const [found] = await listOf(peer.search(''));
-    const stream = peer.fetch(found?.hash ?? '');
-    let bytes = 0;
-    await t.rejects(
-      pipeline(
-        stream,
-        new Writable({
-          write(chunk: Buffer, _encoding, done) {
-            if (bytes === 0) {
-              if (change === 'shrink') truncateSync(file, MiB);
-              else writeFileSync(file, pattern(64 * MiB), { flag: 'r+' });
-            }
-            bytes += chunk.length;
-            done();
-          },
-        }),
-      ),
-      { code: change === 'shrink' ? 'ERR_CLOSED' : 'ERR_MISMATCH' },
-      change,
-    );
-    t.ok(bytes < 64 * MiB);
-  }
-});
-
-t.test('a reader that stops stops the disk', async (t) => {
-  const folder = t.testdir();
-  writeLarge(join(folder, 'f'), 512 * MiB);
-  const node = await startIndexed(t, folder);
-  const peer = await connectTo(t, node);
-  const other = await connectTo(t, node);
-  const [found] = await listOf(peer.search(''));
-  const stream = peer.fetch(found?.hash ?? '');
-  const [first] = (await once(stream, 'data')) as [Buffer];
-  stream.pause();
-  t.ok(first.length > 0);
-  // Until nothing moves any more: the loop of pings gives both ends their turns.
-  let read = -1;
-  for (let same = 0; same < 50;) {
-    await other.ping();
-    same = node.stats.bytesRead === read ? same + 1 : 0;
-    read = node.stats.bytesRead;
-  }
-  t.ok(read < 32 * MiB, `${read} bytes read of ${512 * MiB}`);
-  let bytes = first.length;
-  stream.on('data', (chunk: Buffer) => (bytes += chunk.length));
-  stream.resume();
-  await once(stream, 'end');
-  t.equal(bytes, 512 * MiB, 'and goes on');
-  t.equal(node.stats.bytesRead, 512 * MiB);
-  rmSync(folder, { recursive: true });
-});
-
-t.test('given up in the middle', async (t) => {
-  const folder = t.testdir();
-  writeFiles(folder, { small: 'small' });
-  writeLarge(join(folder, 'large'), 100 * MiB);
-  const node = await startIndexed(t, folder);
-  const peer = await connectTo(t, node);
-  const [large, small] = await listOf(peer.search(''));
-  const abort = new AbortController();
-  const stream = peer.fetch(large?.hash ?? '', { signal: abort.signal });
-  await once(stream, 'data');
-  abort.abort();
-  await t.rejects(once(stream, 'end'), { code: 'ERR_ABORTED' }, 'by a signal');
-  t.equal((await bytesOf(peer.fetch(small?.hash ?? ''))).toString(), 'small', 'connects again');
-  for await (const chunk of peer.fetch(large?.hash ?? '') as AsyncIterable<Buffer>) {
-    t.ok(chunk.length > 0);
-    break;
-  }
-  t.equal(
-    (await bytesOf(peer.fetch(small?.hash ?? ''))).toString(),
-    'small',
-    'by leaving the loop',
-  );
-  const before = AbortSignal.abort();
-  await t.rejects(bytesOf(peer.fetch(large?.hash ?? '', { signal: before })), {
-    code: 'ERR_ABORTED',
-  });
-  // A short rest is read past: the connection stays.
-  const { connections } = node.stats;
-  const range = peer.fetch(large?.hash ?? '', { length: 600_000 });
-  await once(range, 'data');
-  range.destroy();
-  t.equal((await bytesOf(peer.fetch(small?.hash ?? ''))).toString(), 'small');
-  t.equal(node.stats.connections, connections);
-});
-
-t.test('many requests at once on one connection, answered in order', async (t) => {
-  const folder = t.testdir();
-  const contents = Array.from({ length: 300 }, (_, i) => random((i * 7919) % 700_000));
-  writeFiles(folder, Object.fromEntries(contents.map((content, i) => [`f${i}`, content])));
-  const node = await startIndexed(t, folder);
-  const peer = await connectTo(t, node);
-  const hashes = await Promise.all(contents.map(hashOf));
-  const ended: number[] = [];
-  // More than one connection may have unanswered: the rest waits its turn.
-  const wanted = hashes;
-  const got = await Promise.all(
-    wanted.map(async (hash, i) => {
-      const bytes = await bytesOf(peer.fetch(hash));
-      ended.push(i);
-      return bytes;
-    }),
-  );
-  t.ok(got.every((bytes, i) => bytes.equals(contents[i] ?? Buffer.alloc(0))));
-  t.equal(node.stats.connections, 1);
-  const absent = await Promise.allSettled([
-    bytesOf(peer.fetch(ABSENT)),
-    bytesOf(peer.fetch(hashes[5] ?? '')),
-    bytesOf(peer.fetch(ABSENT)),
-    bytesOf(peer.fetch(hashes[6] ?? '')),
-  ]);
-  t.same(
-    absent.map(({ status }) => status),
-    ['rejected', 'fulfilled', 'rejected', 'fulfilled'],
-  );
 });
 
 t.test('close ends everything', async (t) => {

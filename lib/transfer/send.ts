@@ -1,24 +1,29 @@
-/** Answer an RQFH: the head, then the block tree of the range, read from the file as it goes out. */
+/** Answer an RQFH: the head, then the block tree of the range, out of the file and the kept lists. */
 import type { FileHandle } from 'node:fs/promises';
-import { Readable, Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import type { Socket } from 'node:net';
 import { identityOf, sameContent, type FileIdentity } from '../disk/open.js';
 import { PeerError } from '../errors.js';
 import type { Lists } from '../hash/tree.js';
-import { roomFor } from '../memory.js';
 import type { Exchange } from '../net/exchange.js';
-import { BLOCK_BYTES, bodyBytes, bodyParts } from '../wire/body.js';
-import type { GetFile } from '../wire/messages.js';
+import { BLOCK_BYTES, bodyBytes, bodyParts, type BodyPart } from '../wire/body.js';
+import type { FileHead, GetFile } from '../wire/messages.js';
+import { StreamSender, ZeroCopySender, written, type Outgoing } from './range-sender.js';
+import { loadKernel, type Kernel } from './sendfile.js';
 
-/** Bytes read at a time; the best of 64 KiB to 2 MiB when it was measured. */
-const CHUNK_BYTES = 512 * 1024;
+/** A body up to this many bytes is read whole before its turn, and leaves together with its head. */
+const WHOLE_BYTES = 512 * 1024;
 
 /** A file open for reading, what it was when it was hashed, and the lists of its tree. */
 export interface Source {
   handle: FileHandle;
   identity: FileIdentity;
   lists: Lists;
+}
+
+export interface SendOptions {
+  /** Whether sendfile(2) is used where the system has it. */
+  zeroCopy: boolean;
+  /** Told how many bytes of the file have been sent, or read to be sent: `copied`, or by the kernel. */
+  onBytes: (bytes: number, copied: boolean) => void;
 }
 
 /** The range that is granted: as asked, clipped to the file's end. */
@@ -35,7 +40,6 @@ export function grantRange(
 /**
  * Send what `request` asks for.
  *
- * @param onBytes told of every chunk that was read from the file
  * @throws PeerError ERR_RANGE before anything is sent; ERR_CHANGED, which ends the connection, when
  *   the file changes or shrinks while it is sent
  */
@@ -43,108 +47,77 @@ export async function sendFile(
   exchange: Exchange,
   request: GetFile,
   source: Source,
-  onBytes: (bytes: number) => void,
+  { zeroCopy, onBytes }: SendOptions,
 ): Promise<void> {
   const { size } = source.identity;
   const range = grantRange(request, size);
-  const memory = new ChunkMemory();
-  const body = bodyChunks(source, range, memory, onBytes);
-  // Read the first bytes while earlier bodies still go out: a small file leaves with its head.
-  const first = await body.next();
-  await exchange.sendBody({ type: 'ACKN', of: 'RQFH', size, ...range }, async (socket) => {
-    if (first.done === true) return;
-    if (first.value.length === bodyBytes(size, range.offset, range.length)) {
-      await written(socket, first.value);
-      return;
-    }
-    // One chunk is read ahead while another is written.
-    const chunks = Readable.from(prepend(first.value, body), { highWaterMark: 1 });
-    await pipeline(chunks, new SocketBody(socket, memory), { signal: exchange.closed });
-  });
-}
-
-/** Resolves when the bytes have been handed to the kernel. */
-function written(socket: Socket, bytes: Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.write(bytes, (error) => {
-      if (error == null) resolve();
-      else reject(error);
-    });
-  });
-}
-
-/** Memory for chunks, used again when a chunk has gone out. */
-class ChunkMemory {
-  readonly #free: Buffer[] = [];
-  /** What was made here, by what its parts share. */
-  readonly #made = new Map<ArrayBufferLike, Buffer>();
-
-  take(): Buffer {
-    const free = this.#free.pop();
-    if (free !== undefined) return free;
-    const chunk = roomFor(CHUNK_BYTES);
-    this.#made.set(chunk.buffer, chunk);
-    return chunk;
+  const head: FileHead = { type: 'ACKN', of: 'RQFH', size, ...range };
+  const parts = [...bodyParts(size, range.offset, range.length)];
+  const bytes = bodyBytes(size, range.offset, range.length);
+  if (bytes <= WHOLE_BYTES) {
+    // Read while earlier bodies still go out.
+    const body = await readWhole(source, parts, bytes);
+    onBytes(body.length, true);
+    await exchange.sendBody(head, (socket) =>
+      body.length === 0 ? Promise.resolve() : written(socket, body),
+    );
+    return;
   }
-
-  give(chunk: Buffer): void {
-    const whole = this.#made.get(chunk.buffer);
-    if (whole !== undefined) this.#free.push(whole);
-  }
+  const kernel = zeroCopy ? await loadKernel() : undefined;
+  const { closed } = exchange;
+  await exchange.sendBody(head, (socket) =>
+    sendParts(source, parts, { handle: source.handle, socket, closed, onBytes }, kernel),
+  );
 }
 
-async function* prepend(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
-  yield first;
-  yield* rest;
-}
-
-/** The end of the pipeline: a socket that goes on to be used. */
-class SocketBody extends Writable {
-  readonly #socket: Socket;
-  readonly #memory: ChunkMemory;
-
-  constructor(socket: Socket, memory: ChunkMemory) {
-    super({ objectMode: true, highWaterMark: 1 });
-    this.#socket = socket;
-    this.#memory = memory;
-  }
-
-  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    this.#socket.write(chunk, (error) => {
-      this.#memory.give(chunk);
-      done(error);
-    });
-  }
-}
-
-/** The body's bytes in order. */
-async function* bodyChunks(
+async function sendParts(
   { handle, identity, lists }: Source,
-  { offset, length }: { offset: number; length: number },
-  memory: ChunkMemory,
-  onBytes: (bytes: number) => void,
-): AsyncGenerator<Buffer> {
-  for (const part of bodyParts(identity.size, offset, length)) {
+  parts: readonly BodyPart[],
+  file: Outgoing,
+  kernel: Kernel | undefined,
+): Promise<void> {
+  const zeroCopy = kernel === undefined ? undefined : ZeroCopySender.open(kernel, file);
+  const sender = zeroCopy ?? new StreamSender(file);
+  try {
+    for (const part of parts) {
+      if (part.kind === 'list') {
+        // Several blocks never come without a list before them: with it all else that was written has
+        // been handed to the kernel, and the sender may begin.
+        await written(file.socket, lists.list(part.level, part.index));
+        continue;
+      }
+      await sender.send(part.first * BLOCK_BYTES, part.bytes);
+      // Once in 256 MiB: no use in sending on what the receiver is going to refuse.
+      const now = identityOf(await handle.stat({ bigint: true }));
+      if (!sameContent(now, identity)) throw new PeerError('ERR_CHANGED', 'the file has changed');
+    }
+  } finally {
+    sender.close();
+  }
+}
+
+/** All of a small body, in one piece. */
+async function readWhole(
+  { handle, lists }: Source,
+  parts: readonly BodyPart[],
+  bytes: number,
+): Promise<Buffer> {
+  const body = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const part of parts) {
     if (part.kind === 'list') {
-      const list = lists.list(part.level, part.index);
-      yield Buffer.from(list.buffer, list.byteOffset, list.length);
+      body.set(lists.list(part.level, part.index), at);
+      at += part.bytes;
       continue;
     }
-    const begin = part.first * BLOCK_BYTES;
-    for (let at = 0; at < part.bytes;) {
-      const want = Math.min(CHUNK_BYTES, part.bytes - at);
-      // A small file gets no more than it needs.
-      const chunk = part.bytes < CHUNK_BYTES ? Buffer.allocUnsafe(want) : memory.take();
-      const { bytesRead } = await handle.read(chunk, 0, want, begin + at);
+    const end = at + part.bytes;
+    let position = part.first * BLOCK_BYTES;
+    while (at < end) {
+      const { bytesRead } = await handle.read(body, at, end - at, position);
       if (bytesRead === 0) throw new PeerError('ERR_CHANGED', 'the file became shorter');
       at += bytesRead;
-      onBytes(bytesRead);
-      yield chunk.subarray(0, bytesRead);
+      position += bytesRead;
     }
-    // One read is one look at the file: as good as the one when it was opened.
-    if (part.bytes <= CHUNK_BYTES) continue;
-    // Once in 256 MiB: no use in sending on what the receiver is going to refuse.
-    const now = identityOf(await handle.stat({ bigint: true }));
-    if (!sameContent(now, identity)) throw new PeerError('ERR_CHANGED', 'the file has changed');
   }
+  return body;
 }

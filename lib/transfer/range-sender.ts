@@ -1,0 +1,156 @@
+/** Two ways to send bytes of a file over a socket: without a copy of them, and as a stream. */
+import { closeSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { PeerError } from '../errors.js';
+import { roomFor } from '../memory.js';
+import { descriptorOf, type Kernel } from './sendfile.js';
+
+/** One file on its way out. */
+export interface Outgoing {
+  handle: FileHandle;
+  socket: Socket;
+  /** Aborted when the connection is closed. */
+  closed: AbortSignal;
+  /** Told how many bytes of the file have been sent, or read to be sent: `copied`, or by the kernel. */
+  onBytes: (bytes: number, copied: boolean) => void;
+}
+
+export interface RangeSender {
+  /**
+   * Send a range of the file; resolves when the kernel has all of it.
+   *
+   * @throws PeerError ERR_CHANGED when the file ends before the range does
+   */
+  send(position: number, length: number): Promise<void>;
+  /** Nothing more will be sent. */
+  close(): void;
+}
+
+/** Bytes that one call moves at most: others have their turn in between. */
+const PIECE_BYTES = 4 * 1024 * 1024;
+/** Bytes written in the ordinary way where the socket is full: Node says when there is room again. */
+const BRIDGE_BYTES = 64 * 1024;
+/** Bytes read at a time into a stream; the best of 64 KiB to 2 MiB when it was measured. */
+const CHUNK_BYTES = 512 * 1024;
+
+/** Resolves when the bytes have been handed to the kernel. */
+export function written(socket: Socket, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.write(bytes, (error) => {
+      if (error == null) resolve();
+      else reject(error);
+    });
+  });
+}
+
+function becameShorter(): PeerError {
+  return new PeerError('ERR_CHANGED', 'the file became shorter');
+}
+
+/**
+ * By sendfile(2). Whatever was written to the socket before must have been handed to the kernel: what
+ * is sent here overtakes what Node still keeps.
+ */
+export class ZeroCopySender implements RangeSender {
+  readonly #kernel: Kernel;
+  readonly #file: Outgoing;
+  /** A descriptor of our own: that of the socket may be another's by the time a call comes to it. */
+  readonly #fd: number;
+  #bridge: Buffer | undefined;
+
+  private constructor(kernel: Kernel, file: Outgoing, fd: number) {
+    this.#kernel = kernel;
+    this.#file = file;
+    this.#fd = fd;
+  }
+
+  /** @returns undefined where it cannot be done */
+  static open(kernel: Kernel, file: Outgoing): ZeroCopySender | undefined {
+    const fd = descriptorOf(file.socket);
+    if (fd === undefined || file.socket.destroyed) return undefined;
+    const own = kernel.dup(fd);
+    return own < 0 ? undefined : new ZeroCopySender(kernel, file, own);
+  }
+
+  async send(position: number, length: number): Promise<void> {
+    const { handle, closed, onBytes } = this.#file;
+    const end = position + length;
+    for (let at = position; at < end;) {
+      closed.throwIfAborted();
+      const want = Math.min(PIECE_BYTES, end - at);
+      const moved = Math.max(0, await this.#kernel.sendfile(this.#fd, handle.fd, at, want));
+      at += moved;
+      onBytes(moved, false);
+      if (moved === want) continue;
+      // The socket is full, the file is at its end, or something is wrong: ordinary reading and writing
+      // tells what it is, and the write is done when there is room again.
+      at += await this.#writeSome(at, Math.min(BRIDGE_BYTES, end - at));
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  async #writeSome(position: number, length: number): Promise<number> {
+    const { handle, socket, closed, onBytes } = this.#file;
+    closed.throwIfAborted();
+    if (length === 0) return 0;
+    this.#bridge ??= roomFor(BRIDGE_BYTES);
+    const { bytesRead } = await handle.read(this.#bridge, 0, length, position);
+    if (bytesRead === 0) throw becameShorter();
+    closed.throwIfAborted();
+    await written(socket, this.#bridge.subarray(0, bytesRead));
+    onBytes(bytesRead, true);
+    return bytesRead;
+  }
+}
+
+/** As a stream: wherever the other way is not open. */
+export class StreamSender implements RangeSender {
+  readonly #file: Outgoing;
+  /** Memory for chunks, used again when a chunk has gone out. */
+  readonly #free: Buffer[] = [];
+
+  constructor(file: Outgoing) {
+    this.#file = file;
+  }
+
+  async send(position: number, length: number): Promise<void> {
+    // One chunk is read ahead while another is written.
+    const chunks = Readable.from(this.#chunks(position, length), { highWaterMark: 1 });
+    const sink = new Writable({
+      objectMode: true,
+      highWaterMark: 1,
+      write: (chunk: Buffer, _encoding, done) => {
+        this.#file.socket.write(chunk, (error) => {
+          // Not a part of one: the rest of its memory would be lost.
+          if (chunk.length === CHUNK_BYTES) this.#free.push(chunk);
+          done(error);
+        });
+      },
+    });
+    await pipeline(chunks, sink, { signal: this.#file.closed });
+  }
+
+  close(): void {
+    // Nothing is kept open.
+  }
+
+  async *#chunks(position: number, length: number): AsyncGenerator<Buffer> {
+    const { handle, onBytes } = this.#file;
+    const end = position + length;
+    for (let at = position; at < end;) {
+      const chunk = this.#free.pop() ?? roomFor(CHUNK_BYTES);
+      const want = Math.min(CHUNK_BYTES, end - at);
+      const { bytesRead } = await handle.read(chunk, 0, want, at);
+      if (bytesRead === 0) throw becameShorter();
+      at += bytesRead;
+      onBytes(bytesRead, true);
+      yield chunk.subarray(0, bytesRead);
+    }
+  }
+}
