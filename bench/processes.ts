@@ -5,8 +5,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 /** Whether a program can be run. */
-export function installed(program: string): boolean {
-  return spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0;
+export function installed(program: string, ask = '--version'): boolean {
+  return spawnSync(program, [ask], { stdio: 'ignore' }).status === 0;
 }
 
 /** A program that says a line when it is ready. */

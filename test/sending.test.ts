@@ -39,7 +39,8 @@ for (const sendfile of [true, false]) {
   t.test(sendfile ? 'by sendfile' : 'as a stream', (t) => {
     t.test('around 256 MiB, where the tree grows a level', async (t) => {
       const folder = t.testdir();
-      for (const delta of sendfile ? [-1, 0, 1] : [1]) writeLarge(join(folder, `m${delta}`), 256 * MiB + delta);
+      for (const delta of sendfile ? [-1, 0, 1] : [1])
+        writeLarge(join(folder, `m${delta}`), 256 * MiB + delta);
       const node = await startIndexed(t, folder, { sendfile });
       const peer = await connectTo(t, node);
       for await (const { hash, path, size } of peer.search('m')) {
