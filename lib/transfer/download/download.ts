@@ -1,0 +1,394 @@
+/**
+ * A file from many sources at once: asks each for what the scheduler says, measures them, leaves out
+ * those that lie, stall or are lost, and hands verified blocks to the writer.
+ */
+import { PeerError, abortError, asError } from '../../errors.js';
+import type { VerifiedBlock } from '../../hash/verifier.js';
+import { BLOCK_BYTES, blockCount, blockLength } from '../../wire/body.js';
+import type { FileHead } from '../../wire/messages.js';
+import { BlockSet } from '../block-set.js';
+import { checkHead, type BlockOutput } from '../receive.js';
+import { grantRange } from '../send.js';
+import { BlockWriter } from './block-writer.js';
+import { Crew, type Session } from './crew.js';
+import type { DownloadOptions, SourceSummary } from './news.js';
+import { DEPTH, MIN_WINDOW, rangeOf } from './pace.js';
+import { Scheduler, type Ask } from './scheduler.js';
+import type { Source, SourcePeer } from './source.js';
+
+/** Milliseconds between looks at the sources. */
+const LOOK = 100;
+/** Milliseconds after which a source that was too slow is tried again. */
+const SLOW_PAUSE = 2000;
+/** Seconds of what nobody needs any more that are worth a new connection. */
+const USELESS = 1;
+
+export class Download {
+  readonly #options: DownloadOptions;
+  readonly #crew: Crew;
+  /** Those that wait for memory, in the order in which they shall have it. */
+  readonly #full = new Set<Source>();
+  /** Blocks. */
+  readonly #window: number;
+  readonly #finished: Promise<void>;
+  #resolve = (): void => undefined;
+  #reject = (_error: Error): void => undefined;
+  #writer: BlockWriter | undefined;
+  #scheduler: Scheduler<Session> | undefined;
+  #have: BlockSet | undefined;
+  /** Bytes of the file: a claim until `#proven`. */
+  #size: number | undefined;
+  #proven = false;
+  /** Blocks per second, at the last look. */
+  #fastest = 0;
+  #total = 0;
+
+  constructor(options: DownloadOptions) {
+    this.#options = options;
+    this.#window = Math.max(MIN_WINDOW, Math.floor(options.window / BLOCK_BYTES));
+    this.#finished = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.#crew = new Crew(options.hash, options.offset ?? 0, {
+      onEnter: (session) => {
+        this.#enter(session);
+      },
+      onLeave: (session) => {
+        this.#leave(session);
+      },
+      onNone: () => {
+        this.#endIfNoneLeft();
+      },
+      onNews: (news) => options.onSource?.(news),
+      onError: this.#reject,
+    });
+  }
+
+  /**
+   * @param peers asked as they come
+   * @throws PeerError ERR_MISMATCH when no source is left and one lied; of one source, its own error; what
+   *   the sink threw. What was verified before has been written.
+   */
+  async run(peers: Iterable<SourcePeer> | AsyncIterable<SourcePeer>): Promise<SourceSummary[]> {
+    const { signal } = this.#options;
+    const onAbort = (): void => {
+      if (signal !== undefined) this.#reject(abortError(signal));
+    };
+    if (signal?.aborted === true) throw abortError(signal);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const timer = setInterval(() => {
+      this.#look();
+    }, LOOK);
+    void this.#crew.join(peers);
+    try {
+      await this.#finished;
+    } finally {
+      clearInterval(timer);
+      signal?.removeEventListener('abort', onAbort);
+      this.#crew.end();
+    }
+    return this.#crew.summary;
+  }
+
+  #leave(session: Session): void {
+    this.#scheduler?.leave(session);
+    this.#full.delete(session.source);
+    this.#pumpAll();
+  }
+
+  #endIfNoneLeft(): void {
+    if (!this.#crew.isGone || this.#scheduler?.done === true) return;
+    // What has come is written first.
+    if (this.#writer === undefined || this.#writer.stuck) this.#reject(this.#crew.error);
+  }
+
+  // ------------------------------------------------------------ size
+
+  /** A source says how long the file is. What the first says holds until somebody proves otherwise. */
+  #enter(session: Session): void {
+    const { source, claim } = session;
+    try {
+      if (this.#size === undefined) this.#plan(claim);
+    } catch (error) {
+      session.fail(error as PeerError);
+      return;
+    }
+    if (claim === this.#size) {
+      this.#crew.tell(source, 'ready');
+      this.#scheduler?.join(session);
+      this.#pump(session);
+    } else if (this.#proven) {
+      session.fail(wrongSize(session, this.#size ?? 0));
+    } else {
+      void this.#prove(session);
+    }
+  }
+
+  /**
+   * Make the plan for a file of `size` bytes.
+   *
+   * @throws PeerError ERR_RANGE, ERR_MISMATCH when the size cannot be or is not what was asked for
+   */
+  #plan(size: number): void {
+    const { hash, offset = 0, length, onHead, ordered } = this.#options;
+    const range = grantRange({ offset, length }, size);
+    const head: FileHead = { type: 'ACKN', of: 'RQFH', size, ...range };
+    checkHead({ type: 'RQFH', hash, offset, length }, head);
+    const first = Math.floor(range.offset / BLOCK_BYTES);
+    const end = range.length === 0 ? first : Math.ceil((range.offset + range.length) / BLOCK_BYTES);
+    this.#size = size;
+    this.#have = copyOf(this.#have ?? this.#options.have, blockCount(size));
+    this.#scheduler = new Scheduler({
+      have: this.#have,
+      first,
+      end,
+      window: ordered ? this.#window : undefined,
+    });
+    this.#writer ??= new BlockWriter({
+      sink: this.#options.sink,
+      ordered,
+      first,
+      limit: this.#window,
+      blockBytes: BLOCK_BYTES,
+      onWritten: (next) => {
+        if (!ordered) return;
+        this.#scheduler?.advance(next);
+        this.#pumpIdle();
+      },
+      onPause: () => {
+        this.#endIfDone();
+        this.#endIfNoneLeft();
+      },
+      onRoom: () => {
+        this.#resume();
+      },
+      onError: this.#reject,
+    });
+    this.#scheduler.advance(this.#writer.next);
+    onHead?.(head);
+    this.#endIfDone();
+  }
+
+  /** Sizes differ: who can show the last block of the file has the right one. */
+  async #prove(session: Session): Promise<void> {
+    const { source, claim } = session;
+    const last = blockCount(claim) - 1;
+    const range = { offset: last * BLOCK_BYTES, length: blockLength(claim, last) };
+    try {
+      let buffer: Uint8Array | undefined;
+      await source.fetch(range, {
+        allocate: (bytes) => (buffer ??= new Uint8Array(bytes)),
+        write: nothing,
+        end: nothing,
+        fail: nothing,
+      });
+    } catch (error) {
+      session.fail(error as PeerError);
+      return;
+    }
+    if (this.#crew.isOver || this.#proven || !this.#crew.has(session)) return;
+    this.#proven = true;
+    try {
+      this.#plan(claim);
+    } catch (error) {
+      this.#reject(asError(error));
+      return;
+    }
+    this.#dropWrongSizes();
+    for (const other of this.#crew.sessions) if (other.claim === claim) this.#enter(other);
+  }
+
+  /** Those that say another size than was proven are not used any more. */
+  #dropWrongSizes(): void {
+    for (const session of this.#crew.sessions) {
+      if (session.claim !== this.#size) session.fail(wrongSize(session, this.#size ?? 0));
+    }
+  }
+
+  // ------------------------------------------------------------ blocks
+
+  #pumpAll(): void {
+    for (const session of this.#crew.sessions) this.#pump(session);
+  }
+
+  /** The window has moved: those that had nothing to do may have. */
+  #pumpIdle(): void {
+    for (const session of this.#crew.sessions) {
+      if (this.#scheduler?.waiting(session) === 0) this.#pump(session, false);
+    }
+  }
+
+  /** @param again ask for blocks that others are asked for, too, if there are no others */
+  #pump(session: Session, again = true): void {
+    const scheduler = this.#scheduler;
+    if (scheduler === undefined || this.#crew.isOver || !this.#crew.has(session)) return;
+    const blocks = this.#rangeOf(session);
+    if (blocks === 0) return;
+    while (scheduler.waiting(session) <= (DEPTH - 1) * blocks) {
+      const ask = scheduler.next(session, blocks, again);
+      if (ask === undefined) return;
+      void this.#ask(session, scheduler, ask);
+    }
+  }
+
+  #rangeOf(session: Session): number {
+    const { pace, ranges } = session.source;
+    const blocks = rangeOf({
+      rate: pace.rate,
+      fastest: this.#fastest,
+      total: this.#total,
+      window: this.#options.ordered ? this.#window : Infinity,
+      ranges,
+    });
+    if (blocks > 0) {
+      session.slowSince = undefined;
+      return blocks;
+    }
+    // It may have become faster.
+    const now = performance.now();
+    session.slowSince ??= now;
+    if (now - session.slowSince < SLOW_PAUSE) return 0;
+    session.slowSince = now;
+    return 1;
+  }
+
+  async #ask(session: Session, scheduler: Scheduler<Session>, ask: Ask): Promise<void> {
+    try {
+      await session.source.fetch(this.#bytesOf(ask), this.#outputFor(session));
+    } catch (error) {
+      session.fail(error as PeerError);
+    }
+    scheduler.over(session, ask);
+    this.#pump(session);
+  }
+
+  /** A range of blocks, cut to what is wanted. */
+  #bytesOf({ first, count }: Ask): { offset: number; length: number } {
+    const { offset = 0, length = Infinity } = this.#options;
+    const from = Math.max(offset, first * BLOCK_BYTES);
+    const to = Math.min(this.#size ?? 0, offset + length, (first + count) * BLOCK_BYTES);
+    return { offset: from, length: to - from };
+  }
+
+  #outputFor(session: Session): BlockOutput {
+    const { source } = session;
+    let held = false;
+    return {
+      allocate: () => {
+        const memory = this.#writer?.allocate();
+        held = memory !== undefined;
+        if (!held) {
+          source.full = true;
+          this.#full.add(source);
+        }
+        return memory;
+      },
+      write: (block) => {
+        held = false;
+        this.#take(session, block);
+      },
+      end: nothing,
+      fail: () => {
+        if (held) this.#writer?.lose();
+      },
+    };
+  }
+
+  #take(session: Session, block: VerifiedBlock): void {
+    const index = Math.floor(block.start / BLOCK_BYTES);
+    const { counts } = session.source;
+    if (this.#crew.isOver || this.#scheduler?.arrived(session, index) !== true) {
+      counts.again++;
+      this.#writer?.release(block.buffer);
+    } else {
+      counts.blocks++;
+      this.#writer?.put(index, block);
+    }
+    if (!this.#proven && session.claim === this.#size && index === blockCount(this.#size) - 1) {
+      this.#proven = true;
+      this.#dropWrongSizes();
+    }
+    this.#pump(session);
+  }
+
+  /** There is memory: those that wait for it go on, by turns. */
+  #resume(): void {
+    for (const source of [...this.#full]) {
+      if (this.#writer?.hasRoom !== true) return;
+      this.#full.delete(source);
+      source.full = false;
+    }
+  }
+
+  #endIfDone(): void {
+    const isWritten = this.#writer === undefined || this.#writer.idle;
+    if (this.#scheduler?.done === true && isWritten) this.#resolve();
+  }
+
+  // ------------------------------------------------------------ time
+
+  /** Now and then: how fast are they, who stalls, who could do something more useful. */
+  #look(): void {
+    const scheduler = this.#scheduler;
+    if (scheduler === undefined) return;
+    const { stall } = this.#options;
+    const now = performance.now();
+    this.#fastest = 0;
+    this.#total = 0;
+    for (const session of this.#crew.sessions) {
+      const { source } = session;
+      source.look(now);
+      const { rate } = source.pace;
+      if (rate === undefined) continue;
+      scheduler.measured(session, rate);
+      this.#fastest = Math.max(this.#fastest, rate);
+      this.#total += rate;
+    }
+    const moves = this.#crew.sessions.some(({ source }) => source.quiet < stall);
+    for (const session of this.#crew.sessions) {
+      const { source } = session;
+      const stalls = source.quiet >= stall && moves;
+      if (stalls && !session.stalled) this.#crew.tell(source, 'stalled');
+      if (stalls !== session.stalled) scheduler.stall(session, stalls);
+      session.stalled = stalls;
+      this.#endIfUseless(session, scheduler);
+    }
+    this.#pumpAll();
+  }
+
+  /** A source that still sends what has come from others begins anew, if that saves time. */
+  #endIfUseless(session: Session, scheduler: Scheduler<Session>): void {
+    const waiting = scheduler.waiting(session);
+    if (waiting === 0 || scheduler.needed(session) > 0) return;
+    if (waiting / (session.source.pace.rate ?? Infinity) < USELESS) return;
+    const why = session.stalled ? 'stalls' : 'is slow';
+    const { name } = session.source;
+    session.fail(new PeerError('ERR_TIMED_OUT', `${name} ${why}: others were faster`));
+  }
+}
+
+function wrongSize({ source, claim }: Session, size: number): PeerError {
+  const text = `${source.name} says that the file has ${claim} bytes; it has ${size}`;
+  return new PeerError('ERR_MISMATCH', text);
+}
+
+/** The same blocks in a set for another number of blocks. */
+function copyOf(set: BlockSet | undefined, count: number): BlockSet {
+  const copy = new BlockSet(count);
+  let at = 0;
+  const end = Math.min(count, set?.count ?? 0);
+  const addTo = (to: number): void => {
+    for (; at < to; at++) copy.add(at);
+  };
+  for (const run of set?.missing(0, end) ?? []) {
+    addTo(run.first);
+    at = run.first + run.count;
+  }
+  addTo(end);
+  return copy;
+}
+
+function nothing(): void {
+  // Who asked is told by the promise.
+}
