@@ -73,7 +73,8 @@ export class Crew {
     return noneLeft(this.#outcomes);
   }
 
-  get isOver(): boolean {
+  /** Whether it was told to `end`. */
+  isOver(): boolean {
     return this.#over.signal.aborted;
   }
 
@@ -81,10 +82,10 @@ export class Crew {
   async join(peers: Iterable<SourcePeer> | AsyncIterable<SourcePeer>): Promise<void> {
     try {
       for await (const peer of peers) {
-        while (this.#active >= MAX_SOURCES && !this.isOver) {
+        while (this.#active >= MAX_SOURCES && !this.isOver()) {
           await new Promise<void>((resolve) => (this.#onVacancy = resolve));
         }
-        if (this.isOver) return;
+        if (this.isOver()) return;
         this.#active++;
         const source = new Source(peer, this.#hash);
         this.#sources.push(source);
@@ -119,7 +120,7 @@ export class Crew {
       const before = source.counts.blocks;
       const error = await this.#session(source);
       source.close(error);
-      if (this.isOver) return;
+      if (this.isOver()) return;
       if (source.counts.blocks > before) tries = 1;
       const pause = pauseAfter(error, tries, source.counts.blocks > 0);
       if (pause === undefined) {
@@ -128,7 +129,7 @@ export class Crew {
       }
       this.tell(source, 'lost', error);
       await waitFor(pause, this.#over.signal);
-      if (this.isOver) return;
+      if (this.isOver()) return;
     }
   }
 

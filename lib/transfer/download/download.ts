@@ -5,43 +5,36 @@
 import { PeerError, abortError, asError } from '../../errors.js';
 import type { VerifiedBlock } from '../../hash/verifier.js';
 import { BLOCK_BYTES, blockCount, blockLength } from '../../wire/body.js';
-import type { FileHead } from '../../wire/messages.js';
-import { BlockSet } from '../block-set.js';
+import type { BlockSet } from '../block-set.js';
 import { checkHead, type BlockOutput } from '../receive.js';
-import { grantRange } from '../send.js';
 import { BlockWriter } from './block-writer.js';
 import { Crew, type Session } from './crew.js';
 import type { DownloadOptions, SourceSummary } from './news.js';
-import { DEPTH, MIN_WINDOW, rangeOf } from './pace.js';
+import { DEPTH, MIN_WINDOW } from './pace.js';
+import { bytesOf, copyOf, wantedBlocks } from './plan.js';
 import { Scheduler, type Ask } from './scheduler.js';
-import type { Source, SourcePeer } from './source.js';
-
-/** Milliseconds between looks at the sources. */
-const LOOK = 100;
-/** Milliseconds after which a source that was too slow is tried again. */
-const SLOW_PAUSE = 2000;
-/** Seconds of what nobody needs any more that are worth a new connection. */
-const USELESS = 1;
+import type { ByteRange, Source, SourcePeer } from './source.js';
+import { LOOK, Watch } from './watch.js';
 
 export class Download {
   readonly #options: DownloadOptions;
   readonly #crew: Crew;
   /** Those that wait for memory, in the order in which they shall have it. */
   readonly #full = new Set<Source>();
+  readonly #watch: Watch;
   /** Blocks. */
   readonly #window: number;
   readonly #finished: Promise<void>;
-  #resolve = (): void => undefined;
-  #reject = (_error: Error): void => undefined;
+  #resolve: () => void = nothing;
+  #reject: (error: Error) => void = nothing;
   #writer: BlockWriter | undefined;
   #scheduler: Scheduler<Session> | undefined;
   #have: BlockSet | undefined;
   /** Bytes of the file: a claim until `#proven`. */
   #size: number | undefined;
   #proven = false;
-  /** Blocks per second, at the last look. */
-  #fastest = 0;
-  #total = 0;
+  /** Bytes of the file that are wanted. */
+  #range: ByteRange = { offset: 0, length: 0 };
 
   constructor(options: DownloadOptions) {
     this.#options = options;
@@ -49,6 +42,9 @@ export class Download {
     this.#finished = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
+    });
+    this.#watch = new Watch(options.stall, options.ordered ? this.#window : Infinity, (session) => {
+      this.#crew.tell(session.source, 'stalled');
     });
     this.#crew = new Crew(options.hash, options.offset ?? 0, {
       onEnter: (session) => {
@@ -78,7 +74,9 @@ export class Download {
     if (signal?.aborted === true) throw abortError(signal);
     signal?.addEventListener('abort', onAbort, { once: true });
     const timer = setInterval(() => {
-      this.#look();
+      if (this.#scheduler === undefined) return;
+      this.#watch.look(this.#crew.sessions, this.#scheduler);
+      this.#pumpAll();
     }, LOOK);
     void this.#crew.join(peers);
     try {
@@ -109,7 +107,11 @@ export class Download {
   #enter(session: Session): void {
     const { source, claim } = session;
     try {
-      if (this.#size === undefined) this.#plan(claim);
+      // That needs no bytes to be seen as wrong.
+      if (claim === 0) {
+        checkHead({ type: 'RQFH', hash: this.#options.hash }, wantedBlocks({}, 0).head);
+      }
+      if (this.#size === undefined && this.#options.prove !== true) this.#plan(claim);
     } catch (error) {
       session.fail(error as PeerError);
       return;
@@ -131,12 +133,10 @@ export class Download {
    * @throws PeerError ERR_RANGE, ERR_MISMATCH when the size cannot be or is not what was asked for
    */
   #plan(size: number): void {
-    const { hash, offset = 0, length, onHead, ordered } = this.#options;
-    const range = grantRange({ offset, length }, size);
-    const head: FileHead = { type: 'ACKN', of: 'RQFH', size, ...range };
-    checkHead({ type: 'RQFH', hash, offset, length }, head);
-    const first = Math.floor(range.offset / BLOCK_BYTES);
-    const end = range.length === 0 ? first : Math.ceil((range.offset + range.length) / BLOCK_BYTES);
+    const { onHead, ordered } = this.#options;
+    const { head, first, end } = wantedBlocks(this.#options, size);
+    onHead?.(head);
+    this.#range = head;
     this.#size = size;
     this.#have = copyOf(this.#have ?? this.#options.have, blockCount(size));
     this.#scheduler = new Scheduler({
@@ -165,8 +165,7 @@ export class Download {
       },
       onError: this.#reject,
     });
-    this.#scheduler.advance(this.#writer.next);
-    onHead?.(head);
+    if (ordered) this.#scheduler.advance(this.#writer.next);
     this.#endIfDone();
   }
 
@@ -187,7 +186,7 @@ export class Download {
       session.fail(error as PeerError);
       return;
     }
-    if (this.#crew.isOver || this.#proven || !this.#crew.has(session)) return;
+    if (this.#crew.isOver() || this.#proven || !this.#crew.has(session)) return;
     this.#proven = true;
     try {
       this.#plan(claim);
@@ -222,53 +221,29 @@ export class Download {
   /** @param again ask for blocks that others are asked for, too, if there are no others */
   #pump(session: Session, again = true): void {
     const scheduler = this.#scheduler;
-    if (scheduler === undefined || this.#crew.isOver || !this.#crew.has(session)) return;
-    const blocks = this.#rangeOf(session);
+    if (scheduler === undefined || this.#crew.isOver() || !this.#crew.has(session)) return;
+    const blocks = this.#watch.rangeOf(session);
     if (blocks === 0) return;
     while (scheduler.waiting(session) <= (DEPTH - 1) * blocks) {
       const ask = scheduler.next(session, blocks, again);
       if (ask === undefined) return;
-      void this.#ask(session, scheduler, ask);
+      void this.#ask(session, scheduler, ask, this.#range);
     }
   }
 
-  #rangeOf(session: Session): number {
-    const { pace, ranges } = session.source;
-    const blocks = rangeOf({
-      rate: pace.rate,
-      fastest: this.#fastest,
-      total: this.#total,
-      window: this.#options.ordered ? this.#window : Infinity,
-      ranges,
-    });
-    if (blocks > 0) {
-      session.slowSince = undefined;
-      return blocks;
-    }
-    // It may have become faster.
-    const now = performance.now();
-    session.slowSince ??= now;
-    if (now - session.slowSince < SLOW_PAUSE) return 0;
-    session.slowSince = now;
-    return 1;
-  }
-
-  async #ask(session: Session, scheduler: Scheduler<Session>, ask: Ask): Promise<void> {
+  async #ask(
+    session: Session,
+    scheduler: Scheduler<Session>,
+    ask: Ask,
+    range: ByteRange,
+  ): Promise<void> {
     try {
-      await session.source.fetch(this.#bytesOf(ask), this.#outputFor(session));
+      await session.source.fetch(bytesOf(ask, range), this.#outputFor(session));
     } catch (error) {
       session.fail(error as PeerError);
     }
     scheduler.over(session, ask);
     this.#pump(session);
-  }
-
-  /** A range of blocks, cut to what is wanted. */
-  #bytesOf({ first, count }: Ask): { offset: number; length: number } {
-    const { offset = 0, length = Infinity } = this.#options;
-    const from = Math.max(offset, first * BLOCK_BYTES);
-    const to = Math.min(this.#size ?? 0, offset + length, (first + count) * BLOCK_BYTES);
-    return { offset: from, length: to - from };
   }
 
   #outputFor(session: Session): BlockOutput {
@@ -298,7 +273,7 @@ export class Download {
   #take(session: Session, block: VerifiedBlock): void {
     const index = Math.floor(block.start / BLOCK_BYTES);
     const { counts } = session.source;
-    if (this.#crew.isOver || this.#scheduler?.arrived(session, index) !== true) {
+    if (this.#crew.isOver() || this.#scheduler?.arrived(session, index) !== true) {
       counts.again++;
       this.#writer?.release(block.buffer);
     } else {
@@ -325,68 +300,11 @@ export class Download {
     const isWritten = this.#writer === undefined || this.#writer.idle;
     if (this.#scheduler?.done === true && isWritten) this.#resolve();
   }
-
-  // ------------------------------------------------------------ time
-
-  /** Now and then: how fast are they, who stalls, who could do something more useful. */
-  #look(): void {
-    const scheduler = this.#scheduler;
-    if (scheduler === undefined) return;
-    const { stall } = this.#options;
-    const now = performance.now();
-    this.#fastest = 0;
-    this.#total = 0;
-    for (const session of this.#crew.sessions) {
-      const { source } = session;
-      source.look(now);
-      const { rate } = source.pace;
-      if (rate === undefined) continue;
-      scheduler.measured(session, rate);
-      this.#fastest = Math.max(this.#fastest, rate);
-      this.#total += rate;
-    }
-    const moves = this.#crew.sessions.some(({ source }) => source.quiet < stall);
-    for (const session of this.#crew.sessions) {
-      const { source } = session;
-      const stalls = source.quiet >= stall && moves;
-      if (stalls && !session.stalled) this.#crew.tell(source, 'stalled');
-      if (stalls !== session.stalled) scheduler.stall(session, stalls);
-      session.stalled = stalls;
-      this.#endIfUseless(session, scheduler);
-    }
-    this.#pumpAll();
-  }
-
-  /** A source that still sends what has come from others begins anew, if that saves time. */
-  #endIfUseless(session: Session, scheduler: Scheduler<Session>): void {
-    const waiting = scheduler.waiting(session);
-    if (waiting === 0 || scheduler.needed(session) > 0) return;
-    if (waiting / (session.source.pace.rate ?? Infinity) < USELESS) return;
-    const why = session.stalled ? 'stalls' : 'is slow';
-    const { name } = session.source;
-    session.fail(new PeerError('ERR_TIMED_OUT', `${name} ${why}: others were faster`));
-  }
 }
 
 function wrongSize({ source, claim }: Session, size: number): PeerError {
   const text = `${source.name} says that the file has ${claim} bytes; it has ${size}`;
   return new PeerError('ERR_MISMATCH', text);
-}
-
-/** The same blocks in a set for another number of blocks. */
-function copyOf(set: BlockSet | undefined, count: number): BlockSet {
-  const copy = new BlockSet(count);
-  let at = 0;
-  const end = Math.min(count, set?.count ?? 0);
-  const addTo = (to: number): void => {
-    for (; at < to; at++) copy.add(at);
-  };
-  for (const run of set?.missing(0, end) ?? []) {
-    addTo(run.first);
-    at = run.first + run.count;
-  }
-  addTo(end);
-  return copy;
 }
 
 function nothing(): void {

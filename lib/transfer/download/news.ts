@@ -36,6 +36,8 @@ export interface DownloadOptions {
   readonly window: number;
   /** Blocks that are there: not fetched, not written. */
   readonly have?: BlockSet | undefined;
+  /** Believe no size before its last block has been seen. @default only where sources differ */
+  readonly prove?: boolean | undefined;
   /** Milliseconds without a byte until others are asked for what a source owes. */
   readonly stall: number;
   readonly signal?: AbortSignal | undefined;

@@ -39,14 +39,14 @@ export function pauseAfter(
   return undefined;
 }
 
-/** What matters most of several errors comes first. */
+/** What matters most of several errors comes first: what may be otherwise the next time. */
 const RANK: readonly ErrorCode[] = [
-  'ERR_MISMATCH',
-  'ERR_MALFORMED',
-  'ERR_RANGE',
   'ERR_CLOSED',
   'ERR_TIMED_OUT',
   'ERR_BUSY',
+  'ERR_MISMATCH',
+  'ERR_MALFORMED',
+  'ERR_RANGE',
   'ERR_HASHING',
   'ERR_CHANGED',
   'ERR_NOT_FOUND',

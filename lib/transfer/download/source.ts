@@ -1,5 +1,5 @@
 /** One of the peers that a file comes from: its connection, what it owes, how fast it is. */
-import { PeerError } from '../../errors.js';
+import { PeerError, abortError } from '../../errors.js';
 import type { Connection } from '../../net/connection.js';
 import type { FileHead, GetFile, Hash } from '../../wire/messages.js';
 import { DiscardSink } from '../../net/body-sink.js';
@@ -10,8 +10,10 @@ import { Pace } from './pace.js';
 export interface SourcePeer {
   /** For messages: `host:port`. */
   readonly name: string;
-  /** A new connection. @throws PeerError */
+  /** A connection that nobody else uses. @throws PeerError */
   connect(signal: AbortSignal): Promise<Connection>;
+  /** One that is not used any more and owes nothing. */
+  release(connection: Connection): void;
 }
 
 /** Bytes of the file. */
@@ -64,18 +66,27 @@ export class Source {
    */
   async open(offset: number, signal: AbortSignal): Promise<number> {
     const connection = await this.#peer.connect(signal);
-    this.#connection = connection;
     const request: GetFile = { type: 'RQFH', hash: this.#hash, offset, length: 0 };
     let size = 0;
-    await connection.requestBody(
-      request,
-      (head) => {
-        checkHead(request, head);
-        size = head.size;
-        return new DiscardSink(0);
-      },
-      signal,
-    );
+    try {
+      await connection.requestBody(
+        request,
+        (head) => {
+          checkHead(request, head);
+          size = head.size;
+          return new DiscardSink(0);
+        },
+        signal,
+      );
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+    if (signal.aborted) {
+      connection.destroy();
+      throw abortError(signal);
+    }
+    this.#connection = connection;
     this.#claim = size;
     return size;
   }
@@ -132,9 +143,12 @@ export class Source {
 
   /** Let go of the connection. What is under way fails with `error`. */
   close(error?: PeerError): void {
-    this.#connection?.destroy(error);
+    const connection = this.#connection;
     this.#connection = undefined;
     this.#full = false;
+    if (connection === undefined) return;
+    if (error === undefined && this.#requests === 0) this.#peer.release(connection);
+    else connection.destroy(error);
   }
 
   #receiver(request: GetFile, head: FileHead, output: BlockOutput): BodyReceiver {
