@@ -8,24 +8,16 @@ import type { ConnectOptions } from './options.js';
 import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search/results.js';
 import { searchThrough } from './search/through.js';
 import { FileStream } from './transfer/file-stream.js';
-import { BodyReceiver, SinkOutput, type ByteSink } from './transfer/receive.js';
+import { BodyReceiver, SinkOutput, type ByteSink, type FetchOptions } from './transfer/receive.js';
 import { MAX_QUERY_BYTES } from './wire/limits.js';
-import type { FileHead, FileMatch, GetFile, Hash, ListedPeer, Pong } from './wire/messages.js';
+import type { FileMatch, GetFile, Hash, ListedPeer, Pong } from './wire/messages.js';
+
+export type { FetchOptions };
 
 export interface SearchOptions {
   /** Matches wanted. @default all */
   max?: number | undefined;
   signal?: AbortSignal | undefined;
-}
-
-export interface FetchOptions {
-  /** First byte wanted. @default 0 */
-  offset?: number | undefined;
-  /** Bytes wanted. @default to the end of the file */
-  length?: number | undefined;
-  signal?: AbortSignal | undefined;
-  /** Told the file's size and the range granted, before the first byte. */
-  onHead?: ((head: FileHead) => void) | undefined;
 }
 
 /**
@@ -150,7 +142,7 @@ export class Peer {
         await connection.requestBody(
           request,
           (head) => {
-            const receiver = new BodyReceiver(request, head, stream);
+            const receiver = new BodyReceiver(request, head, stream, options.onList);
             options.onHead?.(head);
             stream.head(head);
             return receiver;
@@ -186,7 +178,7 @@ export class Peer {
       await connection.requestBody(
         request,
         (head) => {
-          const receiver = new BodyReceiver(request, head, output);
+          const receiver = new BodyReceiver(request, head, output, options.onList);
           options.onHead?.(head);
           return receiver;
         },

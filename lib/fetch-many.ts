@@ -5,12 +5,11 @@ import { PeerError } from './errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from './net/address.js';
 import type { Connection } from './net/connection.js';
 import type { ConnectOptions } from './options.js';
-import type { BlockSet } from './transfer/block-set.js';
 import { Download } from './transfer/download/download.js';
 import { Feed } from './transfer/download/feed.js';
 import type { SourceNews, SourceSummary } from './transfer/download/news.js';
 import type { SourcePeer } from './transfer/download/source.js';
-import type { ByteSink } from './transfer/receive.js';
+import type { ByteSink, FetchBlocksOptions, FileSource } from './transfer/receive.js';
 import type { Hash } from './wire/messages.js';
 
 export interface ManyPeersOptions extends Omit<ConnectOptions, 'signal'> {
@@ -22,10 +21,10 @@ export interface ManyPeersOptions extends Omit<ConnectOptions, 'signal'> {
   onSource?: ((news: SourceNews) => void) | undefined;
 }
 
-export interface FetchManyOptions extends FetchOptions, ManyPeersOptions {
+export interface FetchManyOptions extends FetchBlocksOptions, ManyPeersOptions {
   /**
    * `file`: the sink gets the bytes in the order of the file. `any`: as they come, with their place; no
-   * fast peer waits for a slow one. @default 'file'
+   * fast peer waits for a slow one; `have` counts. @default 'file'
    */
   order?: 'file' | 'any' | undefined;
 }
@@ -55,16 +54,16 @@ export async function fetchFromMany(
 ): Promise<readonly SourceSummary[]> {
   const many = new ManyPeers(peers, options);
   try {
-    return await (options.order === 'any'
-      ? many.fetchBlocks(hash, sink, options)
-      : many.fetchTo(hash, sink, options));
+    if (options.order === 'any') await many.fetchBlocks(hash, sink, options);
+    else await many.fetchTo(hash, sink, options);
+    return many.summary;
   } finally {
     many.close();
   }
 }
 
 /** Peers that are asked for the same files, one file at a time, all at once for each. */
-export class ManyPeers {
+export class ManyPeers implements FileSource {
   readonly #options: ManyPeersOptions;
   readonly #window: number;
   readonly #stall: number;
@@ -72,6 +71,7 @@ export class ManyPeers {
   /** Connections that nobody uses at present, by peer. */
   readonly #idle = new Map<string, Connection>();
   readonly #liars = new Set<string>();
+  readonly #given = new Map<string, SourceSummary>();
   #closed = false;
 
   /** @throws PeerError ERR_USAGE */
@@ -82,25 +82,18 @@ export class ManyPeers {
     this.#peers = new Feed(this.#once(peers));
   }
 
+  /** What each peer has given, in the order in which they came. */
+  get summary(): readonly SourceSummary[] {
+    return [...this.#given.values()];
+  }
+
   /** Write a file's bytes in order. As `fetchFromMany`. */
-  fetchTo(
-    hash: Hash,
-    sink: ByteSink,
-    options: FetchOptions = {},
-  ): Promise<readonly SourceSummary[]> {
+  fetchTo(hash: Hash, sink: ByteSink, options: FetchOptions = {}): Promise<void> {
     return this.#download(hash, sink, true, options);
   }
 
-  /**
-   * Write a file's blocks as they come.
-   *
-   * @param options.have blocks that are neither fetched nor written. @default none
-   */
-  fetchBlocks(
-    hash: Hash,
-    sink: ByteSink,
-    options: FetchOptions & { have?: BlockSet | undefined } = {},
-  ): Promise<readonly SourceSummary[]> {
+  /** Write a file's blocks as they come. As `fetchFromMany`. */
+  fetchBlocks(hash: Hash, sink: ByteSink, options: FetchBlocksOptions = {}): Promise<void> {
     return this.#download(hash, sink, false, options);
   }
 
@@ -116,8 +109,8 @@ export class ManyPeers {
     hash: Hash,
     sink: ByteSink,
     ordered: boolean,
-    options: FetchOptions & { have?: BlockSet | undefined },
-  ): Promise<readonly SourceSummary[]> {
+    options: FetchBlocksOptions,
+  ): Promise<void> {
     // Says what is wrong with them.
     getFile(hash, options);
     const download = new Download({
@@ -130,7 +123,16 @@ export class ManyPeers {
         this.#options.onSource?.(news);
       },
     });
-    return download.run(this.#peers.all((peer) => !this.#liars.has(peer.name)));
+    try {
+      await download.run(this.#peers.all((peer) => !this.#liars.has(peer.name)));
+    } finally {
+      for (const { peer, blocks, again } of download.summary) {
+        const given = this.#given.get(peer) ?? { peer, blocks: 0, again: 0 };
+        given.blocks += blocks;
+        given.again += again;
+        this.#given.set(peer, given);
+      }
+    }
   }
 
   /** Each address once. */

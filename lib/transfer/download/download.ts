@@ -66,7 +66,7 @@ export class Download {
    * @throws PeerError ERR_MISMATCH when no source is left and one lied; of one source, its own error; what
    *   the sink threw. What was verified before has been written.
    */
-  async run(peers: Iterable<SourcePeer> | AsyncIterable<SourcePeer>): Promise<SourceSummary[]> {
+  async run(peers: Iterable<SourcePeer> | AsyncIterable<SourcePeer>): Promise<void> {
     const { signal } = this.#options;
     const onAbort = (): void => {
       if (signal !== undefined) this.#reject(abortError(signal));
@@ -86,6 +86,10 @@ export class Download {
       signal?.removeEventListener('abort', onAbort);
       this.#crew.end();
     }
+  }
+
+  /** What each source gave, in the order in which they came. */
+  get summary(): SourceSummary[] {
     return this.#crew.summary;
   }
 
@@ -176,12 +180,16 @@ export class Download {
     const range = { offset: last * BLOCK_BYTES, length: blockLength(claim, last) };
     try {
       let buffer: Uint8Array | undefined;
-      await source.fetch(range, {
-        allocate: (bytes) => (buffer ??= new Uint8Array(bytes)),
-        write: nothing,
-        end: nothing,
-        fail: nothing,
-      });
+      await source.fetch(
+        range,
+        {
+          allocate: (bytes) => (buffer ??= new Uint8Array(bytes)),
+          write: nothing,
+          end: nothing,
+          fail: nothing,
+        },
+        this.#options.onList,
+      );
     } catch (error) {
       session.fail(error as PeerError);
       return;
@@ -238,7 +246,11 @@ export class Download {
     range: ByteRange,
   ): Promise<void> {
     try {
-      await session.source.fetch(bytesOf(ask, range), this.#outputFor(session));
+      await session.source.fetch(
+        bytesOf(ask, range),
+        this.#outputFor(session),
+        this.#options.onList,
+      );
     } catch (error) {
       session.fail(error as PeerError);
     }

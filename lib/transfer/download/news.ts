@@ -1,5 +1,6 @@
 /** What a download is told and tells. */
 import type { PeerError } from '../../errors.js';
+import type { OnList } from '../../hash/verifier.js';
 import type { FileHead, Hash } from '../../wire/messages.js';
 import type { BlockSet } from '../block-set.js';
 import type { ByteSink } from '../receive.js';
@@ -43,5 +44,7 @@ export interface DownloadOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told the size and the range; again if the size turns out to be another. */
   readonly onHead?: ((head: FileHead) => void) | undefined;
+  /** Told of every list of the block tree that comes on the way, when its hash was right. */
+  readonly onList?: OnList | undefined;
   readonly onSource?: ((news: SourceNews) => void) | undefined;
 }

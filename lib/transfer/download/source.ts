@@ -1,5 +1,6 @@
 /** One of the peers that a file comes from: its connection, what it owes, how fast it is. */
 import { PeerError, abortError } from '../../errors.js';
+import type { OnList } from '../../hash/verifier.js';
 import type { Connection } from '../../net/connection.js';
 import type { FileHead, GetFile, Hash } from '../../wire/messages.js';
 import { DiscardSink } from '../../net/body-sink.js';
@@ -96,7 +97,11 @@ export class Source {
    *
    * @throws PeerError ERR_MISMATCH when it lies, and then the connection is lost; as `requestBody`
    */
-  async fetch({ offset, length }: ByteRange, output: BlockOutput): Promise<void> {
+  async fetch(
+    { offset, length }: ByteRange,
+    output: BlockOutput,
+    onList: OnList | undefined,
+  ): Promise<void> {
     const connection = this.#connection;
     if (connection === undefined) throw new TypeError('not connected');
     const request: GetFile = { type: 'RQFH', hash: this.#hash, offset, length };
@@ -105,7 +110,9 @@ export class Source {
       this.#quietSince = this.#busySince;
     }
     try {
-      await connection.requestBody(request, (head) => this.#receiver(request, head, output));
+      await connection.requestBody(request, (head) =>
+        this.#receiver(request, head, output, onList),
+      );
       this.ranges++;
     } finally {
       if (--this.#requests === 0) this.#busy += performance.now() - this.#busySince;
@@ -151,13 +158,19 @@ export class Source {
     else connection.destroy(error);
   }
 
-  #receiver(request: GetFile, head: FileHead, output: BlockOutput): BodyReceiver {
+  #receiver(
+    request: GetFile,
+    head: FileHead,
+    output: BlockOutput,
+    onList: OnList | undefined,
+  ): BodyReceiver {
     if (head.size !== this.#claim) {
       throw new PeerError('ERR_MALFORMED', `${this.name} says two sizes of one file`);
     }
-    return new MeteredReceiver(request, head, output, (n) => {
+    const onBytes = (n: number): void => {
       this.#bytes += n;
-    });
+    };
+    return new MeteredReceiver(request, head, output, onList, onBytes);
   }
 }
 
@@ -165,8 +178,14 @@ export class Source {
 class MeteredReceiver extends BodyReceiver {
   readonly #onBytes: (n: number) => void;
 
-  constructor(request: GetFile, head: FileHead, output: BlockOutput, onBytes: (n: number) => void) {
-    super(request, head, output);
+  constructor(
+    request: GetFile,
+    head: FileHead,
+    output: BlockOutput,
+    onList: OnList | undefined,
+    onBytes: (n: number) => void,
+  ) {
+    super(request, head, output, onList);
     this.#onBytes = onBytes;
   }
 
