@@ -1,14 +1,10 @@
 #!/usr/bin/env node
 /** Fetch a file by its hash, to stdout or into a file. */
 import { connect, type Peer } from '../lib/client.js';
-import { PeerError, systemCode } from '../lib/errors.js';
-import { AddressPolicy, interfaceAddresses } from '../lib/peers/scope.js';
-import { printable } from '../lib/printable.js';
-import { FileTarget } from '../lib/transfer/file-target.js';
-import type { ByteSink } from '../lib/transfer/receive.js';
-import type { FileHead } from '../lib/wire/messages.js';
-import { restoreOnSignal, runCommand, wholeNumber } from './common/command.js';
-import { StdoutSink } from './common/stdout-sink.js';
+import { PeerError } from '../lib/errors.js';
+import { runCommand, wholeNumber } from './common/command.js';
+import { complete, openOutput } from './fetch/resume.js';
+import { openSources, type OpenSources } from './fetch/sources.js';
 
 interface Args {
   peer: string;
@@ -16,7 +12,9 @@ interface Args {
   output: string | undefined;
   offset: number | undefined;
   length: number | undefined;
+  from: string[];
   find: boolean;
+  retry: number | undefined;
 }
 
 await runCommand<Args>({
@@ -39,17 +37,35 @@ await runCommand<Args>({
         alias: 'o',
         type: 'string',
         requiresArg: true,
-        describe: 'file to write, by way of FILE.part; - is stdout, the default',
+        describe:
+          'file to write, by way of FILE.part, which is gone on with; - is stdout, the default',
+      })
+      .option('from', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        nargs: 1,
+        default: [] as string[],
+        defaultDescription: 'none',
+        describe: 'another peer to fetch from at the same time (repeatable)',
       })
       .option('find', {
         type: 'boolean',
         default: false,
-        describe: 'when the peer has not the file, ask the network who has it',
+        describe: 'ask the network who has the file, and fetch from all of them at once',
+      })
+      .option('retry', {
+        type: 'number',
+        requiresArg: true,
+        describe:
+          'tries when the connection breaks or the peer is busy; counted anew whenever bytes came',
       })
       .option('offset', { type: 'number', requiresArg: true, describe: 'first byte wanted' })
       .option('length', { type: 'number', requiresArg: true, describe: 'number of bytes wanted' })
       .example('$0 host:7000 7f83b1…c9 > out', 'into a pipe or file')
       .example('$0 host 7f83b1…c9 -o film.mkv', 'with a name of your own')
+      .example('$0 host 7f83b1…c9 -o film.mkv --retry 10', 'the same once more: what is missing')
+      .example('$0 host 7f83b1…c9 --from host2 --from host3 > out', 'from three peers at once')
       .example('$0 host 7f83b1…c9 --find > out', 'from whoever in the network has it')
       .example('$0 host 7f83b1…c9 --offset 1000 --length 24', '24 bytes of it'),
   run: fetchFile,
@@ -67,123 +83,29 @@ async function fetchFile(args: Args): Promise<number | undefined> {
     offset: wholeNumber('offset', args.offset),
     length: wholeNumber('length', args.length),
   };
-  const peer = await connect(args.peer);
-  try {
-    await fetchFrom(peer, hash, range, args.output);
-  } catch (error) {
-    if (!args.find || !isMissing(error)) throw error;
-    if (!(await fetchElsewhere(peer, hash, range, args.output))) throw error;
-  } finally {
-    await peer.close();
-  }
-  return undefined;
-}
-
-async function fetchFrom(
-  peer: Peer,
-  hash: string,
-  range: Range,
-  output: string | undefined,
-): Promise<void> {
-  if (output === undefined || output === '-') await toStdout(peer, hash, range);
-  else await toFile(peer, hash, range, output);
-}
-
-/** The peer answered, and cannot give the file; nothing of it has come. */
-function isMissing(error: unknown): boolean {
-  return (
-    error instanceof PeerError &&
-    ['ERR_NOT_FOUND', 'ERR_HASHING', 'ERR_CHANGED', 'ERR_BUSY'].includes(error.code)
-  );
-}
-
-/** Fetch from the first peer of the network that has the file. @returns whether there was one */
-async function fetchElsewhere(
-  first: Peer,
-  hash: string,
-  range: Range,
-  output: string | undefined,
-): Promise<boolean> {
-  const policy = new AddressPolicy(interfaceAddresses);
-  const speaker = first.remoteHost ?? '';
-  for await (const { peer: contact, hops } of first.searchNetwork({ hash })) {
-    const address = policy.believed(speaker, contact);
-    if (hops === 0 || address === undefined) continue;
-    const other = await connect(address).catch(() => undefined);
-    // A name on the list that is not there any more: the next, perhaps.
-    if (other === undefined) continue;
+  const retries = wholeNumber('retry', args.retry) ?? 0;
+  const fetch = await openOutput(hash, args.output, range);
+  if (args.from.length === 0 && !args.find) {
+    let peer: Peer | undefined;
     try {
-      await fetchFrom(other, hash, range, output);
-      return true;
-    } catch (error) {
-      if (!isMissing(error)) throw error;
+      await complete(fetch, args.output, retries, async (options) => {
+        peer ??= await connect(args.peer);
+        await fetch.from(peer, options);
+      });
     } finally {
-      await other.close();
+      await peer?.close();
     }
+    return undefined;
   }
-  return false;
-}
-
-interface Range {
-  offset: number | undefined;
-  length: number | undefined;
-}
-
-async function toStdout(peer: Peer, hash: string, range: Range): Promise<void> {
+  const named = [args.peer, ...args.from];
+  let sources: OpenSources | undefined;
   try {
-    await withProgress(new StdoutSink(), (sink, onHead) =>
-      peer.fetchTo(hash, sink, { ...range, onHead }),
-    );
-  } catch (error) {
-    // Whoever reads has had enough (`| head`): nothing is wrong.
-    if (systemCode(error) !== 'EPIPE') throw error;
-  }
-}
-
-async function toFile(peer: Peer, hash: string, range: Range, file: string): Promise<void> {
-  const target = await FileTarget.at(file, range.offset);
-  try {
-    await withProgress(target, (sink, onHead) => peer.fetchTo(hash, sink, { ...range, onHead }));
-    await target.finish();
-  } catch (error) {
-    const kept = await target.abandon();
-    if (kept !== undefined) process.stderr.write(`what was verified is in ${printable(kept)}\n`);
-    const onDisk = systemCode(error) !== undefined && !(error instanceof PeerError);
-    throw onDisk ? Object.assign(error as Error, { path: file }) : error;
-  }
-}
-
-/** Run a fetch with a progress bar, if stderr is a terminal. */
-async function withProgress(
-  sink: ByteSink,
-  fetch: (sink: ByteSink, onHead: (head: FileHead) => void) => Promise<void>,
-): Promise<void> {
-  if (!process.stderr.isTTY) {
-    await fetch(sink, () => undefined);
-    return;
-  }
-  // Loaded only where it is shown.
-  const { ProgressBar } = await import('./common/progress.js');
-  const bar = new ProgressBar();
-  const restore = restoreOnSignal(() => {
-    bar.stop();
-  });
-  let bytes = 0;
-  let total = 0;
-  const counting: ByteSink = {
-    write: async (chunk, position) => {
-      await sink.write(chunk, position);
-      bytes += chunk.length;
-      bar.update({ bytes, total });
-    },
-  };
-  try {
-    await fetch(counting, (head) => {
-      total = head.length;
-      bar.update({ bytes: 0, total });
+    await complete(fetch, args.output, retries, async (options, say) => {
+      sources ??= openSources(hash, { named, find: args.find }, say);
+      await fetch.from(sources.peers, options);
     });
   } finally {
-    bar.stop();
-    restore();
+    sources?.close();
   }
+  return undefined;
 }

@@ -1,40 +1,23 @@
 /** Talk to one peer: who are you, what do you have, give me this file. */
 import { once } from 'node:events';
+import { CLIENT, callPeer } from './call.js';
 import { PeerError, abortError } from './errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from './net/address.js';
-import type { Connection, RequestHandler } from './net/connection.js';
-import { dialPeer } from './net/hello.js';
-import { option, type ConnectOptions } from './options.js';
+import type { Connection } from './net/connection.js';
+import type { ConnectOptions } from './options.js';
 import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search/results.js';
 import { searchThrough } from './search/through.js';
 import { FileStream } from './transfer/file-stream.js';
-import { BodyReceiver, SinkOutput, type ByteSink } from './transfer/receive.js';
-import { AGENT } from './version.js';
-import { MAX_QUERY_BYTES, PROTOCOL_VERSION } from './wire/limits.js';
-import type {
-  FileHead,
-  FileMatch,
-  GetFile,
-  Hash,
-  ListedPeer,
-  PeerInfo,
-  Pong,
-} from './wire/messages.js';
+import { BodyReceiver, SinkOutput, type ByteSink, type FetchOptions } from './transfer/receive.js';
+import { MAX_QUERY_BYTES } from './wire/limits.js';
+import type { FileMatch, GetFile, Hash, ListedPeer, Pong } from './wire/messages.js';
+
+export type { FetchOptions };
 
 export interface SearchOptions {
   /** Matches wanted. @default all */
   max?: number | undefined;
   signal?: AbortSignal | undefined;
-}
-
-export interface FetchOptions {
-  /** First byte wanted. @default 0 */
-  offset?: number | undefined;
-  /** Bytes wanted. @default to the end of the file */
-  length?: number | undefined;
-  signal?: AbortSignal | undefined;
-  /** Told the file's size and the range granted, before the first byte. */
-  onHead?: ((head: FileHead) => void) | undefined;
 }
 
 /**
@@ -58,14 +41,6 @@ const CLOSE_GRACE = 1000;
 
 /** Stands for the id of a peer that has not said one. */
 const UNKNOWN_PEER = '0'.repeat(64);
-
-/** Who asks, and nothing else: a client serves no files. */
-const CLIENT: PeerInfo = { version: PROTOCOL_VERSION, agent: AGENT };
-
-const answerAsClient: RequestHandler = (request, exchange) => {
-  if (request.type !== 'PING') throw new PeerError('ERR_UNSUPPORTED', 'this peer shares nothing');
-  exchange.send({ type: 'ACKN', of: 'PING', info: CLIENT, files: 0, bytes: 0, state: 'ready' });
-};
 
 /** A peer to talk to. Keeps one connection, and makes a new one when it was lost. */
 export class Peer {
@@ -167,7 +142,7 @@ export class Peer {
         await connection.requestBody(
           request,
           (head) => {
-            const receiver = new BodyReceiver(request, head, stream);
+            const receiver = new BodyReceiver(request, head, stream, options.onList);
             options.onHead?.(head);
             stream.head(head);
             return receiver;
@@ -203,7 +178,7 @@ export class Peer {
       await connection.requestBody(
         request,
         (head) => {
-          const receiver = new BodyReceiver(request, head, output);
+          const receiver = new BodyReceiver(request, head, output, options.onList);
           options.onHead?.(head);
           return receiver;
         },
@@ -252,16 +227,7 @@ export class Peer {
   }
 
   async #dial(): Promise<Connection> {
-    const { connection, pong } = await dialPeer(
-      this.address,
-      {
-        handler: answerAsClient,
-        connectTimeout: option('connectTimeout', this.#options.connectTimeout),
-        answerTimeout: option('answerTimeout', this.#options.answerTimeout),
-        signal: this.#options.signal,
-      },
-      CLIENT,
-    );
+    const { connection, pong } = await callPeer(this.address, this.#options);
     this.#hello = pong;
     this.#open = connection;
     return connection;
@@ -285,7 +251,8 @@ async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undef
   }
 }
 
-function getFile(hash: Hash, { offset, length }: FetchOptions): GetFile {
+/** The request for a range. @throws PeerError ERR_USAGE */
+export function getFile(hash: Hash, { offset, length }: FetchOptions): GetFile {
   if (!/^[0-9a-f]{64}$/.test(hash)) {
     throw new PeerError('ERR_USAGE', 'a hash is 64 hexadecimal digits (0-9, a-f)');
   }

@@ -1,6 +1,12 @@
 /** The public API of p2p-serve. */
 export { createNode, type NodeEvents, type NodeStats, type PeerNode } from './node.js';
 export { connect, type FetchOptions, type Peer, type SearchOptions } from './client.js';
+export {
+  ManyPeers,
+  fetchFromMany,
+  type FetchManyOptions,
+  type ManyPeersOptions,
+} from './fetch-many.js';
 export { PeerError, asError, systemCode, type ErrorCode } from './errors.js';
 export { hashPath, hashStream } from './hash/path.js';
 export { HashPool } from './hash/pool.js';
@@ -14,7 +20,12 @@ export type { SearchStats } from './search/node-search.js';
 export type { NetworkSearchOptions, SearchResult, SearchSummary } from './search/results.js';
 export type { FileStream } from './transfer/file-stream.js';
 export type { ByteSink } from './transfer/receive.js';
-export { FileTarget } from './transfer/file-target.js';
+export { BlockSet } from './transfer/block-set.js';
+export type { SourceNews, SourceSummary } from './transfer/download/news.js';
+export { fetchToFile, type FetchToFileOptions } from './transfer/fetch-to-file.js';
+export type { FetchProgress } from './transfer/file-fetch.js';
+export type { FileSource } from './transfer/receive.js';
+export { RETRY_TIMES, type RetryTimes } from './transfer/retry.js';
 export { AGENT, VERSION } from './version.js';
 export type {
   FileHead,

@@ -126,7 +126,7 @@ async function parse<T>({ name, usage, describe, build }: Command<T>): Promise<T
   return parsed as T;
 }
 
-const REPEATABLE = new Set(['ignore', 'file', 'peer']);
+const REPEATABLE = new Set(['ignore', 'file', 'peer', 'from']);
 
 const SYSTEM = new Map([
   ['ENOENT', 'no such file or folder'],

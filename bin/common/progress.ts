@@ -15,6 +15,8 @@ export class ProgressBar {
   readonly #bar: cliProgress.SingleBar;
   readonly #begin = performance.now();
   #started = false;
+  /** What was there when the bar began: no part of the rate. */
+  #first = { bytes: 0, fraction: 0 };
 
   constructor() {
     this.#bar = new cliProgress.SingleBar({
@@ -24,8 +26,8 @@ export class ProgressBar {
         const done = Math.round(width * Math.min(1, fraction));
         const bar = '█'.repeat(done) + '░'.repeat(width - done);
         const seconds = (performance.now() - this.#begin) / 1000;
-        const rate = seconds > 0 ? params.value / seconds : 0;
-        const left = (seconds / fraction) * (1 - fraction);
+        const rate = seconds > 0 ? (params.value - this.#first.bytes) / seconds : 0;
+        const left = (seconds / (fraction - this.#first.fraction)) * (1 - fraction);
         const parts = [
           `${bar} ${Math.floor(fraction * 100)}%`,
           payload.detail,
@@ -45,6 +47,7 @@ export class ProgressBar {
   update({ bytes, total, detail, fraction }: Step): void {
     if (!this.#started) {
       this.#started = true;
+      this.#first = { bytes, fraction: fraction ?? (total > 0 ? bytes / total : 0) };
       this.#bar.start(total, bytes, { detail, fraction });
     } else {
       this.#bar.setTotal(total);

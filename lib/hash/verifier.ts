@@ -41,8 +41,12 @@ interface OpenList {
   hashes: Uint8Array;
 }
 
+/** Told of a list whose hash was right: its level (1 or higher), which of the level it is, its bytes. */
+export type OnList = (level: number, index: number, hashes: Uint8Array) => void;
+
 export class BodyVerifier {
   readonly #range: BodyRange;
+  readonly #onList: OnList | undefined;
   readonly #parts: Generator<BodyPart>;
   readonly #root: Uint8Array;
   /** The verified list of each level that covers the place where the body stands. */
@@ -56,8 +60,9 @@ export class BodyVerifier {
   #filled = 0;
   #remaining: number;
 
-  constructor(range: BodyRange) {
+  constructor(range: BodyRange, onList?: OnList) {
     this.#range = range;
+    this.#onList = onList;
     this.#root = range.hash;
     this.#parts = bodyParts(range.size, range.offset, range.length);
     this.#lists = levelCounts(range.size).map(() => undefined);
@@ -113,6 +118,7 @@ export class BodyVerifier {
         );
       }
       this.#lists[part.level] = { index: part.index, hashes: bytes };
+      this.#onList?.(part.level, part.index, bytes);
       this.#next();
       return undefined;
     }

@@ -4,10 +4,11 @@
  */
 import { PeerError, asError } from '../errors.js';
 import { hashBlock } from '../hash/blake3.js';
-import { BodyVerifier, type VerifiedBlock } from '../hash/verifier.js';
+import { BodyVerifier, type OnList, type VerifiedBlock } from '../hash/verifier.js';
 import { roomFor } from '../memory.js';
 import type { BodySink } from '../net/body-sink.js';
-import type { FileHead, GetFile } from '../wire/messages.js';
+import type { BlockSet } from './block-set.js';
+import type { FileHead, GetFile, Hash } from '../wire/messages.js';
 
 /** Where verified blocks go. */
 export interface BlockOutput {
@@ -48,15 +49,11 @@ export class BodyReceiver implements BodySink {
   readonly #verifier: BodyVerifier;
   readonly #output: BlockOutput;
 
-  constructor(request: GetFile, head: FileHead, output: BlockOutput) {
+  constructor(request: GetFile, head: FileHead, output: BlockOutput, onList?: OnList) {
     checkHead(request, head);
     const { size, offset, length } = head;
-    this.#verifier = new BodyVerifier({
-      hash: Buffer.from(request.hash, 'hex'),
-      size,
-      offset,
-      length,
-    });
+    const hash = Buffer.from(request.hash, 'hex');
+    this.#verifier = new BodyVerifier({ hash, size, offset, length }, onList);
     this.#output = output;
   }
 
@@ -95,6 +92,40 @@ export interface ByteSink {
    * @param position their place in the file
    */
   write(bytes: Uint8Array, position: number): Promise<void>;
+}
+
+/** What of a file is asked for. */
+export interface FetchOptions {
+  /** First byte wanted. @default 0 */
+  offset?: number | undefined;
+  /** Bytes wanted. @default to the end of the file */
+  length?: number | undefined;
+  signal?: AbortSignal | undefined;
+  /** Told the file's size and the range granted, before the first byte. */
+  onHead?: ((head: FileHead) => void) | undefined;
+  /** Told of every list of the block tree that comes on the way, when its hash was right. */
+  onList?: OnList | undefined;
+}
+
+export interface FetchBlocksOptions extends FetchOptions {
+  /** Blocks that are neither fetched nor written. @default none */
+  have?: BlockSet | undefined;
+}
+
+/** Who has a file: a Peer, or many. */
+export interface FileSource {
+  /**
+   * Write a file's verified bytes into a sink, in order. What was verified before an error has been
+   * written when the promise rejects.
+   *
+   * @throws PeerError; or what the sink threw
+   */
+  fetchTo(hash: Hash, sink: ByteSink, options?: FetchOptions): Promise<void>;
+  /**
+   * The same in any order, without the blocks in `have`: of those that come from many peers at once.
+   * They are asked for no bytes, by `fetchTo`, to learn how long the file is.
+   */
+  fetchBlocks?(hash: Hash, sink: ByteSink, options?: FetchBlocksOptions): Promise<void>;
 }
 
 /** Blocks received while earlier ones are written: enough to keep both sides busy. */

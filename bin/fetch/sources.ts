@@ -1,0 +1,91 @@
+/** The peers that p2p-fetch takes a file from when there may be more than one. */
+import { connect, type Peer } from '../../lib/client.js';
+import { PeerError } from '../../lib/errors.js';
+import { ManyPeers } from '../../lib/fetch-many.js';
+import { formatAddress, parseAddress, type PeerAddress } from '../../lib/net/address.js';
+import { AddressPolicy, interfaceAddresses } from '../../lib/peers/scope.js';
+import type { SourceNews } from '../../lib/transfer/download/news.js';
+
+export interface Sources {
+  /** As people write them. */
+  named: readonly string[];
+  /** Ask the network, too. */
+  find: boolean;
+}
+
+export interface OpenSources {
+  peers: ManyPeers;
+  close: () => void;
+}
+
+/**
+ * @param say told in a line what people should know of a source
+ * @throws PeerError ERR_USAGE for a name that is none
+ */
+export function openSources(
+  hash: string,
+  { named, find }: Sources,
+  say: (line: string) => void,
+): OpenSources {
+  const addresses = named.map(parseAddress);
+  const names = new Set(addresses.map(formatAddress));
+  const over = new AbortController();
+  const all = find ? withFound(addresses, hash, over.signal) : addresses;
+  const peers = new ManyPeers(all, {
+    onSource: (news) => {
+      // That one of those whom the network names is not there is no news.
+      const isOfInterest = names.has(news.peer) || news.state === 'lied';
+      const line = isOfInterest ? lineOf(news, names.size === 1) : undefined;
+      if (line !== undefined) say(line);
+    },
+  });
+  const close = (): void => {
+    over.abort();
+    peers.close();
+  };
+  return { peers, close };
+}
+
+function lineOf({ peer, state, error }: SourceNews, alone: boolean): string | undefined {
+  const why = error?.message ?? '';
+  switch (state) {
+    case 'lied':
+      return `${peer} lies and is not asked again: ${why}`;
+    case 'stalled':
+      return `${peer} stalls: others are asked for what it owes`;
+    case 'lost':
+      return `${why}; others go on`;
+    case 'dropped':
+      // If nobody else is found it is said at the end.
+      return alone ? undefined : `${peer} is left out: ${why}`;
+    case 'ready':
+      return undefined;
+  }
+}
+
+/** The peers named, then those that the network says have the file. */
+async function* withFound(
+  named: readonly PeerAddress[],
+  hash: string,
+  signal: AbortSignal,
+): AsyncGenerator<PeerAddress, void, void> {
+  yield* named;
+  const policy = new AddressPolicy(interfaceAddresses);
+  for (const address of named) {
+    let peer: Peer | undefined;
+    try {
+      peer = await connect(address, { signal });
+      const speaker = peer.remoteHost ?? '';
+      for await (const { peer: contact, hops } of peer.searchNetwork({ hash }, { signal })) {
+        const believed = policy.believed(speaker, contact);
+        if (hops > 0 && believed !== undefined) yield believed;
+      }
+      return;
+    } catch (error) {
+      // The next can be asked as well.
+      if (!(error instanceof PeerError) || signal.aborted) throw error;
+    } finally {
+      await peer?.close();
+    }
+  }
+}

@@ -1,0 +1,34 @@
+/** Connect to a peer as a client: one that asks, and serves no files. */
+import { PeerError } from './errors.js';
+import type { PeerAddress } from './net/address.js';
+import type { RequestHandler } from './net/connection.js';
+import { dialPeer, type Greeted } from './net/hello.js';
+import { option, type ConnectOptions } from './options.js';
+import { AGENT } from './version.js';
+import { PROTOCOL_VERSION } from './wire/limits.js';
+import type { PeerInfo } from './wire/messages.js';
+
+/** Who asks, and nothing else. */
+export const CLIENT: PeerInfo = { version: PROTOCOL_VERSION, agent: AGENT };
+
+const answerAsClient: RequestHandler = (request, exchange) => {
+  if (request.type !== 'PING') throw new PeerError('ERR_UNSUPPORTED', 'this peer shares nothing');
+  exchange.send({ type: 'ACKN', of: 'PING', info: CLIENT, files: 0, bytes: 0, state: 'ready' });
+};
+
+/** @throws PeerError as `dialPeer`; ERR_USAGE for an option */
+export function callPeer(
+  address: PeerAddress,
+  { connectTimeout, answerTimeout, signal }: ConnectOptions,
+): Promise<Greeted> {
+  return dialPeer(
+    address,
+    {
+      handler: answerAsClient,
+      connectTimeout: option('connectTimeout', connectTimeout),
+      answerTimeout: option('answerTimeout', answerTimeout),
+      signal,
+    },
+    CLIENT,
+  );
+}
