@@ -1,6 +1,7 @@
 /** The public API of p2p-serve. */
 export { createNode, type NodeEvents, type NodeStats, type PeerNode } from './node.js';
 export { connect, type FetchOptions, type Peer, type SearchOptions } from './client.js';
+export { fetchAll, type FetchAllOptions, type FetchedFile } from './fetch-all.js';
 export { PeerError, asError, systemCode, type ErrorCode } from './errors.js';
 export { hashPath, hashStream } from './hash/path.js';
 export { HashPool } from './hash/pool.js';
