@@ -12,10 +12,19 @@ import { indexing } from './indexing.js';
 import { formatReport } from './report.js';
 import { scale } from './scale.js';
 import { search } from './search.js';
+import { smallfiles } from './small-files-fetch.js';
 import type { Subject } from './subject.js';
 import { throughput } from './throughput.js';
 
-const SUBJECTS: readonly Subject[] = [hash, indexing, throughput, search, scale, fanout];
+const SUBJECTS: readonly Subject[] = [
+  hash,
+  indexing,
+  throughput,
+  smallfiles,
+  search,
+  scale,
+  fanout,
+];
 
 const UNITS = new Map([
   ['', 1],
