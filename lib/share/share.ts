@@ -4,7 +4,7 @@
  */
 import { EventEmitter } from 'node:events';
 import type { FileHandle } from 'node:fs/promises';
-import { openInside, sameContent } from '../disk/open.js';
+import { openInside, readInside, sameContent } from '../disk/open.js';
 import { PeerError, isShortage, systemCode } from '../errors.js';
 import { HashPool } from '../hash/pool.js';
 import type { Lists } from '../hash/tree.js';
@@ -239,16 +239,42 @@ export class Share extends EventEmitter<ShareEvents> {
    * @throws PeerError ERR_NOT_FOUND; ERR_HASHING while not everything is hashed; ERR_CHANGED when
    *   the file is no longer what it was
    */
-  async open(hash: Hash): Promise<{ file: SharedFile; handle: FileHandle; lists: Lists }> {
-    const candidates = this.#catalog?.withHash(hash) ?? [];
-    for (const file of candidates) {
+  open(hash: Hash): Promise<{ file: SharedFile; handle: FileHandle; lists: Lists }> {
+    return this.#firstOf(this.#catalog?.withHash(hash) ?? [], async (file) => {
       const lists = this.#catalog?.lists(hash, file.identity.size);
+      const { handle, identity } = await openInside(this.#root.path, file.path);
+      if (sameContent(identity, file.identity) && lists !== undefined) {
+        return { file, handle, lists };
+      }
+      await handle.close();
+      return undefined;
+    });
+  }
+
+  /**
+   * All bytes of a small file with this content, unchanged since it was hashed; undefined when it has
+   * more than `max` bytes, or is not there.
+   *
+   * @throws PeerError as `open`, but for ERR_NOT_FOUND
+   */
+  read(hash: Hash, max: number): Promise<Buffer> | undefined {
+    const candidates = this.#catalog?.withHash(hash) ?? [];
+    const size = candidates[0]?.identity.size ?? Infinity;
+    if (size > max) return undefined;
+    return this.#firstOf(candidates, (file) =>
+      readInside(this.#root.path, file.path, file.identity),
+    );
+  }
+
+  /** The first of several files of which `get` gives something; others are not what they were. */
+  async #firstOf<T>(
+    candidates: readonly SharedFile[],
+    get: (file: SharedFile) => Promise<T | undefined>,
+  ): Promise<T> {
+    for (const file of candidates) {
       try {
-        const { handle, identity } = await openInside(this.#root.path, file.path);
-        if (sameContent(identity, file.identity) && lists !== undefined) {
-          return { file, handle, lists };
-        }
-        await handle.close();
+        const got = await get(file);
+        if (got !== undefined) return got;
       } catch (error) {
         const code = systemCode(error) ?? '';
         // Nothing is wrong with the file when this machine is short of something.
