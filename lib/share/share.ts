@@ -4,7 +4,7 @@
  */
 import { EventEmitter } from 'node:events';
 import type { FileHandle } from 'node:fs/promises';
-import { openInside, readInside, sameContent } from '../disk/open.js';
+import { openInside, sameContent } from '../disk/open.js';
 import { PeerError, isShortage, systemCode } from '../errors.js';
 import { HashPool } from '../hash/pool.js';
 import type { Lists } from '../hash/tree.js';
@@ -13,6 +13,7 @@ import { Catalog, type Page, type SharedFile } from './catalog.js';
 import { Intake, type Change, type Progress } from './intake.js';
 import { RootFolder } from './root-folder.js';
 import { scan, scanHere } from './scan.js';
+import { SmallReader } from './small-reader.js';
 import { LmdbStore, MemoryStore, type Store } from './store.js';
 import { Turns } from './turns.js';
 import type { ScannedFile } from './walk.js';
@@ -81,6 +82,7 @@ export class Share extends EventEmitter<ShareEvents> {
   #catalog: Catalog | undefined;
   #pool: HashPool | undefined;
   #intake: Intake | undefined;
+  #reader: SmallReader | undefined;
   #watcher: Watcher | undefined;
   #state: ShareState = 'hashing';
   #began = 0;
@@ -261,9 +263,10 @@ export class Share extends EventEmitter<ShareEvents> {
     const candidates = this.#catalog?.withHash(hash) ?? [];
     const size = candidates[0]?.identity.size ?? Infinity;
     if (size > max) return undefined;
-    return this.#firstOf(candidates, (file) =>
-      readInside(this.#root.path, file.path, file.identity),
-    );
+    return this.#firstOf(candidates, (file) => {
+      this.#reader ??= new SmallReader(this.#root.path, this.#options.workers ?? true);
+      return this.#reader.read(file);
+    });
   }
 
   /** The first of several files of which `get` gives something; others are not what they were. */
@@ -301,6 +304,7 @@ export class Share extends EventEmitter<ShareEvents> {
     this.#turns.close();
     await this.#watcher?.close();
     await this.#pool?.close();
+    await this.#reader?.close();
     await this.#scanning;
     await takenIn;
     await this.#store?.close();
