@@ -12,11 +12,21 @@ import { indexing } from './indexing.js';
 import { formatReport } from './report.js';
 import { scale } from './scale.js';
 import { search } from './search.js';
+import { smallfiles } from './small-files-fetch.js';
 import { sources } from './sources.js';
 import type { Subject } from './subject.js';
 import { throughput } from './throughput.js';
 
-const SUBJECTS: readonly Subject[] = [hash, indexing, throughput, search, scale, fanout, sources];
+const SUBJECTS: readonly Subject[] = [
+  hash,
+  indexing,
+  throughput,
+  smallfiles,
+  sources,
+  search,
+  scale,
+  fanout,
+];
 
 const UNITS = new Map([
   ['', 1],

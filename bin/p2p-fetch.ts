@@ -3,12 +3,14 @@
 import { connect, type Peer } from '../lib/client.js';
 import { PeerError } from '../lib/errors.js';
 import { runCommand, wholeNumber } from './common/command.js';
+import { fetchAllInto } from './fetch/all.js';
 import { complete, openOutput } from './fetch/resume.js';
 import { openSources, type OpenSources } from './fetch/sources.js';
 
 interface Args {
   peer: string;
-  hash: string;
+  hash: string | undefined;
+  all: string | undefined;
   output: string | undefined;
   offset: number | undefined;
   length: number | undefined;
@@ -19,8 +21,9 @@ interface Args {
 
 await runCommand<Args>({
   name: 'p2p-fetch',
-  usage: '<peer> <hash>',
-  describe: 'Fetch a file by its hash. Every byte is verified before it is written.',
+  usage: '<peer> [hash]',
+  describe:
+    'Fetch a file by its hash, or every file that matches. Every byte is verified before it is written.',
   build: (argv) =>
     argv
       .positional('peer', {
@@ -30,7 +33,6 @@ await runCommand<Args>({
       })
       .positional('hash', {
         type: 'string',
-        demandOption: true,
         describe: '64 hexadecimal digits, as p2p-search prints them',
       })
       .option('output', {
@@ -38,7 +40,13 @@ await runCommand<Args>({
         type: 'string',
         requiresArg: true,
         describe:
-          'file to write, by way of FILE.part, which is gone on with; - is stdout, the default',
+          'file to write, by way of FILE.part, which is gone on with; - is stdout, the default. ' +
+          'With --all: folder',
+      })
+      .option('all', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'fetch every file of the peer that a search for this finds; "" finds all',
       })
       .option('from', {
         type: 'string',
@@ -67,11 +75,20 @@ await runCommand<Args>({
       .example('$0 host 7f83b1…c9 -o film.mkv --retry 10', 'the same once more: what is missing')
       .example('$0 host 7f83b1…c9 --from host2 --from host3 > out', 'from three peers at once')
       .example('$0 host 7f83b1…c9 --find > out', 'from whoever in the network has it')
+      .example('$0 host --all "holiday .jpg" -o photos', 'all that match, into a folder')
       .example('$0 host 7f83b1…c9 --offset 1000 --length 24', '24 bytes of it'),
-  run: fetchFile,
+  run: (args) => {
+    const { all, hash } = args;
+    if (all !== undefined) return fetchAllInto({ ...args, all });
+    if (hash !== undefined) return fetchFile({ ...args, hash });
+    throw new PeerError(
+      'ERR_USAGE',
+      'Not enough arguments: a hash, or --all (see p2p-fetch --help)',
+    );
+  },
 });
 
-async function fetchFile(args: Args): Promise<number | undefined> {
+async function fetchFile(args: Args & { hash: string }): Promise<number | undefined> {
   const hash = args.hash.toLowerCase();
   if (!/^[0-9a-f]{64}$/.test(hash)) {
     throw new PeerError(

@@ -7,6 +7,7 @@ export {
   type FetchManyOptions,
   type ManyPeersOptions,
 } from './fetch-many.js';
+export { fetchAll, type FetchAllOptions, type FetchedFile } from './fetch-all.js';
 export { PeerError, asError, systemCode, type ErrorCode } from './errors.js';
 export { hashPath, hashStream } from './hash/path.js';
 export { HashPool } from './hash/pool.js';

@@ -15,6 +15,7 @@ import { NodeSearch, type SearchStats } from './search/node-search.js';
 import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search/results.js';
 import { Share, type Progress, type ShareEvents } from './share/share.js';
 import { sendFile } from './transfer/send.js';
+import { SMALL_BYTES, sendSmall } from './transfer/small.js';
 import { AGENT } from './version.js';
 import { PROTOCOL_VERSION } from './wire/limits.js';
 import type {
@@ -327,6 +328,15 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   };
 
   async #sendFile(request: GetFile, exchange: Exchange): Promise<void> {
+    const small = this.#share.read(request.hash, SMALL_BYTES);
+    if (small !== undefined) {
+      const bytes = await small;
+      this.#stats.bytesRead += bytes.length;
+      await sendSmall(exchange, request, bytes);
+      this.#stats.sent++;
+      return;
+    }
+    await exchange.near;
     const { file, handle, lists } = await this.#share.open(request.hash);
     try {
       await sendFile(

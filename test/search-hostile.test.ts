@@ -312,6 +312,8 @@ t.test('a search leaves no listener behind, refused or not', async (t) => {
     waitingBytes: 0,
     send: ({ type }) => void sent.push(type),
     sendBody: () => Promise.reject(new Error('no files here')),
+    sendWhole: () => Promise.reject(new Error('no files here')),
+    near: Promise.resolve(),
   };
   const connection = new Connection(new Socket(), {
     name: 'test',

@@ -28,7 +28,7 @@ import {
   type ThirdPartyHasFiles,
 } from '../wire/messages.js';
 import { DiscardSink, type BodySink } from './body-sink.js';
-import { BodyQueue, type Exchange } from './exchange.js';
+import { BodyQueue, type Exchange, type Place } from './exchange.js';
 import { Inbound } from './inbound.js';
 import { Outbound } from './outbound.js';
 
@@ -90,15 +90,18 @@ interface Waiting {
 const DISCARD_BYTES = 1024 * 1024;
 /** Bytes waiting to be written at which no more requests are read. */
 const WRITE_HIGH_WATER = 1024 * 1024;
-/** Requests for files that are looked up and opened while an earlier body is being written. */
-const OPEN_AHEAD = 4;
+/** Requests for files that are prepared while an earlier body is written; and of these, large ones. */
+const PREPARED = 32;
+const LARGE_PREPARED = 4;
+
+const NEAR = Promise.resolve();
 
 export class Connection {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
   readonly #inbound: Inbound;
   readonly #outbound: Outbound;
-  readonly #bodies = new BodyQueue(OPEN_AHEAD);
+  readonly #bodies = new BodyQueue(PREPARED, LARGE_PREPARED);
   readonly #waiting = new Map<number, Waiting>();
   /** Requests that wait until fewer are unanswered, by tag. */
   readonly #backlog = new Map<number, Buffer>();
@@ -498,13 +501,13 @@ export class Connection {
   #onRequest(request: Request, tag: number): void {
     this.#unanswered++;
     if (request.type === 'RQFH') {
-      this.#bodies.add((turn) => this.#handle(request, tag, turn));
+      this.#bodies.add((place) => this.#handle(request, tag, place));
     } else {
       void this.#handle(request, tag, undefined);
     }
   }
 
-  async #handle(request: Request, tag: number, turn: Promise<void> | undefined): Promise<void> {
+  async #handle(request: Request, tag: number, place: Place | undefined): Promise<void> {
     const body = { begun: false };
     // Once the last byte is out, the other side may ask again: whatever is still tidied up here.
     let owed = 1;
@@ -522,8 +525,15 @@ export class Connection {
       send: (answer) => {
         this.#outbound.frame(encodeMessage(answer, tag));
       },
+      near: place?.near ?? NEAR,
+      sendWhole: async (head, body) => {
+        await place?.turn;
+        this.#closed.signal.throwIfAborted();
+        await outbound.whole(encodeMessage(head, tag), body);
+        answered();
+      },
       sendBody: async (head, write) => {
-        await turn;
+        await place?.turn;
         this.#closed.signal.throwIfAborted();
         body.begun = true;
         await this.#outbound.frameAndBody(encodeMessage(head, tag), write);

@@ -16,22 +16,43 @@ export interface Exchange {
    * connection is destroyed.
    */
   sendBody(head: FileHead, write: BodyWriter): Promise<void>;
+  /** The same with a body that is in memory, whole: several go out in one system call. */
+  sendWhole(head: FileHead, body: Uint8Array): Promise<void>;
+  /**
+   * Resolves when few bodies are before this one. Requests for small files are prepared far ahead; what
+   * takes memory or descriptors for longer waits for this first.
+   */
+  readonly near: Promise<void>;
+}
+
+/** A body's place in the order of its connection. */
+export interface Place {
+  /** All before it have been written. */
+  turn: Promise<void>;
+  /** All but a few before it have been written. */
+  near: Promise<void>;
 }
 
 /** Requests for bodies of one connection: several are prepared at once, written in order. */
 export class BodyQueue {
   readonly #ahead: number;
-  readonly #jobs: ((turn: Promise<void>) => Promise<void>)[] = [];
+  readonly #jobs: ((place: Place) => Promise<void>)[] = [];
+  /** The turns of the last jobs that began, as many as may be near. */
+  readonly #turns: Promise<void>[];
   #running = 0;
   #last: Promise<void> = Promise.resolve();
 
-  /** @param ahead how many are prepared (opened, looked up) at the same time */
-  constructor(ahead: number) {
+  /**
+   * @param ahead how many are prepared (looked up, read) at the same time
+   * @param near how many of them are told that they are near
+   */
+  constructor(ahead: number, near: number) {
     this.#ahead = ahead;
+    this.#turns = Array.from({ length: near - 1 }, () => this.#last);
   }
 
   /** @param job prepares, waits for its turn, writes; never rejects */
-  add(job: (turn: Promise<void>) => Promise<void>): void {
+  add(job: (place: Place) => Promise<void>): void {
     this.#jobs.push(job);
     this.#pump();
   }
@@ -42,8 +63,9 @@ export class BodyQueue {
       if (job === undefined) return;
       this.#running++;
       const turn = this.#last;
-      const done = job(turn);
-      this.#last = Promise.all([turn, done]).then(() => undefined);
+      this.#turns.push(turn);
+      const done = job({ turn, near: this.#turns.shift() ?? turn });
+      this.#last = turn.then(() => done);
       void done.then(() => {
         this.#running--;
         this.#pump();

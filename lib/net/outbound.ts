@@ -9,6 +9,9 @@ import type { Socket } from 'node:net';
 /** Writes the raw bytes of a body; resolves when all have been handed to the socket. */
 export type BodyWriter = (socket: Socket) => Promise<void>;
 
+/** Bytes of whole bodies that may wait for the kernel. */
+const WHOLE_HIGH_WATER = 128 * 1024;
+
 export class Outbound {
   readonly #socket: Socket;
   /** Frames that wait for the end of a body; undefined while none is written. */
@@ -53,6 +56,27 @@ export class Outbound {
     this.#held = undefined;
     this.#heldBytes = 0;
     for (const bytes of held) this.frame(bytes);
+  }
+
+  /**
+   * Write a frame and the body that belongs to it, both whole.
+   *
+   * @returns undefined when there is room for more; else resolves when this has gone out
+   */
+  whole(head: Buffer, body: Uint8Array): Promise<void> | undefined {
+    if (this.#held !== undefined) throw new TypeError('a body is being written');
+    this.#gather();
+    this.#socket.write(head);
+    if (this.#socket.writableLength + body.length < WHOLE_HIGH_WATER) {
+      this.#socket.write(body);
+      return undefined;
+    }
+    return new Promise((resolve) => {
+      // Whether it went well shows in the socket.
+      this.#socket.write(body, () => {
+        resolve();
+      });
+    });
   }
 
   /** Let what is written from now on, before anything else happens, go out in one system call. */

@@ -13,6 +13,7 @@ import { Catalog, type Page, type SharedFile } from './catalog.js';
 import { Intake, type Change, type Progress } from './intake.js';
 import { RootFolder } from './root-folder.js';
 import { scan, scanHere } from './scan.js';
+import { SmallReader } from './small-reader.js';
 import { LmdbStore, MemoryStore, type Store } from './store.js';
 import { Turns } from './turns.js';
 import type { ScannedFile } from './walk.js';
@@ -81,6 +82,7 @@ export class Share extends EventEmitter<ShareEvents> {
   #catalog: Catalog | undefined;
   #pool: HashPool | undefined;
   #intake: Intake | undefined;
+  #reader: SmallReader | undefined;
   #watcher: Watcher | undefined;
   #state: ShareState = 'hashing';
   #began = 0;
@@ -239,16 +241,43 @@ export class Share extends EventEmitter<ShareEvents> {
    * @throws PeerError ERR_NOT_FOUND; ERR_HASHING while not everything is hashed; ERR_CHANGED when
    *   the file is no longer what it was
    */
-  async open(hash: Hash): Promise<{ file: SharedFile; handle: FileHandle; lists: Lists }> {
-    const candidates = this.#catalog?.withHash(hash) ?? [];
-    for (const file of candidates) {
+  open(hash: Hash): Promise<{ file: SharedFile; handle: FileHandle; lists: Lists }> {
+    return this.#firstOf(this.#catalog?.withHash(hash) ?? [], async (file) => {
       const lists = this.#catalog?.lists(hash, file.identity.size);
+      const { handle, identity } = await openInside(this.#root.path, file.path);
+      if (sameContent(identity, file.identity) && lists !== undefined) {
+        return { file, handle, lists };
+      }
+      await handle.close();
+      return undefined;
+    });
+  }
+
+  /**
+   * All bytes of a small file with this content, unchanged since it was hashed; undefined when it has
+   * more than `max` bytes, or is not there.
+   *
+   * @throws PeerError as `open`, but for ERR_NOT_FOUND
+   */
+  read(hash: Hash, max: number): Promise<Buffer> | undefined {
+    const candidates = this.#catalog?.withHash(hash) ?? [];
+    const size = candidates[0]?.identity.size ?? Infinity;
+    if (size > max) return undefined;
+    return this.#firstOf(candidates, (file) => {
+      this.#reader ??= new SmallReader(this.#root.path, this.#options.workers ?? true);
+      return this.#reader.read(file);
+    });
+  }
+
+  /** The first of several files of which `get` gives something; others are not what they were. */
+  async #firstOf<T>(
+    candidates: readonly SharedFile[],
+    get: (file: SharedFile) => Promise<T | undefined>,
+  ): Promise<T> {
+    for (const file of candidates) {
       try {
-        const { handle, identity } = await openInside(this.#root.path, file.path);
-        if (sameContent(identity, file.identity) && lists !== undefined) {
-          return { file, handle, lists };
-        }
-        await handle.close();
+        const got = await get(file);
+        if (got !== undefined) return got;
       } catch (error) {
         const code = systemCode(error) ?? '';
         // Nothing is wrong with the file when this machine is short of something.
@@ -275,6 +304,7 @@ export class Share extends EventEmitter<ShareEvents> {
     this.#turns.close();
     await this.#watcher?.close();
     await this.#pool?.close();
+    await this.#reader?.close();
     await this.#scanning;
     await takenIn;
     await this.#store?.close();
