@@ -107,7 +107,8 @@ export function groupOf(host: string): string {
  */
 export function clientOf(host: string): string {
   const address = literal(host) ?? host;
-  if (isIPv4(address) || scopeOf(address) === 'link-local' || !address.includes(':')) return address;
+  if (isIPv4(address) || scopeOf(address) === 'link-local' || !address.includes(':'))
+    return address;
   return prefixOf(address, 4);
 }
 

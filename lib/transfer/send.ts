@@ -10,6 +10,7 @@ import { roomFor } from '../memory.js';
 import type { Exchange } from '../net/exchange.js';
 import { BLOCK_BYTES, bodyBytes, bodyParts } from '../wire/body.js';
 import type { GetFile } from '../wire/messages.js';
+import type { Allowance } from './allowance.js';
 
 /** Bytes read at a time; the best of 64 KiB to 2 MiB when it was measured. */
 const CHUNK_BYTES = 512 * 1024;
@@ -36,6 +37,7 @@ export function grantRange(
  * Send what `request` asks for.
  *
  * @param onBytes told of every chunk that was read from the file
+ * @param allowance asked before every piece; undefined: nothing limits the rate
  * @throws PeerError ERR_RANGE before anything is sent; ERR_CHANGED, which ends the connection, when
  *   the file changes or shrinks while it is sent
  */
@@ -44,11 +46,12 @@ export async function sendFile(
   request: GetFile,
   source: Source,
   onBytes: (bytes: number) => void,
+  allowance?: Allowance,
 ): Promise<void> {
   const { size } = source.identity;
   const range = grantRange(request, size);
   const memory = new ChunkMemory();
-  const body = bodyChunks(source, range, memory, onBytes);
+  const body = bodyChunks(source, range, memory, onBytes, allowance, exchange.closed);
   // Read the first bytes while earlier bodies still go out: a small file leaves with its head.
   const first = await body.next();
   await exchange.sendBody({ type: 'ACKN', of: 'RQFH', size, ...range }, async (socket) => {
@@ -123,16 +126,21 @@ async function* bodyChunks(
   { offset, length }: { offset: number; length: number },
   memory: ChunkMemory,
   onBytes: (bytes: number) => void,
+  allowance: Allowance | undefined,
+  closed: AbortSignal,
 ): AsyncGenerator<Buffer> {
   for (const part of bodyParts(identity.size, offset, length)) {
     if (part.kind === 'list') {
       const list = lists.list(part.level, part.index);
+      await allowance?.take(list.length, closed);
       yield Buffer.from(list.buffer, list.byteOffset, list.length);
       continue;
     }
     const begin = part.first * BLOCK_BYTES;
     for (let at = 0; at < part.bytes;) {
-      const want = Math.min(CHUNK_BYTES, part.bytes - at);
+      const most = allowance?.pieceBytes ?? CHUNK_BYTES;
+      const want = Math.min(CHUNK_BYTES, part.bytes - at, most);
+      await allowance?.take(want, closed);
       // A small file gets no more than it needs.
       const chunk = part.bytes < CHUNK_BYTES ? Buffer.allocUnsafe(want) : memory.take();
       const { bytesRead } = await handle.read(chunk, 0, want, begin + at);

@@ -36,23 +36,23 @@ interface Request {
 }
 
 /** What waits, of one client: for each of its connections the requests in order. */
-interface Client {
+interface Client<C> {
   /** Connections of it that have a slot. */
   held: number;
-  readonly waiting: Map<object, Request[]>;
+  readonly waiting: Map<C, Request[]>;
   requests: number;
 }
 
-export class UploadSlots {
+/** @typeParam C what stands for a connection */
+export class UploadSlots<C extends object> {
   readonly #limits: Readonly<SlotLimits>;
   readonly #clock: Clock;
   /** Connections that have a slot, and how many of their requests are under way. */
-  readonly #holders = new Map<object, number>();
+  readonly #holders = new Map<C, number>();
   /** Clients that hold or wait. Those that came, or had a transfer end, last are last. */
-  readonly #clients = new Map<string, Client>();
+  readonly #clients = new Map<string, Client<C>>();
   #waiting = 0;
   #closed: PeerError | undefined;
-  readonly #onEmpty: (() => void)[] = [];
 
   constructor(limits: Partial<SlotLimits> = {}, clock: Clock = systemClock) {
     this.#limits = { ...SLOT_LIMITS, ...limits };
@@ -69,8 +69,13 @@ export class UploadSlots {
     return this.#waiting;
   }
 
+  /** Connections that have a slot. */
+  get connections(): Iterable<C> {
+    return this.#holders.keys();
+  }
+
   /** Whether a connection has a slot. */
-  has(connection: object): boolean {
+  has(connection: C): boolean {
     return this.#holders.has(connection);
   }
 
@@ -81,7 +86,7 @@ export class UploadSlots {
    * @param signal aborted when nobody wants it any more
    * @throws PeerError ERR_BUSY: too many wait, or it has waited too long, or no more is begun here
    */
-  async take(client: string, connection: object, signal: AbortSignal): Promise<Release> {
+  async take(client: string, connection: C, signal: AbortSignal): Promise<Release> {
     if (this.#closed !== undefined) throw this.#closed;
     if (signal.aborted) throw abortError(signal);
     const entry = this.#clients.get(client);
@@ -113,17 +118,11 @@ export class UploadSlots {
     }
   }
 
-  /** Resolves when no transfer is under way. */
-  empty(): Promise<void> {
-    if (this.#holders.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#onEmpty.push(resolve));
-  }
-
   #busy(why: string): PeerError {
     return new PeerError('ERR_BUSY', `${this.#limits.max} transfers are under way, and ${why}`);
   }
 
-  #wait(client: string, connection: object, signal: AbortSignal): Promise<void> {
+  #wait(client: string, connection: C, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         this.#leave(client, connection, request);
@@ -158,7 +157,7 @@ export class UploadSlots {
     });
   }
 
-  #leave(client: string, connection: object, request: Request): void {
+  #leave(client: string, connection: C, request: Request): void {
     const entry = this.#clientOf(client);
     const requests = entry.waiting.get(connection) ?? [];
     const at = requests.indexOf(request);
@@ -168,13 +167,13 @@ export class UploadSlots {
     this.#waiting--;
   }
 
-  #begin(client: string, connection: object): void {
+  #begin(client: string, connection: C): void {
     const under = this.#holders.get(connection) ?? 0;
     if (under === 0) this.#clientOf(client).held++;
     this.#holders.set(connection, under + 1);
   }
 
-  #end(client: string, connection: object): void {
+  #end(client: string, connection: C): void {
     const under = (this.#holders.get(connection) ?? 0) - 1;
     if (under > 0) {
       this.#holders.set(connection, under);
@@ -187,7 +186,6 @@ export class UploadSlots {
     this.#clients.delete(client);
     if (entry.held > 0 || entry.requests > 0) this.#clients.set(client, entry);
     this.#serve();
-    if (this.#holders.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
   }
 
   #serve(): void {
@@ -199,8 +197,8 @@ export class UploadSlots {
     }
   }
 
-  #next(): Client | undefined {
-    let next: Client | undefined;
+  #next(): Client<C> | undefined {
+    let next: Client<C> | undefined;
     for (const client of this.#clients.values()) {
       if (client.waiting.size === 0) continue;
       if (next === undefined || client.held < next.held) next = client;
@@ -208,7 +206,7 @@ export class UploadSlots {
     return next;
   }
 
-  #clientOf(name: string): Client {
+  #clientOf(name: string): Client<C> {
     let client = this.#clients.get(name);
     if (client === undefined) {
       client = { held: 0, waiting: new Map(), requests: 0 };
