@@ -2,12 +2,14 @@
 /** Fetch a file by its hash, to stdout or into a file. */
 import { connect, type Peer } from '../lib/client.js';
 import { PeerError, systemCode } from '../lib/errors.js';
+import { OPTIONS } from '../lib/options.js';
 import { AddressPolicy, interfaceAddresses } from '../lib/peers/scope.js';
 import { printable } from '../lib/printable.js';
+import { RateLimit } from '../lib/transfer/allowance.js';
 import { FileTarget } from '../lib/transfer/file-target.js';
 import type { ByteSink } from '../lib/transfer/receive.js';
 import type { FileHead } from '../lib/wire/messages.js';
-import { restoreOnSignal, runCommand, wholeNumber } from './common/command.js';
+import { optionalRate, restoreOnSignal, runCommand, wholeNumber } from './common/command.js';
 import { StdoutSink } from './common/stdout-sink.js';
 
 interface Args {
@@ -17,6 +19,7 @@ interface Args {
   offset: number | undefined;
   length: number | undefined;
   find: boolean;
+  'down-limit': string | undefined;
 }
 
 await runCommand<Args>({
@@ -46,6 +49,11 @@ await runCommand<Args>({
         default: false,
         describe: 'when the peer has not the file, ask the network who has it',
       })
+      .option('down-limit', {
+        type: 'string',
+        requiresArg: true,
+        describe: OPTIONS.downLimit.describe,
+      })
       .option('offset', { type: 'number', requiresArg: true, describe: 'first byte wanted' })
       .option('length', { type: 'number', requiresArg: true, describe: 'number of bytes wanted' })
       .example('$0 host:7000 7f83b1…c9 > out', 'into a pipe or file')
@@ -63,9 +71,11 @@ async function fetchFile(args: Args): Promise<number | undefined> {
       `"${args.hash}" is not a hash: that is 64 hexadecimal digits (this has ${args.hash.length} characters)`,
     );
   }
+  const rate = optionalRate('down-limit', args['down-limit']);
   const range = {
     offset: wholeNumber('offset', args.offset),
     length: wholeNumber('length', args.length),
+    limit: rate === undefined ? undefined : new RateLimit(rate),
   };
   const peer = await connect(args.peer);
   try {
@@ -127,6 +137,7 @@ async function fetchElsewhere(
 interface Range {
   offset: number | undefined;
   length: number | undefined;
+  limit: RateLimit | undefined;
 }
 
 async function toStdout(peer: Peer, hash: string, range: Range): Promise<void> {

@@ -2,12 +2,15 @@
 import { once } from 'node:events';
 import { PeerError, abortError } from './errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from './net/address.js';
+import type { BodySink } from './net/body-sink.js';
 import type { Connection, RequestHandler } from './net/connection.js';
 import { dialPeer } from './net/hello.js';
 import { option, type ConnectOptions } from './options.js';
 import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search/results.js';
 import { searchThrough } from './search/through.js';
+import type { RateLimit } from './transfer/allowance.js';
 import { FileStream } from './transfer/file-stream.js';
+import { LimitedSink } from './transfer/limited-sink.js';
 import { BodyReceiver, SinkOutput, type ByteSink } from './transfer/receive.js';
 import { AGENT } from './version.js';
 import { MAX_QUERY_BYTES, PROTOCOL_VERSION } from './wire/limits.js';
@@ -33,6 +36,8 @@ export interface FetchOptions {
   /** Bytes wanted. @default to the end of the file */
   length?: number | undefined;
   signal?: AbortSignal | undefined;
+  /** How fast it may come; shared by all fetches that are given the same one. @default no limit */
+  limit?: RateLimit | undefined;
   /** Told the file's size and the range granted, before the first byte. */
   onHead?: ((head: FileHead) => void) | undefined;
 }
@@ -170,7 +175,7 @@ export class Peer {
             const receiver = new BodyReceiver(request, head, stream);
             options.onHead?.(head);
             stream.head(head);
-            return receiver;
+            return this.#limited(receiver, connection, options);
           },
           signal,
         );
@@ -205,7 +210,7 @@ export class Peer {
         (head) => {
           const receiver = new BodyReceiver(request, head, output);
           options.onHead?.(head);
-          return receiver;
+          return this.#limited(receiver, connection, options);
         },
         signal,
       );
@@ -215,6 +220,10 @@ export class Peer {
     }
     await output.written;
     if (output.error !== undefined) throw output.error;
+  }
+
+  #limited(sink: BodySink, { resume }: Connection, { limit }: FetchOptions): BodySink {
+    return limit === undefined ? sink : new LimitedSink(sink, limit.of(this.name), resume);
   }
 
   /** End the connection when what is under way has been answered. */

@@ -50,6 +50,7 @@ export class StallWatch {
   /** Something was written: from now on until nothing waits any more it is looked at now and then. */
   readonly wrote = (): void => {
     if (this.#cancel !== undefined || this.#stopped) return;
+    this.#handedOver = bytesHandedOver(this.#socket);
     this.#progress();
     this.#lookLater();
   };
@@ -98,7 +99,7 @@ export class StallWatch {
   }
 }
 
-/** Bytes that the kernel has taken; grows even when a single large write goes out slowly. */
+/** Differs when the kernel has taken more, be it of a single large write that goes out slowly. */
 function bytesHandedOver(socket: Socket): number {
   const { _handle: handle } = socket as Socket & { _handle?: Partial<Handle> | null };
   const written = socket.bytesWritten - socket.writableLength;
