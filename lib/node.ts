@@ -246,15 +246,13 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     for (const connection of this.#connections) {
       if (!this.#uploads.has(connection)) connection.end();
     }
-    const { signal } = this.#noGrace;
-    const over = signal.aborted ? undefined : once(signal, 'abort');
     const timer = setTimeout(() => {
       this.#noGrace.abort();
     }, grace);
     await Promise.race([
-      over,
+      aborted(this.#noGrace.signal),
       // A connection closed while the other side still sends would take along what is on its way.
-      Promise.all(last.map(({ closed }) => closed.aborted || once(closed, 'abort'))),
+      Promise.all(last.map(({ closed }) => aborted(closed))),
     ]);
     clearTimeout(timer);
   }
@@ -409,4 +407,9 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       throw new PeerError('ERR_UNSUPPORTED', `protocol version ${version} is not spoken here`);
     }
   }
+}
+
+/** Resolves when it is. */
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
 }

@@ -200,7 +200,7 @@ t.test('what a client does not use goes to the others, and is not saved up', asy
   }
 });
 
-t.test('a piece is small enough that all have their turn', async (t) => {
+t.test('a piece is small enough that all have their turn', (t) => {
   const clock = new VirtualClock();
   const limit = new RateLimit(2_000_000, clock);
   t.equal(limit.of('a').pieceBytes, 250_000, 'alone');

@@ -113,7 +113,7 @@ t.test('what is received, by a clock of its own', async (t) => {
   const limit = new RateLimit(1_000_000, clock);
   const length = 2_000_000;
   const got: Buffer[] = [];
-  let done = false;
+  const over = new AbortController();
   const fetched = peer
     .fetchTo(
       hash,
@@ -125,8 +125,10 @@ t.test('what is received, by a clock of its own', async (t) => {
       },
       { length, limit },
     )
-    .finally(() => (done = true));
-  while (!done) {
+    .finally(() => {
+      over.abort();
+    });
+  while (!over.signal.aborted) {
     clock.run(clock.now() + 1);
     await turn();
   }
