@@ -151,11 +151,14 @@ async function serve(args: Args): Promise<number> {
 /** Resolves with the exit code when the node shall stop. */
 function until(node: PeerNode, log: Logger): Promise<number> {
   return new Promise((resolve) => {
+    const end = (code: number): void => {
+      // A further signal of either kind ends the process at once: their default action is back in force.
+      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+      resolve(code);
+    };
     const onSignal = (signal: NodeJS.Signals): void => {
       log.debug(`${signal}: stopping`);
-      // A second signal of either kind ends the process at once: their default action is back in force.
-      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-      resolve(EXIT.done);
+      end(EXIT.done);
     };
     process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
     process.on('SIGHUP', () => {
@@ -164,7 +167,7 @@ function until(node: PeerNode, log: Logger): Promise<number> {
     });
     node.once('error', (error) => {
       log.error(printable(describe(error).text));
-      resolve(EXIT.failed);
+      end(EXIT.failed);
     });
   });
 }

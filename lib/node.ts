@@ -243,6 +243,8 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     this.#finishing = true;
     this.#uploads.close(new PeerError('ERR_BUSY', 'this peer is closing'));
     const last = [...this.#uploads.connections];
+    // Connections that this node made end with them: unless a peer fetches over one.
+    if (last.every((connection) => this.#connections.has(connection))) this.#neighbours?.close();
     for (const connection of this.#connections) {
       if (!this.#uploads.has(connection)) connection.end();
     }
@@ -354,7 +356,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
           ...this.shared,
           state: this.state,
         });
-        this.#neighbours?.greeted(connection, request.info);
+        if (!this.#finishing) this.#neighbours?.greeted(connection, request.info);
         return;
       case 'RQLT': {
         const peers = this.#neighbours?.list(connection, request.max) ?? [];
