@@ -31,13 +31,13 @@ module.exports = {
     layer('disk', '^lib/disk/', '^lib/(disk/|errors\\.ts)'),
     layer('hash', '^lib/hash/', '^lib/(hash/|wire/|disk/|(background|errors|memory)\\.ts)'),
     layer('share', '^lib/share/', '^lib/(share/|hash/|wire/|disk/|(background|errors)\\.ts)'),
-    layer('net-knows-no-files', '^lib/net/', '^lib/(net/|wire/|(errors|memory)\\.ts)'),
+    layer('net-knows-no-files', '^lib/net/', '^lib/(net/|wire/|(clock|errors|memory)\\.ts)'),
     layer('peers', '^lib/peers/', '^lib/(peers/|net/|wire/|errors\\.ts)'),
-    layer('search', '^lib/search/', '^lib/(search/|peers/|net/|wire/|errors\\.ts)'),
+    layer('search', '^lib/search/', '^lib/(search/|peers/|net/|wire/|(clock|errors)\\.ts)'),
     layer(
       'transfer',
       '^lib/transfer/',
-      '^lib/(transfer/|net/|share/|hash/|wire/|disk/|(errors|memory)\\.ts)',
+      '^lib/(transfer/|net/|share/|hash/|wire/|disk/|(clock|errors|memory)\\.ts)',
     ),
     {
       name: 'nothing-imports-upwards',

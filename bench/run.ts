@@ -6,6 +6,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { PeerError } from '../lib/errors.js';
 import { VERSION } from '../lib/version.js';
+import { clients } from './clients.js';
 import { fanout } from './fanout.js';
 import { hash } from './hash.js';
 import { indexing } from './indexing.js';
@@ -22,6 +23,7 @@ const SUBJECTS: readonly Subject[] = [
   indexing,
   throughput,
   smallfiles,
+  clients,
   sources,
   search,
   scale,
@@ -58,6 +60,7 @@ async function main(): Promise<void> {
       describe: 'peers in the largest network in memory',
     })
     .option('peers', { type: 'number', default: 64, describe: 'peers in the largest real network' })
+    .option('clients', { type: 'number', default: 200, describe: 'clients at once' })
     .option('processes', {
       type: 'number',
       default: availableParallelism(),
@@ -88,6 +91,9 @@ async function main(): Promise<void> {
   if (!Number.isSafeInteger(args.peers) || args.peers < 8) {
     throw new PeerError('ERR_USAGE', '--peers is a whole number from 8');
   }
+  if (!Number.isSafeInteger(args.clients) || args.clients < 2) {
+    throw new PeerError('ERR_USAGE', '--clients is a whole number from 2');
+  }
   if (!Number.isSafeInteger(args.processes) || args.processes < 1) {
     throw new PeerError('ERR_USAGE', '--processes is a whole number from 1');
   }
@@ -107,8 +113,8 @@ async function main(): Promise<void> {
   for (const subject of chosen) {
     const folder = mkdtempSync(join(tmpdir(), 'p2p-bench-'));
     try {
-      const { files, names, nodes, peers, processes, runs } = args;
-      const settings = { size, files, names, nodes, peers, processes, runs, folder };
+      const { files, names, nodes, peers, clients, processes, runs } = args;
+      const settings = { size, files, names, nodes, peers, clients, processes, runs, folder };
       for (const report of await subject.run(settings)) {
         process.stdout.write(`${formatReport(report)}\n\n`);
       }

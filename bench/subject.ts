@@ -10,8 +10,11 @@ export interface Settings {
   names: number;
   /** Peers in the largest network. */
   nodes: number;
-  /** Real nodes in the largest network, and the processes that they run in. */
+  /** Real nodes in the largest network. */
   peers: number;
+  /** Clients of one node at once. */
+  clients: number;
+  /** Processes that many nodes or clients run in. */
   processes: number;
   /** Measured runs of each contestant, after one that warms up. */
   runs: number;

@@ -2,7 +2,9 @@
 /** Fetch a file by its hash, to stdout or into a file. */
 import { connect, type Peer } from '../lib/client.js';
 import { PeerError } from '../lib/errors.js';
-import { runCommand, wholeNumber } from './common/command.js';
+import { OPTIONS } from '../lib/options.js';
+import { RateLimit } from '../lib/transfer/allowance.js';
+import { optionalRate, runCommand, wholeNumber } from './common/command.js';
 import { fetchAllInto } from './fetch/all.js';
 import { complete, openOutput } from './fetch/resume.js';
 import { openSources, type OpenSources } from './fetch/sources.js';
@@ -17,6 +19,7 @@ interface Args {
   from: string[];
   find: boolean;
   retry: number | undefined;
+  'down-limit': string | undefined;
 }
 
 await runCommand<Args>({
@@ -68,6 +71,11 @@ await runCommand<Args>({
         describe:
           'tries when the connection breaks or the peer is busy; counted anew whenever bytes came',
       })
+      .option('down-limit', {
+        type: 'string',
+        requiresArg: true,
+        describe: OPTIONS.downLimit.describe,
+      })
       .option('offset', { type: 'number', requiresArg: true, describe: 'first byte wanted' })
       .option('length', { type: 'number', requiresArg: true, describe: 'number of bytes wanted' })
       .example('$0 host:7000 7f83b1…c9 > out', 'into a pipe or file')
@@ -79,8 +87,10 @@ await runCommand<Args>({
       .example('$0 host 7f83b1…c9 --offset 1000 --length 24', '24 bytes of it'),
   run: (args) => {
     const { all, hash } = args;
-    if (all !== undefined) return fetchAllInto({ ...args, all });
-    if (hash !== undefined) return fetchFile({ ...args, hash });
+    const rate = optionalRate('down-limit', args['down-limit']);
+    const limit = rate === undefined ? undefined : new RateLimit(rate);
+    if (all !== undefined) return fetchAllInto({ ...args, all, limit });
+    if (hash !== undefined) return fetchFile({ ...args, hash, limit });
     throw new PeerError(
       'ERR_USAGE',
       'Not enough arguments: a hash, or --all (see p2p-fetch --help)',
@@ -88,7 +98,9 @@ await runCommand<Args>({
   },
 });
 
-async function fetchFile(args: Args & { hash: string }): Promise<number | undefined> {
+async function fetchFile(
+  args: Args & { hash: string; limit: RateLimit | undefined },
+): Promise<number | undefined> {
   const hash = args.hash.toLowerCase();
   if (!/^[0-9a-f]{64}$/.test(hash)) {
     throw new PeerError(
@@ -99,6 +111,7 @@ async function fetchFile(args: Args & { hash: string }): Promise<number | undefi
   const range = {
     offset: wholeNumber('offset', args.offset),
     length: wholeNumber('length', args.length),
+    limit: args.limit,
   };
   const retries = wholeNumber('retry', args.retry) ?? 0;
   const fetch = await openOutput(hash, args.output, range);

@@ -11,7 +11,7 @@ import {
   type PeerNode,
   type Progress,
 } from '../lib/index.js';
-import { EXIT, describe, runCommand } from './common/command.js';
+import { EXIT, describe, optionalRate, runCommand } from './common/command.js';
 import { makeLog, type Logger } from './common/log.js';
 import { ProgressBar } from './common/progress.js';
 
@@ -37,6 +37,9 @@ interface Args {
   advertise: string | undefined;
   'max-peers': number;
   discover: boolean;
+  'max-uploads': number | undefined;
+  'up-limit': string | undefined;
+  grace: number;
   verbose: boolean;
 }
 
@@ -80,10 +83,22 @@ await runCommand<Args>({
       })
       .option('max-peers', { type: 'number', requiresArg: true, ...pick(OPTIONS.maxPeers) })
       .option('discover', { type: 'boolean', ...pick(OPTIONS.discover) })
+      .option('max-uploads', {
+        type: 'number',
+        requiresArg: true,
+        describe: OPTIONS.maxUploads.describe,
+      })
+      .option('up-limit', {
+        type: 'string',
+        requiresArg: true,
+        describe: OPTIONS.upLimit.describe,
+      })
+      .option('grace', { type: 'number', requiresArg: true, ...pick(OPTIONS.grace) })
       .option('verbose', { type: 'boolean', default: false, describe: 'say more in the log' })
       .example('$0 ./data', 'share ./data on port 7000')
       .example('$0 ./data --peer example.org', 'join the network that a peer there is part of')
-      .example('$0 ./data --port 0 --ignore "*.tmp"', 'on a free port, without *.tmp'),
+      .example('$0 ./data --port 0 --ignore "*.tmp"', 'on a free port, without *.tmp')
+      .example('$0 ./data --up-limit 2M --max-uploads 20', 'at most 2 MB/s, to 20 clients at once'),
   run: serve,
 });
 
@@ -96,6 +111,7 @@ function pick<T>({ describe, default: value }: { describe: string; default: T })
 
 async function serve(args: Args): Promise<number> {
   const log = makeLog(args.verbose ? 'debug' : 'info');
+  const grace = checked('grace', args.grace);
   const node = createNode({
     share: args.dir,
     port: args.port,
@@ -110,6 +126,8 @@ async function serve(args: Args): Promise<number> {
     advertise: args.advertise,
     maxPeers: args['max-peers'],
     discover: args.discover,
+    maxUploads: args['max-uploads'],
+    upLimit: optionalRate('up-limit', args['up-limit']),
     state: checked('state', args.state ?? (await defaultStateFolder(args.dir))),
   });
   const ended = until(node, log);
@@ -125,27 +143,34 @@ async function serve(args: Args): Promise<number> {
   }
   const result = await ended;
   endReport();
-  await node.close();
+  const { uploads } = node.stats;
+  if (uploads > 0 && grace > 0) {
+    log.info(`stopping: ${uploads} transfers may take up to ${grace} s more (again: at once)`);
+  }
+  await node.close({ grace });
   return result;
 }
 
 /** Resolves with the exit code when the node shall stop. */
 function until(node: PeerNode, log: Logger): Promise<number> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => {
-        log.debug(`${signal}: stopping`);
-        // A second signal ends the process at once: its default action is back in force.
-        resolve(EXIT.done);
-      });
-    }
+    const end = (code: number): void => {
+      // A further signal of either kind ends the process at once: their default action is back in force.
+      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+      resolve(code);
+    };
+    const onSignal = (signal: NodeJS.Signals): void => {
+      log.debug(`${signal}: stopping`);
+      end(EXIT.done);
+    };
+    process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
     process.on('SIGHUP', () => {
       log.info('SIGHUP: scanning');
       node.rescan();
     });
     node.once('error', (error) => {
       log.error(printable(describe(error).text));
-      resolve(EXIT.failed);
+      end(EXIT.failed);
     });
   });
 }

@@ -3,11 +3,13 @@ import { once } from 'node:events';
 import { CLIENT, callPeer } from './call.js';
 import { PeerError, abortError } from './errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from './net/address.js';
+import type { BodySink } from './net/body-sink.js';
 import type { Connection } from './net/connection.js';
 import type { ConnectOptions } from './options.js';
 import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search/results.js';
 import { searchThrough } from './search/through.js';
 import { FileStream } from './transfer/file-stream.js';
+import { LimitedSink } from './transfer/limited-sink.js';
 import { BodyReceiver, SinkOutput, type ByteSink, type FetchOptions } from './transfer/receive.js';
 import { SMALL_BYTES, SmallBody } from './transfer/small-body.js';
 import { MAX_QUERY_BYTES } from './wire/limits.js';
@@ -146,7 +148,7 @@ export class Peer {
             const receiver = new BodyReceiver(request, head, stream, options.onList);
             options.onHead?.(head);
             stream.head(head);
-            return receiver;
+            return this.#limited(receiver, connection, options);
           },
           signal,
         );
@@ -181,7 +183,7 @@ export class Peer {
         (head) => {
           const receiver = new BodyReceiver(request, head, output, options.onList);
           options.onHead?.(head);
-          return receiver;
+          return this.#limited(receiver, connection, options);
         },
         signal,
       );
@@ -203,7 +205,7 @@ export class Peer {
   async fetchSmall(
     hash: Hash,
     size: number,
-    { signal, onHead }: Pick<FetchOptions, 'signal' | 'onHead'> = {},
+    { signal, onHead, limit }: Pick<FetchOptions, 'signal' | 'onHead' | 'limit'> = {},
   ): Promise<Buffer> {
     const request = getFile(hash, {});
     if (!(size <= SMALL_BYTES)) {
@@ -217,12 +219,16 @@ export class Peer {
         onHead?.(head);
         const body = new SmallBody(request, head, size);
         bytes = body.bytes;
-        return body;
+        return this.#limited(body, connection, { limit });
       },
       signal,
     );
     if (bytes === undefined) throw new TypeError('no body came');
     return bytes;
+  }
+
+  #limited(sink: BodySink, { resume }: Connection, { limit }: FetchOptions): BodySink {
+    return limit === undefined ? sink : new LimitedSink(sink, limit.of(this.name), resume);
   }
 
   /** End the connection when what is under way has been answered. */

@@ -12,6 +12,7 @@ import type { Peer } from './client.js';
 import { OutputFolder } from './disk/output-folder.js';
 import { distinctPaths } from './disk/safe-name.js';
 import { PeerError, abortError, asError, isShortage, systemCode } from './errors.js';
+import type { RateLimit } from './transfer/allowance.js';
 import { Budget } from './transfer/budget.js';
 import { isEqualFile } from './transfer/equal-file.js';
 import { SMALL_BYTES, otherSize } from './transfer/small-body.js';
@@ -19,6 +20,8 @@ import type { FileHead, FileMatch } from './wire/messages.js';
 
 export interface FetchAllOptions {
   signal?: AbortSignal | undefined;
+  /** How fast it may come. @default no limit */
+  limit?: RateLimit | undefined;
   /** Told what the search found, before anything is fetched. */
   onFound?: ((found: { files: number; bytes: number }) => void) | undefined;
   /** Told of bytes that have come and been verified. */
@@ -93,6 +96,7 @@ class Run {
   readonly #files: Iterator<FileMatch>;
   readonly #names: ReadonlyMap<string, string>;
   readonly #onBytes: (bytes: number) => void;
+  readonly #limit: RateLimit | undefined;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #bytes = new Budget(BYTES_AHEAD);
@@ -111,13 +115,14 @@ class Run {
     peer: Peer,
     found: readonly FileMatch[],
     output: OutputFolder,
-    { signal, onBytes = nothing }: FetchAllOptions,
+    { signal, limit, onBytes = nothing }: FetchAllOptions,
   ) {
     this.#peer = peer;
     this.#output = output;
     this.#names = distinctPaths(found.map(({ path }) => path));
     this.#files = new Map(found.map((file) => [file.path, file])).values();
     this.#onBytes = onBytes;
+    this.#limit = limit;
     const stop = this.#stop.signal;
     this.#signal = signal === undefined ? stop : AbortSignal.any([signal, stop]);
     setMaxListeners(0, this.#signal);
@@ -202,7 +207,9 @@ class Run {
   }
 
   async #fetchSmall(file: string, { hash, size }: FileMatch, onHead: OnHead): Promise<void> {
-    const bytes = await this.#peer.fetchSmall(hash, size, { signal: this.#signal, onHead });
+    const bytes = await this.#peer.fetchSmall(hash, size, {
+      ...{ signal: this.#signal, limit: this.#limit, onHead },
+    });
     this.#onBytes(size);
     this.#output.put(file, bytes);
   }
@@ -220,6 +227,7 @@ class Run {
     try {
       await this.#peer.fetchTo(hash, sink, {
         signal: this.#signal,
+        limit: this.#limit,
         onHead: (head) => {
           onHead(head);
           if (head.size !== size) throw otherSize(head.size, size);

@@ -31,6 +31,7 @@ export interface FetchManyOptions extends FetchBlocksOptions, ManyPeersOptions {
 
 const WINDOW = 64 * 1024 * 1024;
 const STALL_TIMEOUT = 2000;
+const LIMITED_PATIENCE = 10;
 
 type Addresses =
   | Iterable<string | PeerAddress>
@@ -115,7 +116,9 @@ export class ManyPeers implements FileSource {
     getFile(hash, options);
     const download = new Download({
       ...options,
-      ...{ hash, sink, ordered, window: this.#window, stall: this.#stall },
+      ...{ hash, sink, ordered, window: this.#window },
+      // A rate that is shared makes each source seem slow.
+      stall: options.limit === undefined ? this.#stall : this.#stall * LIMITED_PATIENCE,
       // Who asks for nothing wants to know how long the file is.
       prove: options.length === 0,
       onSource: (news) => {

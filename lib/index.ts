@@ -12,13 +12,22 @@ export { PeerError, asError, systemCode, type ErrorCode } from './errors.js';
 export { hashPath, hashStream } from './hash/path.js';
 export { HashPool } from './hash/pool.js';
 export { parseAddress, formatAddress, type PeerAddress } from './net/address.js';
-export { OPTIONS, checked, option, type ConnectOptions, type NodeOptions } from './options.js';
+export {
+  OPTIONS,
+  checked,
+  option,
+  optional,
+  type ConnectOptions,
+  type NodeOptions,
+} from './options.js';
 export type { Neighbour, PeerChange } from './peers/neighbours.js';
 export { printable, printableJson } from './printable.js';
 export { defaultStateFolder } from './state-folder.js';
 export type { Progress } from './share/share.js';
 export type { SearchStats } from './search/node-search.js';
 export type { NetworkSearchOptions, SearchResult, SearchSummary } from './search/results.js';
+export { RateLimit, type Allowance } from './transfer/allowance.js';
+export { parseRate } from './transfer/rate.js';
 export type { FileStream } from './transfer/file-stream.js';
 export type { ByteSink } from './transfer/receive.js';
 export { BlockSet } from './transfer/block-set.js';

@@ -6,16 +6,19 @@ import { formatAddress, parseAddress, type PeerAddress } from './net/address.js'
 import { Connection, type RequestHandler } from './net/connection.js';
 import type { Exchange } from './net/exchange.js';
 import { listen } from './net/listener.js';
-import { checked, option, type NodeOptions } from './options.js';
+import { checked, option, optional, type NodeOptions } from './options.js';
 import { loadIdentity, newIdentity, type Identity } from './peers/identity.js';
 import { Neighbours, type Neighbour, type PeerChange } from './peers/neighbours.js';
+import { clientOf } from './peers/scope.js';
 import { PEER_TIMES } from './peers/times.js';
 import { lockState, type Lock } from './share/lock.js';
 import { NodeSearch, type SearchStats } from './search/node-search.js';
 import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search/results.js';
 import { Share, type Progress, type ShareEvents } from './share/share.js';
+import { RateLimit, type Allowance } from './transfer/allowance.js';
 import { sendFile } from './transfer/send.js';
 import { SMALL_BYTES, sendSmall } from './transfer/small.js';
+import { UploadSlots } from './transfer/upload-slots.js';
 import { AGENT } from './version.js';
 import { PROTOCOL_VERSION } from './wire/limits.js';
 import type {
@@ -47,6 +50,9 @@ export interface NodeStats {
   zeroCopied: number;
   /** Files or ranges sent to their end. */
   sent: number;
+  /** Transfers under way, and requests that wait for one to end. */
+  uploads: number;
+  waitingUploads: number;
 }
 
 /** Make a node. Nothing happens until `start`. @throws PeerError ERR_USAGE */
@@ -61,17 +67,17 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   readonly #options: NodeOptions;
   readonly #share: Share;
   readonly #connections = new Set<Connection>();
-  readonly #stats: NodeStats = {
-    connections: 0,
-    openConnections: 0,
-    bytesRead: 0,
-    zeroCopied: 0,
-    sent: 0,
-  };
+  readonly #stats = { connections: 0, bytesRead: 0, zeroCopied: 0, sent: 0 };
+  readonly #uploads: UploadSlots<Connection>;
+  readonly #upLimit: RateLimit | undefined;
   #identity: Identity | undefined;
   #server: Server | undefined;
   #lock: Lock | undefined;
   #closed = false;
+  /** Transfers may end, and nothing else is waited for any more. */
+  #finishing = false;
+  /** Aborted when nothing is waited for. */
+  readonly #noGrace = new AbortController();
   #address: PeerAddress | undefined;
   #neighbours: Neighbours | undefined;
   #searches: NodeSearch | undefined;
@@ -84,6 +90,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       port: option('port', options.port),
       host: option('host', options.host),
       answerTimeout: option('answerTimeout', options.answerTimeout),
+      stallTimeout: option('stallTimeout', options.stallTimeout),
       state: options.state === undefined ? undefined : checked('state', options.state),
       peers: option('peers', options.peers),
       advertise:
@@ -91,6 +98,11 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       maxPeers: option('maxPeers', options.maxPeers),
       discover: option('discover', options.discover),
     };
+    const upLimit = optional('upLimit', options.upLimit);
+    this.#upLimit = upLimit === undefined ? undefined : new RateLimit(upLimit);
+    this.#uploads = new UploadSlots({
+      max: optional('maxUploads', options.maxUploads) ?? Infinity,
+    });
     this.#share = new Share({
       folder: this.#options.share,
       dotfiles: option('dotfiles', options.dotfiles),
@@ -142,7 +154,12 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   }
 
   get stats(): Readonly<NodeStats> {
-    return { ...this.#stats, openConnections: this.#connections.size };
+    return {
+      ...this.#stats,
+      openConnections: this.#connections.size,
+      uploads: this.#uploads.active,
+      waitingUploads: this.#uploads.waiting,
+    };
   }
 
   /**
@@ -202,19 +219,47 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     this.#share.rescan();
   }
 
-  /** Stop: no new connections, the open ones are ended, workers stopped. */
-  async close(): Promise<void> {
+  /**
+   * Stop: no new connections, the open ones are ended, workers stopped.
+   *
+   * @param options.grace seconds that transfers under way may take to end; connections without one are
+   *   ended at once, requests for more get ERR_BUSY. Called again without it: all ends at once.
+   */
+  async close({ grace = 0 }: { grace?: number } = {}): Promise<void> {
     this.#closed = true;
     const server = this.#server;
     this.#server = undefined;
     const closed = server === undefined ? undefined : once(server, 'close');
     server?.close();
+    if (grace > 0) await this.#finish(checked('grace', grace) * 1000);
+    else this.#noGrace.abort();
     this.#searches?.close();
     this.#neighbours?.close();
     const error = new PeerError('ERR_CLOSED', 'this node was closed');
     for (const connection of this.#connections) connection.destroy(error);
     await Promise.all([closed, this.#share.close()]);
     this.#lock?.release();
+  }
+
+  /** Let transfers end. Resolves when what they sent has arrived, or after so many milliseconds. */
+  async #finish(grace: number): Promise<void> {
+    this.#finishing = true;
+    this.#uploads.close(new PeerError('ERR_BUSY', 'this peer is closing'));
+    const last = [...this.#uploads.connections];
+    // Connections that this node made end with them: unless a peer fetches over one.
+    if (last.every((connection) => this.#connections.has(connection))) this.#neighbours?.close();
+    for (const connection of this.#connections) {
+      if (!this.#uploads.has(connection)) connection.end();
+    }
+    const timer = setTimeout(() => {
+      this.#noGrace.abort();
+    }, grace);
+    await Promise.race([
+      aborted(this.#noGrace.signal),
+      // A connection closed while the other side still sends would take along what is on its way.
+      Promise.all(last.map(({ closed }) => aborted(closed))),
+    ]);
+    clearTimeout(timer);
   }
 
   #accept(socket: Socket): void {
@@ -226,6 +271,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       name,
       handler: this.#handle,
       answerTimeout: option('answerTimeout', this.#options.answerTimeout),
+      stallTimeout: this.#options.stallTimeout,
       onInternalError: (error) => {
         this.#warn(name, error);
       },
@@ -253,6 +299,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       discover: option('discover', discover),
       times: { ...PEER_TIMES, ...times },
       answerTimeout: option('answerTimeout', answerTimeout),
+      stallTimeout: option('stallTimeout', this.#options.stallTimeout),
       handler: this.#handle,
       onInternalError: (error) => {
         this.#warn('peers', error);
@@ -312,7 +359,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
           ...this.shared,
           state: this.state,
         });
-        this.#neighbours?.greeted(connection, request.info);
+        if (!this.#finishing) this.#neighbours?.greeted(connection, request.info);
         return;
       case 'RQLT': {
         const peers = this.#neighbours?.list(connection, request.max) ?? [];
@@ -323,15 +370,35 @@ export class PeerNode extends EventEmitter<NodeEvents> {
         await this.#searches?.handle(request, exchange, connection);
         return;
       case 'RQFH':
-        await this.#sendFile(request, exchange);
+        await this.#upload(request, exchange, connection);
     }
   };
 
-  async #sendFile(request: GetFile, exchange: Exchange): Promise<void> {
+  async #upload(request: GetFile, exchange: Exchange, connection: Connection): Promise<void> {
+    // What is not here is not waited for.
+    const isHere = this.#share.withHash(request.hash, 1).total > 0;
+    const client = clientOf(connection.remoteHost ?? '');
+    const release = isHere
+      ? await this.#uploads.take(client, connection, exchange.closed)
+      : undefined;
+    try {
+      await this.#sendFile(request, exchange, this.#upLimit?.of(client));
+    } finally {
+      release?.();
+      if (this.#finishing && !this.#uploads.has(connection)) connection.end();
+    }
+  }
+
+  async #sendFile(
+    request: GetFile,
+    exchange: Exchange,
+    allowance: Allowance | undefined,
+  ): Promise<void> {
     const small = this.#share.read(request.hash, SMALL_BYTES);
     if (small !== undefined) {
       const bytes = await small;
       this.#stats.bytesRead += bytes.length;
+      await allowance?.take(bytes.length, exchange.closed);
       await sendSmall(exchange, request, bytes);
       this.#stats.sent++;
       return;
@@ -345,6 +412,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
         { handle, lists, identity: file.identity },
         {
           zeroCopy: option('sendfile', this.#options.sendfile),
+          allowance,
           onBytes: (bytes, copied) => {
             this.#stats.bytesRead += bytes;
             if (!copied) this.#stats.zeroCopied += bytes;
@@ -362,4 +430,9 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       throw new PeerError('ERR_UNSUPPORTED', `protocol version ${version} is not spoken here`);
     }
   }
+}
+
+/** Resolves when it is. */
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
 }

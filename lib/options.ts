@@ -4,7 +4,9 @@
  */
 import { PeerError } from './errors.js';
 import { DEFAULT_PORT, parseAddress } from './net/address.js';
+import { STALL_TIMEOUT } from './net/stall-watch.js';
 import type { PeerTimes } from './peers/times.js';
+import { MAX_RATE, MIN_RATE } from './transfer/rate.js';
 
 /** Options of a node. */
 export interface NodeOptions {
@@ -35,6 +37,12 @@ export interface NodeOptions {
   rescan?: number | undefined;
   /** Milliseconds without a byte from a peer that owes an answer, until it is given up. @default 30000 */
   answerTimeout?: number | undefined;
+  /** Milliseconds in which a peer takes nothing of what waits for it, until it is dropped. @default 90000 */
+  stallTimeout?: number | undefined;
+  /** Transfers at once; more wait, fairly by client, and get ERR_BUSY after 20 s. @default no limit */
+  maxUploads?: number | undefined;
+  /** Bytes of files per second, of all transfers together, fairly by client. @default no limit */
+  upLimit?: number | undefined;
   /** Peers to join: `host`, `host:port` or `[v6]:port`. @default none */
   peers?: readonly string[] | undefined;
   /** Where other peers shall reach this one. @default where it listens, on the address they see */
@@ -139,6 +147,31 @@ export const OPTIONS = {
     default: 300,
     check: integer(1, 1_000_000),
   }),
+  maxUploads: without<number>({
+    describe: 'transfers at once; more wait, fairly by client [default: no limit]',
+    check: integer(1, 1_000_000),
+  }),
+  upLimit: without<number>({
+    describe:
+      'bytes per second sent, shared by the clients: 500k, 2M, 1.5MiB, 10MB/s [default: no limit]',
+    check: integer(MIN_RATE, MAX_RATE),
+  }),
+  downLimit: without<number>({
+    describe: 'bytes per second received: 500k, 2M, 1.5MiB, 10MB/s [default: no limit]',
+    check: integer(MIN_RATE, MAX_RATE),
+  }),
+  grace: withDefault<number>({
+    describe:
+      'seconds that transfers have to end after SIGTERM or SIGINT; a second one ends at once',
+    default: 10,
+    check: integer(0, 86_400),
+  }),
+  stallTimeout: withDefault<number>({
+    describe:
+      'milliseconds in which a peer takes nothing of what waits for it, until it is dropped',
+    default: STALL_TIMEOUT,
+    check: integer(1, MAX_TIMEOUT),
+  }),
   peers: withDefault<readonly string[]>({
     describe: 'peer to join: host, host:port or [v6]:port (repeatable)',
     default: [],
@@ -171,6 +204,10 @@ export const OPTIONS = {
 } as const;
 
 export type OptionName = keyof typeof OPTIONS;
+/** Those that always have a value. */
+type DefaultedName = {
+  [N in OptionName]: 'default' extends keyof (typeof OPTIONS)[N] ? N : never;
+}[OptionName];
 type ValueOf<N extends OptionName> = Parameters<(typeof OPTIONS)[N]['check']>[0];
 
 /**
@@ -178,7 +215,7 @@ type ValueOf<N extends OptionName> = Parameters<(typeof OPTIONS)[N]['check']>[0]
  *
  * @throws PeerError ERR_USAGE
  */
-export function option<N extends Exclude<OptionName, 'share' | 'threads' | 'state' | 'advertise'>>(
+export function option<N extends DefaultedName>(
   name: N,
   value: ValueOf<N> | undefined,
 ): ValueOf<N> {
@@ -186,7 +223,15 @@ export function option<N extends Exclude<OptionName, 'share' | 'threads' | 'stat
   return value === undefined ? spec.default : checked(name, value);
 }
 
-/** The same for an option that has no default. */
+/** The same for an option that can be left out. */
+export function optional<N extends OptionName>(
+  name: N,
+  value: ValueOf<N> | undefined,
+): ValueOf<N> | undefined {
+  return value === undefined ? undefined : checked(name, value);
+}
+
+/** A value for an option that is given. */
 export function checked<N extends OptionName>(name: N, value: ValueOf<N>): ValueOf<N> {
   const spec = OPTIONS[name] as unknown as Spec<ValueOf<N>>;
   const wrong = spec.check(value);

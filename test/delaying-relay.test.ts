@@ -6,7 +6,7 @@ import { DelayLine } from '../bench/delay-line.js';
 import { DelayingRelay } from '../bench/delaying-relay.js';
 import { MessageCounter, noMessages } from '../bench/message-counter.js';
 import { VirtualClock } from '../bench/virtual-clock.js';
-import { systemClock } from '../lib/search/clock.js';
+import { systemClock } from '../lib/clock.js';
 import { encodeMessage, type Message } from '../lib/wire/messages.js';
 
 interface Test {

@@ -2,6 +2,7 @@
 import t from 'tap';
 import {
   AddressPolicy,
+  clientOf,
   groupOf,
   interfaceAddresses,
   literal,
@@ -141,6 +142,19 @@ t.test('who is told what', (t) => {
   ] as const) {
     t.equal(policy.mayTell(asker, host), told, `${host} to ${asker}`);
   }
+  t.end();
+});
+
+t.test('clients', (t) => {
+  t.equal(clientOf('8.8.8.8'), '8.8.8.8');
+  t.equal(clientOf('::ffff:8.8.8.8'), '8.8.8.8', 'IPv4 in IPv6');
+  t.not(clientOf('8.8.8.8'), clientOf('8.8.8.9'));
+  t.equal(clientOf('2a00:1:2:3::1'), clientOf('2a00:1:2:3:ffff:1:2:3'), 'a /64');
+  t.equal(clientOf('2a00::1'), clientOf('2a00:0:0:0:9::'));
+  t.not(clientOf('2a00:1:2:3::1'), clientOf('2a00:1:2:4::1'));
+  t.not(clientOf('fe80::1%eth0'), clientOf('fe80::2%eth0'), 'all of one wire are in one /64');
+  t.not(clientOf('::1'), clientOf('127.0.0.1'));
+  t.equal(clientOf('unknown'), 'unknown');
   t.end();
 });
 

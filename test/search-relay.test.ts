@@ -15,7 +15,7 @@ import {
 } from '../bench/graphs.js';
 import { Network, peerId, type NetworkOptions, type Outcome } from '../bench/network.js';
 import { seededRandom } from '../bench/random.js';
-import { systemClock } from '../lib/search/clock.js';
+import { systemClock } from '../lib/clock.js';
 import type { FileMatch, Wanted } from '../lib/wire/messages.js';
 
 const NODES = 50;

@@ -4,6 +4,7 @@ import { hideBin } from 'yargs/helpers';
 // Not lib/index.js: a client starts faster without what only a server needs.
 import { PeerError, asError, systemCode, type ErrorCode } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
+import { parseRate } from '../../lib/transfer/rate.js';
 import { VERSION } from '../../lib/version.js';
 
 export const EXIT = {
@@ -159,4 +160,9 @@ export function describe(thrown: unknown): { text: string; code: number } {
 export function wholeNumber(name: string, value: number | undefined): number | undefined {
   if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) return value;
   throw new PeerError('ERR_USAGE', `--${name} is a whole number from 0`);
+}
+
+/** Bytes per second out of an option, or undefined when it was not given. */
+export function optionalRate(name: string, value: string | undefined): number | undefined {
+  return value === undefined ? undefined : parseRate(`--${name}`, value);
 }

@@ -3,6 +3,7 @@ import { connect } from '../../lib/client.js';
 import { PeerError } from '../../lib/errors.js';
 import { fetchAll } from '../../lib/fetch-all.js';
 import { printable } from '../../lib/printable.js';
+import type { RateLimit } from '../../lib/transfer/allowance.js';
 import { EXIT, describe } from '../common/command.js';
 
 export interface AllArgs {
@@ -13,6 +14,7 @@ export interface AllArgs {
   from: readonly string[];
   find: boolean;
   retry: number | undefined;
+  limit: RateLimit | undefined;
   offset: number | undefined;
   length: number | undefined;
 }
@@ -34,7 +36,8 @@ export async function fetchAllInto(args: AllArgs): Promise<number> {
   const progress = await progressOf(counts);
   try {
     const { onFound, onBytes } = progress;
-    const files = fetchAll(peer, args.all, folder, { signal: stop.signal, onFound, onBytes });
+    const options = { signal: stop.signal, limit: args.limit, onFound, onBytes };
+    const files = fetchAll(peer, args.all, folder, options);
     for await (const { path, size, outcome, error } of files) {
       counts[outcome]++;
       if (outcome === 'fetched') counts.bytes += size;

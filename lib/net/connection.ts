@@ -27,10 +27,12 @@ import {
   type SearchEnd,
   type ThirdPartyHasFiles,
 } from '../wire/messages.js';
+import { AnswerWatch } from './answer-watch.js';
 import { DiscardSink, type BodySink } from './body-sink.js';
 import { BodyQueue, type Exchange, type Place } from './exchange.js';
 import { Inbound } from './inbound.js';
 import { Outbound } from './outbound.js';
+import { STALL_TIMEOUT, StallWatch } from './stall-watch.js';
 
 /** The answer that completes a request. */
 export type AnswerTo<R extends Request> = R extends Ping
@@ -67,6 +69,8 @@ export interface ConnectionOptions {
   name: string;
   /** Milliseconds without a byte from the other side, while it owes an answer, until it is given up. */
   answerTimeout: number;
+  /** Milliseconds in which the other side takes nothing of what waits for it. @default STALL_TIMEOUT */
+  stallTimeout?: number | undefined;
   /** Told of errors of the handler that are nobody's fault but ours. */
   onInternalError?: ((error: Error) => void) | undefined;
 }
@@ -101,6 +105,8 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #inbound: Inbound;
   readonly #outbound: Outbound;
+  readonly #answers: AnswerWatch;
+  readonly #stalls: StallWatch;
   readonly #bodies = new BodyQueue(PREPARED, LARGE_PREPARED);
   readonly #waiting = new Map<number, Waiting>();
   /** Requests that wait until fewer are unanswered, by tag. */
@@ -112,10 +118,6 @@ export class Connection {
   /** Requests of the other side that are not answered yet. */
   #unanswered = 0;
   #peerEnded = false;
-  #timer: NodeJS.Timeout | undefined;
-  #lastProgress = 0;
-  /** What was left of the body at the last look. */
-  #bodyLeft = 0;
   /** Why the connection ends, if anything is wrong. */
   #error: PeerError | undefined;
 
@@ -126,7 +128,22 @@ export class Connection {
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#outbound = new Outbound(socket);
+    this.#answers = new AnswerWatch(options.answerTimeout, {
+      owed: () => this.#isOwed(),
+      bodyLeft: () => this.#inbound.sink?.remaining ?? 0,
+      onSilence: () => {
+        this.#giveUpPeer('did not answer', options.answerTimeout);
+      },
+    });
+    const { stallTimeout = STALL_TIMEOUT } = options;
+    this.#stalls = new StallWatch(socket, {
+      timeout: stallTimeout,
+      busy: () => this.#outbound.inBody,
+      onStall: () => {
+        this.#giveUpPeer('took nothing', stallTimeout);
+      },
+    });
+    this.#outbound = new Outbound(socket, this.#stalls.wrote);
     this.#inbound = new Inbound({
       onFrame: (frame) => {
         this.#onFrame(frame);
@@ -138,7 +155,7 @@ export class Connection {
       onPause: (paused) => {
         if (paused) socket.pause();
         else socket.resume();
-        this.#watchTime();
+        this.#answers.update();
         this.#endIfDone();
       },
       onFault: (thrown) => {
@@ -332,7 +349,7 @@ export class Connection {
     };
     this.#waiting.set(tag, asked);
     signal?.addEventListener('abort', onAbort, { once: true });
-    this.#watchTime();
+    this.#answers.update();
     const frame = encodeMessage(request, tag);
     // More than the other side takes at once wait here.
     if (this.#waiting.size > MAX_UNANSWERED) this.#backlog.set(tag, frame);
@@ -396,7 +413,7 @@ export class Connection {
       }
     }
     waiting.fail(error);
-    this.#watchTime();
+    this.#answers.update();
   }
 
   #onAnswer(answer: Answer, tag: number): void {
@@ -420,7 +437,7 @@ export class Connection {
       this.#settled(tag);
     } else {
       waiting.answered = true;
-      this.#watchTime();
+      this.#answers.update();
     }
   }
 
@@ -435,46 +452,20 @@ export class Connection {
   #settled(tag: number): void {
     this.#waiting.delete(tag);
     this.#sendBacklog();
-    this.#watchTime();
+    this.#answers.update();
   }
 
   /** Time runs while the other side owes something, unless it is us who cannot take it. */
-  #watchTime(): void {
-    const sinkIsFull = this.#inbound.paused && this.#inbound.sink !== undefined;
-    if (!this.#isOwed() || sinkIsFull) {
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
-      return;
-    }
-    this.#progress();
-    this.#timer ??= setTimeout(this.#onTimer, this.#options.answerTimeout);
-  }
-
   #isOwed(): boolean {
+    if (this.#inbound.paused && this.#inbound.sink !== undefined) return false;
     for (const { answered } of this.#waiting.values()) if (!answered) return true;
     return false;
   }
 
-  /** Something came that was owed. What was not asked for does not count. */
-  #progress(): void {
-    this.#lastProgress = performance.now();
+  /** @param ms for how long it has done nothing */
+  #giveUpPeer(what: string, ms: number): void {
+    this.destroy(new PeerError('ERR_TIMED_OUT', `${this.name} ${what} for ${ms / 1000} s`));
   }
-
-  readonly #onTimer = (): void => {
-    this.#timer = undefined;
-    const { answerTimeout } = this.#options;
-    // A sink's bytes are counted by what is left of them, without a call for each.
-    const left = this.#inbound.sink?.remaining ?? 0;
-    if (left !== this.#bodyLeft) this.#progress();
-    this.#bodyLeft = left;
-    const idle = performance.now() - this.#lastProgress;
-    if (idle + 1 < answerTimeout) {
-      this.#timer = setTimeout(this.#onTimer, answerTimeout - idle);
-      return;
-    }
-    const seconds = answerTimeout / 1000;
-    this.destroy(new PeerError('ERR_TIMED_OUT', `${this.name} did not answer for ${seconds} s`));
-  };
 
   // ------------------------------------------------------------ the other side's requests
 
@@ -591,7 +582,8 @@ export class Connection {
 
   #onClose(): void {
     const error = this.#error ?? this.#lost();
-    clearTimeout(this.#timer);
+    this.#answers.stop();
+    this.#stalls.stop();
     this.#inbound.stop();
     this.#failAll(error);
     this.#closed.abort(error);

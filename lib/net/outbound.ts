@@ -19,8 +19,17 @@ export class Outbound {
   #heldBytes = 0;
   #gathers = false;
 
-  constructor(socket: Socket) {
+  readonly #onWrite: () => void;
+
+  /** @param onWrite told when something was written, and when a body begins */
+  constructor(socket: Socket, onWrite: () => void) {
     this.#socket = socket;
+    this.#onWrite = onWrite;
+  }
+
+  /** Whether a body is being written. */
+  get inBody(): boolean {
+    return this.#held !== undefined;
   }
 
   /** Bytes that were written here and have not gone out. */
@@ -33,6 +42,7 @@ export class Outbound {
     if (this.#held === undefined) {
       this.#gather();
       this.#socket.write(bytes);
+      this.#onWrite();
     } else {
       this.#held.push(bytes);
       this.#heldBytes += bytes.length;
@@ -51,6 +61,7 @@ export class Outbound {
     // Bytes that the writer has at hand go out with the head.
     this.#gather();
     this.#socket.write(head);
+    this.#onWrite();
     await write(this.#socket);
     const held = this.#held;
     this.#held = undefined;

@@ -38,6 +38,7 @@ export interface NeighboursOptions {
   times: PeerTimes;
   /** Milliseconds without a byte from a peer that owes an answer, until its connection is ended. */
   answerTimeout: number;
+  stallTimeout: number;
   /** Answers requests that peers send on connections that this node made. */
   handler: RequestHandler;
   onInternalError: (error: Error) => void;
@@ -252,7 +253,7 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   }
 
   async #greet(address: PeerAddress): Promise<Greeted> {
-    const { times, answerTimeout, handler, onInternalError } = this.#options;
+    const { times, answerTimeout, stallTimeout, handler, onInternalError } = this.#options;
     const limit = new AbortController();
     const timer = setTimeout(() => {
       limit.abort();
@@ -267,6 +268,7 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
         {
           connectTimeout: times.connect,
           answerTimeout,
+          stallTimeout,
           signal: limit.signal,
           handler,
           onInternalError,

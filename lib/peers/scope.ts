@@ -98,11 +98,27 @@ export function groupOf(host: string): string {
   const address = literal(host) ?? host;
   if (scopeOf(address) !== 'public') return address;
   if (isIPv4(address)) return address.split('.').slice(0, 3).join('.');
+  return prefixOf(address, 3);
+}
+
+/**
+ * Who counts as one client, whatever connections it makes: an IPv4 address, or an IPv6 /64, which is
+ * what a home or a machine is given. On one wire (link-local) everybody is in the same /64: an address.
+ */
+export function clientOf(host: string): string {
+  const address = literal(host) ?? host;
+  if (isIPv4(address) || scopeOf(address) === 'link-local' || !address.includes(':'))
+    return address;
+  return prefixOf(address, 4);
+}
+
+/** The first groups of 16 bits of an IPv6 address in its shortest form. */
+function prefixOf(address: string, groups: number): string {
   const [head = '', tail] = address.split('::', 2);
   const first = head === '' ? [] : head.split(':');
   const last = tail === undefined || tail === '' ? [] : tail.split(':');
   const zeros = Array.from({ length: 8 - first.length - last.length }, () => '0');
-  return [...first, ...zeros, ...last].slice(0, 3).join(':');
+  return [...first, ...zeros, ...last].slice(0, groups).join(':');
 }
 
 /** The addresses of this machine's interfaces but loopback. */

@@ -1,9 +1,9 @@
 /** The relay in a node: links are those that searches are passed on to, requests those who ask. */
+import { systemClock } from '../clock.js';
 import { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import type { Exchange } from '../net/exchange.js';
 import type { FileList, PeerContact, PeerId, Search, Wanted } from '../wire/messages.js';
-import { systemClock } from './clock.js';
 import type { RelayLimits } from './limits.js';
 import { LinkNeighbour } from './link-neighbour.js';
 import type { Asker, RelayStats } from './parties.js';

@@ -1,7 +1,7 @@
 /** One search under way: own files first, then what the neighbours say, as it comes, until all ended. */
 import type { FileList, PeerId, Search, ThirdPartyHasFiles } from '../wire/messages.js';
 import { Asked, type AskedOwner, type Counts } from './asked.js';
-import type { Clock } from './clock.js';
+import type { Clock } from '../clock.js';
 import type { RelayLimits } from './limits.js';
 import type { Asker, Neighbour, RelayStats } from './parties.js';
 import type { Holders } from './seen.js';

@@ -1,9 +1,9 @@
 /** Search a network from outside, by way of one peer: what it relays is checked as a peer would. */
+import { systemClock } from '../clock.js';
 import type { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import { MAX_FILES } from '../wire/limits.js';
 import type { FileList, PeerContact, Wanted } from '../wire/messages.js';
-import { systemClock } from './clock.js';
 import { LinkNeighbour } from './link-neighbour.js';
 import { Relay } from './relay.js';
 import { MAX_HOPS, newQueryId, results, type NetworkSearchOptions } from './results.js';

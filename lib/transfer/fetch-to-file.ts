@@ -40,8 +40,8 @@ export async function fetchToFile(
   file: string,
   options: FetchToFileOptions = {},
 ): Promise<void> {
-  const { offset, length, signal, onProgress } = options;
-  const fetch = await openFetch(hash, file, { offset, length });
+  const { offset, length, limit, signal, onProgress } = options;
+  const fetch = await openFetch(hash, file, { offset, length, limit });
   try {
     await retrying(
       () => fetch.from(source, { signal, onProgress }),

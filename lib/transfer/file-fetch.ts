@@ -5,6 +5,7 @@
 import { PeerError } from '../errors.js';
 import { BLOCK_BYTES, blockCount, blockLength } from '../wire/body.js';
 import type { FileHead, Hash } from '../wire/messages.js';
+import type { RateLimit } from './allowance.js';
 import { BlockHashes } from './block-hashes.js';
 import { BlockSet } from './block-set.js';
 import { PartCheck, type PartRange } from './part-check.js';
@@ -44,6 +45,8 @@ export interface WantedRange {
   offset?: number | undefined;
   /** @default to the end of the file */
   length?: number | undefined;
+  /** How fast it may come. @default no limit */
+  limit?: RateLimit | undefined;
 }
 
 /** Runs of missing blocks that are asked for at the same time. */
@@ -223,6 +226,7 @@ export class FileFetch implements Fetch {
   #options(signal: AbortSignal | undefined): FetchOptions {
     return {
       signal,
+      limit: this.#wanted.limit,
       onHead: (head) => {
         this.#onHead(head);
       },

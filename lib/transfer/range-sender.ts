@@ -6,6 +6,7 @@ import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { PeerError } from '../errors.js';
 import { roomFor } from '../memory.js';
+import type { Allowance } from './allowance.js';
 import { descriptorOf, type Kernel } from './sendfile.js';
 
 /** One file on its way out. */
@@ -14,6 +15,8 @@ export interface Outgoing {
   socket: Socket;
   /** Aborted when the connection is closed. */
   closed: AbortSignal;
+  /** Asked before every piece; undefined: nothing limits the rate. */
+  allowance?: Allowance | undefined;
   /** Told how many bytes of the file have been sent, or read to be sent: `copied`, or by the kernel. */
   onBytes: (bytes: number, copied: boolean) => void;
 }
@@ -92,6 +95,21 @@ export class ZeroCopySender implements RangeSender {
   }
 
   async send(position: number, length: number): Promise<void> {
+    const { closed, allowance } = this.#file;
+    if (allowance === undefined) {
+      await this.#sendPiece(position, length);
+      return;
+    }
+    const end = position + length;
+    for (let at = position; at < end;) {
+      const bytes = Math.min(allowance.pieceBytes, end - at);
+      await allowance.take(bytes, closed);
+      await this.#sendPiece(at, bytes);
+      at += bytes;
+    }
+  }
+
+  async #sendPiece(position: number, length: number): Promise<void> {
     const { closed, onBytes } = this.#file;
     const end = position + length;
     for (let at = position; at < end;) {
@@ -178,11 +196,12 @@ export class StreamSender implements RangeSender {
   }
 
   async *#chunks(position: number, length: number): AsyncGenerator<Buffer> {
-    const { handle, onBytes } = this.#file;
+    const { handle, closed, allowance, onBytes } = this.#file;
     const end = position + length;
     for (let at = position; at < end;) {
+      const want = Math.min(allowance?.pieceBytes ?? CHUNK_BYTES, CHUNK_BYTES, end - at);
+      await allowance?.take(want, closed);
       const chunk = this.#free.pop() ?? roomFor(CHUNK_BYTES);
-      const want = Math.min(CHUNK_BYTES, end - at);
       const { bytesRead } = await handle.read(chunk, 0, want, at);
       if (bytesRead === 0) throw becameShorter();
       at += bytesRead;

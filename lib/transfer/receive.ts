@@ -7,6 +7,7 @@ import { hashBlock } from '../hash/blake3.js';
 import { BodyVerifier, type OnList, type VerifiedBlock } from '../hash/verifier.js';
 import { roomFor } from '../memory.js';
 import type { BodySink } from '../net/body-sink.js';
+import type { RateLimit } from './allowance.js';
 import type { BlockSet } from './block-set.js';
 import type { FileHead, GetFile, Hash } from '../wire/messages.js';
 
@@ -101,6 +102,8 @@ export interface FetchOptions {
   /** Bytes wanted. @default to the end of the file */
   length?: number | undefined;
   signal?: AbortSignal | undefined;
+  /** How fast it may come; shared by all fetches that are given the same one. @default no limit */
+  limit?: RateLimit | undefined;
   /** Told the file's size and the range granted, before the first byte. */
   onHead?: ((head: FileHead) => void) | undefined;
   /** Told of every list of the block tree that comes on the way, when its hash was right. */

@@ -6,6 +6,7 @@ import type { Lists } from '../hash/tree.js';
 import type { Exchange } from '../net/exchange.js';
 import { BLOCK_BYTES, bodyBytes, bodyParts, type BodyPart } from '../wire/body.js';
 import type { FileHead, GetFile } from '../wire/messages.js';
+import type { Allowance } from './allowance.js';
 import { StreamSender, ZeroCopySender, written, type Outgoing } from './range-sender.js';
 import { loadKernel, type Kernel } from './sendfile.js';
 
@@ -22,6 +23,8 @@ export interface Source {
 export interface SendOptions {
   /** Whether sendfile(2) is used where the system has it. */
   zeroCopy: boolean;
+  /** Asked before every piece; undefined: nothing limits the rate. */
+  allowance?: Allowance | undefined;
   /** Told how many bytes of the file have been sent, or read to be sent: `copied`, or by the kernel. */
   onBytes: (bytes: number, copied: boolean) => void;
 }
@@ -47,7 +50,7 @@ export async function sendFile(
   exchange: Exchange,
   request: GetFile,
   source: Source,
-  { zeroCopy, onBytes }: SendOptions,
+  { zeroCopy, allowance, onBytes }: SendOptions,
 ): Promise<void> {
   const { size } = source.identity;
   const range = grantRange(request, size);
@@ -58,6 +61,7 @@ export async function sendFile(
     // Read while earlier bodies still go out.
     const body = await readWhole(source, parts, bytes);
     onBytes(body.length, true);
+    await allowance?.take(body.length, exchange.closed);
     await exchange.sendBody(head, (socket) =>
       body.length === 0 ? Promise.resolve() : written(socket, body),
     );
@@ -66,7 +70,7 @@ export async function sendFile(
   const kernel = zeroCopy ? await loadKernel() : undefined;
   const { closed } = exchange;
   await exchange.sendBody(head, (socket) =>
-    sendParts(source, parts, { handle: source.handle, socket, closed, onBytes }, kernel),
+    sendParts(source, parts, { handle: source.handle, socket, closed, allowance, onBytes }, kernel),
   );
 }
 
@@ -83,6 +87,7 @@ async function sendParts(
       if (part.kind === 'list') {
         // Several blocks never come without a list before them: with it all else that was written has
         // been handed to the kernel, and the sender may begin.
+        await file.allowance?.take(part.bytes, file.closed);
         await written(file.socket, lists.list(part.level, part.index));
         continue;
       }

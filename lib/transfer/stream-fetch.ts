@@ -22,7 +22,7 @@ export class StreamFetch implements Fetch {
   }
 
   async from(source: FileSource, { signal, onProgress }: AttemptOptions = {}): Promise<void> {
-    const { offset = 0, length } = this.#wanted;
+    const { offset = 0, length, limit } = this.#wanted;
     const report = (): void => {
       onProgress?.({ phase: 'fetching', bytes: this.#bytes, total: this.#total ?? 0 });
     };
@@ -42,6 +42,7 @@ export class StreamFetch implements Fetch {
       offset: offset + this.#bytes,
       length: length === undefined ? undefined : length - this.#bytes,
       signal,
+      limit,
       onHead,
     });
   }

@@ -1,4 +1,5 @@
 /** The sources of a download: connected as they become known, tried again when lost, dropped at last. */
+import type { RateLimit } from '../allowance.js';
 import { setMaxListeners } from 'node:events';
 import { PeerError, asError } from '../../errors.js';
 import type { Hash } from '../../wire/messages.js';
@@ -18,6 +19,15 @@ export interface Session {
   readonly fail: (error: PeerError) => void;
 }
 
+/** What a crew is for. */
+export interface CrewOrder {
+  readonly hash: Hash;
+  /** First byte wanted. @default 0 */
+  readonly offset?: number | undefined;
+  /** How fast it may come, from all together. */
+  readonly limit?: RateLimit | undefined;
+}
+
 export interface CrewOwner {
   /** A source can be asked. */
   onEnter(session: Session): void;
@@ -34,8 +44,7 @@ export interface CrewOwner {
 const MAX_SOURCES = 16;
 
 export class Crew {
-  readonly #hash: Hash;
-  readonly #offset: number;
+  readonly #wanted: CrewOrder;
   readonly #owner: CrewOwner;
   readonly #sources: Source[] = [];
   readonly #sessions = new Set<Session>();
@@ -46,10 +55,8 @@ export class Crew {
   #exhausted = false;
   #onVacancy = (): void => undefined;
 
-  /** @param offset first byte wanted */
-  constructor(hash: Hash, offset: number, owner: CrewOwner) {
-    this.#hash = hash;
-    this.#offset = offset;
+  constructor(wanted: CrewOrder, owner: CrewOwner) {
+    this.#wanted = wanted;
     this.#owner = owner;
     setMaxListeners(0, this.#over.signal);
   }
@@ -87,7 +94,7 @@ export class Crew {
         }
         if (this.isOver()) return;
         this.#active++;
-        const source = new Source(peer, this.#hash);
+        const source = new Source(peer, this.#wanted.hash, this.#wanted.limit);
         this.#sources.push(source);
         void this.#use(source);
       }
@@ -144,7 +151,7 @@ export class Crew {
   /** @returns what ended it */
   async #session(source: Source): Promise<PeerError> {
     try {
-      const claim = await source.open(this.#offset, this.#over.signal);
+      const claim = await source.open(this.#wanted.offset ?? 0, this.#over.signal);
       return await new Promise<PeerError>((resolve) => {
         const fail = (error: PeerError): void => {
           if (!this.#sessions.delete(session)) return;

@@ -46,7 +46,7 @@ export class Download {
     this.#watch = new Watch(options.stall, options.ordered ? this.#window : Infinity, (session) => {
       this.#crew.tell(session.source, 'stalled');
     });
-    this.#crew = new Crew(options.hash, options.offset ?? 0, {
+    this.#crew = new Crew(options, {
       onEnter: (session) => {
         this.#enter(session);
       },

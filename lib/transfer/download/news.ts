@@ -1,4 +1,5 @@
 /** What a download is told and tells. */
+import type { RateLimit } from '../allowance.js';
 import type { PeerError } from '../../errors.js';
 import type { OnList } from '../../hash/verifier.js';
 import type { FileHead, Hash } from '../../wire/messages.js';
@@ -41,6 +42,8 @@ export interface DownloadOptions {
   readonly prove?: boolean | undefined;
   /** Milliseconds without a byte until others are asked for what a source owes. */
   readonly stall: number;
+  /** How fast it may come, from all together. */
+  readonly limit?: RateLimit | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told the size and the range; again if the size turns out to be another. */
   readonly onHead?: ((head: FileHead) => void) | undefined;

@@ -3,7 +3,9 @@ import { PeerError, abortError } from '../../errors.js';
 import type { OnList } from '../../hash/verifier.js';
 import type { Connection } from '../../net/connection.js';
 import type { FileHead, GetFile, Hash } from '../../wire/messages.js';
-import { DiscardSink } from '../../net/body-sink.js';
+import { DiscardSink, type BodySink } from '../../net/body-sink.js';
+import type { Allowance, RateLimit } from '../allowance.js';
+import { LimitedSink } from '../limited-sink.js';
 import { BodyReceiver, checkHead, type BlockOutput } from '../receive.js';
 import { Pace } from './pace.js';
 
@@ -39,6 +41,7 @@ export class Source {
   ranges = 0;
   readonly #peer: SourcePeer;
   readonly #hash: Hash;
+  readonly #allowance: Allowance | undefined;
   #connection: Connection | undefined;
   #claim: number | undefined;
   /** Bytes of bodies that have come, and at the last look. */
@@ -52,10 +55,12 @@ export class Source {
   #quietSince = 0;
   #full = false;
 
-  constructor(peer: SourcePeer, hash: Hash) {
+  constructor(peer: SourcePeer, hash: Hash, limit?: RateLimit) {
     this.name = peer.name;
     this.#peer = peer;
     this.#hash = hash;
+    // One client: the sources share what may come.
+    this.#allowance = limit?.of('sources');
   }
 
   /**
@@ -111,7 +116,7 @@ export class Source {
     }
     try {
       await connection.requestBody(request, (head) =>
-        this.#receiver(request, head, output, onList),
+        this.#limited(this.#receiver(request, head, output, onList), connection),
       );
       this.ranges++;
     } finally {
@@ -156,6 +161,10 @@ export class Source {
     if (connection === undefined) return;
     if (error === undefined && this.#requests === 0) this.#peer.release(connection);
     else connection.destroy(error);
+  }
+
+  #limited(sink: BodySink, { resume }: Connection): BodySink {
+    return this.#allowance === undefined ? sink : new LimitedSink(sink, this.#allowance, resume);
   }
 
   #receiver(

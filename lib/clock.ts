@@ -1,4 +1,4 @@
-/** Time as the search sees it, so that a test or a benchmark can make it pass as it likes. */
+/** Time that can be handed in, so that a test or a benchmark can make it pass as it likes. */
 
 export interface Clock {
   /** Milliseconds since some moment; never goes back. */
