@@ -60,6 +60,9 @@ export function createNode(options: NodeOptions): PeerNode {
   return new PeerNode(options);
 }
 
+/** Transfers under way from which on each takes little memory, at some cost in speed. */
+const CROWD = 32;
+
 /** The name under which the peer table is kept beside the index. */
 const PEERS_NOTE = 'peers';
 
@@ -412,6 +415,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
         { handle, lists, identity: file.identity },
         {
           zeroCopy: option('sendfile', this.#options.sendfile),
+          crowded: this.#uploads.active > CROWD,
           allowance,
           onBytes: (bytes, copied) => {
             this.#stats.bytesRead += bytes;

@@ -15,6 +15,8 @@ export interface Outgoing {
   socket: Socket;
   /** Aborted when the connection is closed. */
   closed: AbortSignal;
+  /** Many others are under way: each takes little memory, here and in the kernel. */
+  crowded?: boolean | undefined;
   /** Asked before every piece; undefined: nothing limits the rate. */
   allowance?: Allowance | undefined;
   /** Told how many bytes of the file have been sent, or read to be sent: `copied`, or by the kernel. */
@@ -41,6 +43,9 @@ const TURN_BYTES = 4 * NOW_BYTES;
 const BRIDGE_BYTES = 32 * 1024;
 /** Bytes read at a time into a stream; the best of 64 KiB to 2 MiB when it was measured. */
 const CHUNK_BYTES = 512 * 1024;
+/** The same where many are under way; and what the kernel then takes ahead. */
+const CROWDED_CHUNK = 64 * 1024;
+const CROWDED_UNSENT = 128 * 1024;
 
 /** How much may still be moved by this thread before the event loop has its turn. */
 const turn = {
@@ -91,7 +96,9 @@ export class ZeroCopySender implements RangeSender {
     const fd = descriptorOf(file.socket);
     if (fd === undefined || file.socket.destroyed) return undefined;
     const own = kernel.dup(fd);
-    return own < 0 ? undefined : new ZeroCopySender(kernel, file, own);
+    if (own < 0) return undefined;
+    if (file.crowded === true) kernel.limitUnsent(own, CROWDED_UNSENT);
+    return new ZeroCopySender(kernel, file, own);
   }
 
   async send(position: number, length: number): Promise<void> {
@@ -169,9 +176,11 @@ export class StreamSender implements RangeSender {
   readonly #file: Outgoing;
   /** Memory for chunks, used again when a chunk has gone out. */
   readonly #free: Buffer[] = [];
+  readonly #chunkBytes: number;
 
   constructor(file: Outgoing) {
     this.#file = file;
+    this.#chunkBytes = file.crowded === true ? CROWDED_CHUNK : CHUNK_BYTES;
   }
 
   async send(position: number, length: number): Promise<void> {
@@ -183,7 +192,7 @@ export class StreamSender implements RangeSender {
       write: (chunk: Buffer, _encoding, done) => {
         this.#file.socket.write(chunk, (error) => {
           // Not a part of one: the rest of its memory would be lost.
-          if (chunk.length === CHUNK_BYTES) this.#free.push(chunk);
+          if (chunk.length === this.#chunkBytes) this.#free.push(chunk);
           done(error);
         });
       },
@@ -199,9 +208,9 @@ export class StreamSender implements RangeSender {
     const { handle, closed, allowance, onBytes } = this.#file;
     const end = position + length;
     for (let at = position; at < end;) {
-      const want = Math.min(allowance?.pieceBytes ?? CHUNK_BYTES, CHUNK_BYTES, end - at);
+      const want = Math.min(allowance?.pieceBytes ?? Infinity, this.#chunkBytes, end - at);
       await allowance?.take(want, closed);
-      const chunk = this.#free.pop() ?? roomFor(CHUNK_BYTES);
+      const chunk = this.#free.pop() ?? roomFor(this.#chunkBytes);
       const { bytesRead } = await handle.read(chunk, 0, want, at);
       if (bytesRead === 0) throw becameShorter();
       at += bytesRead;

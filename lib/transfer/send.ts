@@ -23,6 +23,8 @@ export interface Source {
 export interface SendOptions {
   /** Whether sendfile(2) is used where the system has it. */
   zeroCopy: boolean;
+  /** Whether many others are under way: this one then takes little memory. */
+  crowded: boolean;
   /** Asked before every piece; undefined: nothing limits the rate. */
   allowance?: Allowance | undefined;
   /** Told how many bytes of the file have been sent, or read to be sent: `copied`, or by the kernel. */
@@ -50,7 +52,7 @@ export async function sendFile(
   exchange: Exchange,
   request: GetFile,
   source: Source,
-  { zeroCopy, allowance, onBytes }: SendOptions,
+  { zeroCopy, crowded, allowance, onBytes }: SendOptions,
 ): Promise<void> {
   const { size } = source.identity;
   const range = grantRange(request, size);
@@ -70,7 +72,12 @@ export async function sendFile(
   const kernel = zeroCopy ? await loadKernel() : undefined;
   const { closed } = exchange;
   await exchange.sendBody(head, (socket) =>
-    sendParts(source, parts, { handle: source.handle, socket, closed, allowance, onBytes }, kernel),
+    sendParts(
+      source,
+      parts,
+      { handle: source.handle, socket, closed, crowded, allowance, onBytes },
+      kernel,
+    ),
   );
 }
 

@@ -18,6 +18,11 @@ export interface Kernel {
   sendfile(to: number, from: number, position: number, count: number): Promise<number>;
   /** The same in this thread: for what `isCached`, or the event loop waits for the disk. */
   sendfileNow(to: number, from: number, position: number, count: number): number;
+  /**
+   * Let a socket take no more once so many bytes have not been sent: TCP_NOTSENT_LOWAT of tcp(7). What
+   * a slow client has not asked for yet then waits in the file, not in the kernel's memory (4 MiB each).
+   */
+  limitUnsent(socket: number, bytes: number): void;
   /** Whether this part of a file is in memory; false also when the system does not tell. */
   isCached(file: number, position: number, count: number): boolean;
 }
@@ -53,6 +58,10 @@ const CACHESTAT = 451;
 /** Bytes of a page, as cachestat counts: 4096 almost everywhere; where they are larger it never agrees. */
 const PAGE_BYTES = 4096;
 
+/** Of <netinet/in.h> and <netinet/tcp.h>, on Linux. */
+const IPPROTO_TCP = 6;
+const TCP_NOTSENT_LOWAT = 25;
+
 async function bind(): Promise<Kernel> {
   const { default: koffi } = await import('koffi');
   const libc = koffi.load(null);
@@ -63,6 +72,9 @@ async function bind(): Promise<Kernel> {
   const syscall = libc.func(
     'int64_t syscall(int64_t number, int64_t fd, void *range, void *result, int64_t flags)',
   ) as unknown as (number: number, fd: number, range: Buffer, out: Buffer, flags: number) => number;
+  const setsockopt = libc.func(
+    'int setsockopt(int fd, int level, int name, void *value, unsigned int length)',
+  ) as unknown as (fd: number, level: number, name: number, value: Buffer, bytes: number) => number;
   const turns = new Turns(CALLS);
   const offsetNow = Buffer.alloc(8);
   const range = Buffer.alloc(16);
@@ -85,6 +97,11 @@ async function bind(): Promise<Kernel> {
     sendfileNow: (to, from, position, count) => {
       offsetNow.writeBigInt64LE(BigInt(position));
       return sendfile(to, from, offsetNow, count);
+    },
+    limitUnsent: (socket, bytes) => {
+      const value = Buffer.alloc(4);
+      value.writeUInt32LE(bytes);
+      setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, value, value.length);
     },
     isCached: (file, position, count) => {
       range.writeBigUInt64LE(BigInt(position), 0);
