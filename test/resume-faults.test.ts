@@ -178,45 +178,55 @@ t.test(`${KILLS} times kill -9`, async (t) => {
     if (again > limit * times) t.fail(`${relay.bytes} bytes for ${missing} that were missing`);
     rmSync(file, { force: true });
   };
-  for (let kill = 0; kill < KILLS; kill++) {
+  let kills = 0;
+  for (let round = 0; kills < KILLS; round++) {
     relay.reset();
     const missing = lacking();
     const when = Math.floor(next() * missing);
-    const kind = kill % 6 === 5 ? 'server, --retry' : kill % 6 >= 3 ? 'server' : 'client';
-    killed[kind]++;
+    const kind = round % 6 === 5 ? 'server, --retry' : round % 6 >= 3 ? 'server' : 'client';
     if (kind === 'server, --retry') {
-      const child = fetching(peer, hash, file, ['--retry', '20']);
+      let restarted: Promise<void> | undefined;
       relay.at = {
         bytes: when,
         then: () => {
+          const exited = once(server.child, 'exit');
           server.child.kill('SIGKILL');
-          void once(server.child, 'exit').then(restart);
+          restarted = exited.then(restart);
         },
       };
       // The block that was under way comes twice.
-      await complete(child, missing, 2);
+      await complete(fetching(peer, hash, file, ['--retry', '20']), missing, 2);
+      await restarted;
+      killed[kind]++;
+      kills++;
       continue;
     }
     const child = fetching(peer, hash, file);
     const exited = once(child, 'close');
     // Every other client at any moment of its life: while it starts, compares, renames.
-    const timed = kind === 'client' && kill % 2 === 1;
+    const timed = kind === 'client' && round % 2 === 1;
     const victim = kind === 'client' ? child : server.child;
+    const dead = once(victim, 'exit');
     const strike = (): void => {
       victim.kill('SIGKILL');
     };
     let timer: NodeJS.Timeout | undefined;
-    if (timed) timer = setTimeout(strike, next() * 400);
+    if (timed) timer = setTimeout(strike, next() * 600);
     else relay.at = { bytes: when, then: strike };
     await exited;
     clearTimeout(timer);
     relay.at = undefined;
+    if (victim.killed) {
+      await dead;
+      if (kind === 'server') await restart();
+      killed[kind]++;
+      kills++;
+    }
     if (existsSync(file)) {
       // It was too late.
       if (!readFileSync(file).equals(content)) t.fail('a wrong file');
       rmSync(file);
     }
-    if (server.child.signalCode !== null) await restart();
     const left = lacking();
     kept += content.length - left;
     // A few are killed again before they are done.
