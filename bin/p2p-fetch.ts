@@ -69,7 +69,7 @@ await runCommand<Args>({
         type: 'number',
         requiresArg: true,
         describe:
-          'tries when the connection breaks or the peer is busy; counted anew whenever bytes came',
+          'times to try again when the connection breaks or the peer is busy; counted anew after any byte',
       })
       .option('down-limit', {
         type: 'string',
