@@ -129,9 +129,10 @@ async function fetch(
 for (const order of ['file', 'any'] as const) {
   t.test(`${order}: all at once, the fastest gives most`, async (t) => {
     const shared = await share(t);
-    const slow = await relay(t, shared.address, { rate: SLOW });
-    const medium = await relay(t, shared.address, { rate: 4 * SLOW });
-    const fast = await relay(t, shared.address, { rate: 16 * SLOW });
+    // So slow that a busy machine keeps up.
+    const slow = await relay(t, shared.address, { rate: SLOW / 4 });
+    const medium = await relay(t, shared.address, { rate: SLOW });
+    const fast = await relay(t, shared.address, { rate: 5 * SLOW });
     const peers = [slow.at, medium.at, fast.at];
     const { memory, counts, again } = await fetch(shared, peers, { order });
     t.ok(memory.bytes.equals(shared.content));

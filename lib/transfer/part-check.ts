@@ -77,6 +77,7 @@ export class PartCheck {
   /** To be called again after an error: it goes on from the list where it was. */
   async run(options: CheckOptions): Promise<void> {
     const { first, end } = this.#whole;
+    if (first >= end) return;
     for (; this.#group * LIST_HASHES < end; this.#group++) {
       const begin = this.#group * LIST_HASHES;
       await this.#checkGroup(

@@ -9,7 +9,7 @@ export interface RetryTimes {
   longest: number;
 }
 
-export const RETRY_TIMES: RetryTimes = { first: 1000, longest: 60_000 };
+export const RETRY_TIMES: RetryTimes = { first: 500, longest: 60_000 };
 
 export interface RetryOptions {
   /** Tries after failures that follow one another without a byte between them. @default 0 */
