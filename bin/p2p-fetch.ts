@@ -58,7 +58,7 @@ await runCommand<Args>({
         type: 'number',
         requiresArg: true,
         describe:
-          'tries when the connection breaks or the peer is busy; counted anew whenever bytes came',
+          'times to try again when the connection breaks or the peer is busy; counted anew after any byte',
       })
       .option('offset', { type: 'number', requiresArg: true, describe: 'first byte wanted' })
       .option('length', { type: 'number', requiresArg: true, describe: 'number of bytes wanted' })

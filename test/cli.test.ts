@@ -218,6 +218,7 @@ t.test('wrong usage: one line, exit code 2', async (t) => {
     ['p2p-fetch', ['[::1', ABSENT], /is not a peer/],
     ['p2p-fetch', [used.peer, ABSENT, '--offset', '-1'], /--offset is a whole number/],
     ['p2p-fetch', [used.peer, ABSENT, '--length', '1.5'], /--length is a whole number/],
+    ['p2p-fetch', [used.peer, ABSENT, '--retry', '-1'], /--retry is a whole number/],
     ['p2p-fetch', [used.peer, ABSENT, '-o', folder], /is a folder/],
     ['p2p-search', ['localhost'], /Not enough/],
     ['p2p-search', [used.peer, 'x', '--ttl', '8'], /--ttl is a whole number from 0 to 7/],
