@@ -2,7 +2,7 @@
  * Many small files over one connection, from one process to another: fetched and verified, against a
  * static HTTP server of Node's and undici on one connection that pipelines (not verified).
  */
-import { rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'undici';
 import { connect, type Peer } from '../lib/client.js';
@@ -46,17 +46,15 @@ async function run({ files, runs, folder }: Settings): Promise<Table[]> {
     const [port = '', server = ''] = web.line.split(' ');
     const client = new Client(`http://127.0.0.1:${port}`, { pipelining: PIPELINED });
     const paths = [...wanted.keys()];
-    const out = join(folder, 'out');
+    const out = join(folder, 'out-');
     const times = await inTurn(
       [
         { name: 'p2p-serve, verified', once: () => timed(() => fetchSmall(peer, found)) },
         {
           name: 'p2p-serve, verified, searched and written into a folder',
-          once: async () => {
-            const milliseconds = await timed(() => fetchInto(peer, out, count));
-            rmSync(out, { recursive: true });
-            return milliseconds;
-          },
+          // A fresh folder each time, and none removed before the end: file systems are slow to use again
+          // what was freed a moment ago.
+          once: () => timed(() => fetchInto(peer, mkdtempSync(out), count)),
         },
         { name: `${server}, undici`, once: () => timed(() => fetchWeb(client, paths)) },
       ],
