@@ -88,13 +88,12 @@ export class OutputFolder {
   existing(path: string): { fd: number; size: number } | undefined {
     return this.#named(path, () => {
       const { entry, name } = this.#find(path);
-      let fd: number;
-      try {
-        fd = openSync(join(entry.base, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-      } catch (error) {
-        if (systemCode(error) === 'ENOENT') return undefined;
-        throw systemCode(error) === 'ELOOP' ? notAFile(path) : error;
-      }
+      const full = join(entry.base, name);
+      // Nothing there is what is most often so: an error that is thrown and caught costs more than a look.
+      const seen = lstatSync(full, { throwIfNoEntry: false });
+      if (seen === undefined) return undefined;
+      if (!seen.isFile()) throw notAFile(path);
+      const fd = openSync(full, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
       const stat = fstatSync(fd);
       if (stat.isFile()) return { fd, size: stat.size };
       closeSync(fd);

@@ -95,7 +95,7 @@ const DISCARD_BYTES = 1024 * 1024;
 /** Bytes waiting to be written at which no more requests are read. */
 const WRITE_HIGH_WATER = 1024 * 1024;
 /** Requests for files that are prepared while an earlier body is written; and of these, large ones. */
-const PREPARED = 32;
+const PREPARED = 64;
 const LARGE_PREPARED = 4;
 
 const NEAR = Promise.resolve();

@@ -25,14 +25,17 @@ export interface ReadResult {
   good: Uint8Array;
 }
 
+/** Of a file: where it is, and what it was when it was hashed. */
+type Known = Pick<SharedFile, 'path' | 'identity'>;
+
 interface Job {
-  file: SharedFile;
+  file: Known;
   /** The bytes; undefined when the worker could not get them, for whatever reason. */
   done: (bytes: Buffer | undefined) => void;
 }
 
 /** Files that wait for the next batch, at most; and batches that the worker has: one is read, one is next. */
-const MAX_WAITING = 64;
+const MAX_WAITING = 128;
 const BATCHES = 2;
 
 export class SmallReader {
@@ -53,7 +56,7 @@ export class SmallReader {
   }
 
   /** All bytes of a file that is what it was when it was hashed; as `readInside`. */
-  async read(file: SharedFile): Promise<Buffer | undefined> {
+  async read(file: Known): Promise<Buffer | undefined> {
     if (this.#takesMore()) {
       const bytes = await new Promise<Buffer | undefined>((done) => {
         this.#waiting.push({ file, done });

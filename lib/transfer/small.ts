@@ -8,10 +8,10 @@ import type { GetFile } from '../wire/messages.js';
 import { grantRange } from './send.js';
 
 /**
- * Bytes of what counts as small. So many of them may be in memory for each connection as it prepares
- * requests: no more than the first chunks of a few large files take.
+ * Bytes of what counts as small, at most. Of the 64 requests that a connection prepares at the same time
+ * each may have as many in memory: 2 MiB, what the first chunks of four large files take.
  */
-export const SMALL_BYTES = 64 * 1024;
+export const SMALL_BYTES = 32 * 1024;
 
 const NOTHING = new Uint8Array(0);
 
