@@ -230,6 +230,41 @@ for (const sendfile of [true, false]) {
       else t.equal(zeroCopied, 0);
     });
 
+    t.test('nothing follows a gap when the connection is destroyed', async (t) => {
+      const folder = t.testdir();
+      const content = marked(7, 24 * MiB);
+      writeFileSync(join(folder, 'f'), content);
+      const lists = bodyBytes(content.length, 0, content.length) - content.length;
+      for (let run = 0; run < 6; run++) {
+        const node = await startIndexed(t, folder, { sendfile });
+        const peer = await connectTo(t, node);
+        const [found] = await listOf(peer.search(''));
+        const socket = connectSocket(node.address);
+        socket.on('error', () => undefined);
+        socket.write(encodeMessage({ type: 'RQFH', hash: found?.hash ?? '' }, 1));
+        // Until all buffers are full: the sender waits in the middle of a write.
+        let sent = -1;
+        for (let same = 0; same < 30;) {
+          await peer.ping();
+          same = sent > 0 && node.stats.bytesRead === sent ? same + 1 : 0;
+          sent = node.stats.bytesRead;
+        }
+        // Destroyed while there is room again that the sender has not been told of.
+        let closed: Promise<void> | undefined;
+        const chunks: Buffer[] = [];
+        for await (const chunk of socket as AsyncIterable<Buffer>) {
+          chunks.push(chunk);
+          if (chunks.length > run * 4) closed ??= node.close();
+        }
+        await closed;
+        const got = Buffer.concat(chunks);
+        const { used } = new FrameDecoder().write(got);
+        const body = got.subarray(used + lists);
+        t.ok(body.length > MiB && body.length < content.length, `${body.length} bytes`);
+        t.ok(content.subarray(0, body.length).equals(body), 'up to the end they are right');
+      }
+    });
+
     t.test('nobody gets a byte meant for another', async (t) => {
       const folder = t.testdir();
       const files = 24;

@@ -60,12 +60,14 @@ const turn = {
   },
 };
 
-/** Resolves when the bytes have been handed to the kernel. */
+/** Resolves when the bytes have been handed to the kernel: all of them. */
 export function written(socket: Socket, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.write(bytes, (error) => {
-      if (error == null) resolve();
-      else reject(error);
+      if (error != null) reject(error);
+      // Node calls a write that was cut short by `destroy` done, too. Nothing may follow the gap.
+      else if (socket.destroyed) reject(new PeerError('ERR_CLOSED', 'the connection was closed'));
+      else resolve();
     });
   });
 }
