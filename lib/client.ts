@@ -10,7 +10,8 @@ import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search
 import { searchThrough } from './search/through.js';
 import { FileStream } from './transfer/file-stream.js';
 import { LimitedSink } from './transfer/limited-sink.js';
-import { BodyReceiver, SinkOutput, type ByteSink, type FetchOptions } from './transfer/receive.js';
+import { BodyReceiver, type ByteSink, type FetchOptions } from './transfer/receive.js';
+import { SinkOutput } from './transfer/sink-output.js';
 import { SMALL_BYTES, SmallBody } from './transfer/small-body.js';
 import { MAX_QUERY_BYTES } from './wire/limits.js';
 import type { FileMatch, GetFile, Hash, ListedPeer, Pong } from './wire/messages.js';

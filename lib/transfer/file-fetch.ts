@@ -80,7 +80,8 @@ export class FileFetch implements Fetch {
     this.#sink = {
       write: async (bytes, position) => {
         await part.write(bytes, position);
-        this.#add(Math.floor(position / BLOCK_BYTES));
+        const last = Math.floor((position + bytes.length - 1) / BLOCK_BYTES);
+        for (let i = Math.floor(position / BLOCK_BYTES); i <= last; i++) this.#add(i);
       },
     };
   }

@@ -2,10 +2,9 @@
  * Receive a body: every block is checked before anything of it is passed on, and reading stops while
  * there is no memory for the next one.
  */
-import { PeerError, asError } from '../errors.js';
+import { PeerError } from '../errors.js';
 import { hashBlock } from '../hash/blake3.js';
 import { BodyVerifier, type OnList, type VerifiedBlock } from '../hash/verifier.js';
-import { roomFor } from '../memory.js';
 import type { BodySink } from '../net/body-sink.js';
 import type { RateLimit } from './allowance.js';
 import type { BlockSet } from './block-set.js';
@@ -129,71 +128,4 @@ export interface FileSource {
    * They are asked for no bytes, by `fetchTo`, to learn how long the file is.
    */
   fetchBlocks?(hash: Hash, sink: ByteSink, options?: FetchBlocksOptions): Promise<void>;
-}
-
-/** Blocks received while earlier ones are written: enough to keep both sides busy. */
-const BLOCKS_AHEAD = 8;
-
-/** Passes blocks to a ByteSink in order, in memory that is used again and again. */
-export class SinkOutput implements BlockOutput {
-  readonly #sink: ByteSink;
-  readonly #resume: () => void;
-  readonly #onError: () => void;
-  readonly #free: Uint8Array[] = [];
-  #made = 0;
-  #queue: Promise<void> = Promise.resolve();
-  #error: Error | undefined;
-
-  /**
-   * @param resume tells the connection to go on reading
-   * @param onError told when the sink has failed (`error`); nothing is written after that
-   */
-  constructor(sink: ByteSink, resume: () => void, onError: () => void) {
-    this.#sink = sink;
-    this.#resume = resume;
-    this.#onError = onError;
-  }
-
-  /** What the sink threw. */
-  get error(): Error | undefined {
-    return this.#error;
-  }
-
-  /** Resolves when all that was received has been written. */
-  get written(): Promise<void> {
-    return this.#queue;
-  }
-
-  allocate(bytes: number): Uint8Array | undefined {
-    // No later block of a body is longer than its first: what is free is long enough.
-    const free = this.#free.pop();
-    if (free !== undefined) return free;
-    if (this.#made === BLOCKS_AHEAD) return undefined;
-    this.#made++;
-    return roomFor(bytes);
-  }
-
-  write({ bytes, start, buffer }: VerifiedBlock): void {
-    this.#queue = this.#queue.then(async () => {
-      if (this.#error !== undefined) return;
-      try {
-        await this.#sink.write(bytes, start);
-      } catch (error) {
-        this.#error = asError(error);
-        this.#onError();
-        return;
-      }
-      const wasEmpty = this.#free.length === 0;
-      this.#free.push(buffer);
-      if (wasEmpty) this.#resume();
-    });
-  }
-
-  end(): void {
-    // `written` says when.
-  }
-
-  fail(): void {
-    // Who asked for the body is told by its promise.
-  }
 }
