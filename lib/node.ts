@@ -397,7 +397,9 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     exchange: Exchange,
     allowance: Allowance | undefined,
   ): Promise<void> {
-    const small = this.#share.read(request.hash, SMALL_BYTES);
+    // Under a limit what is more than a piece of it goes out in pieces.
+    const most = Math.min(SMALL_BYTES, allowance?.pieceBytes ?? Infinity);
+    const small = this.#share.read(request.hash, most);
     if (small !== undefined) {
       const bytes = await small;
       this.#stats.bytesRead += bytes.length;
