@@ -60,12 +60,15 @@ const turn = {
   },
 };
 
-/** Resolves when the bytes have been handed to the kernel. */
+/**
+ * Resolves when the bytes have been handed to the kernel. Of a write that is cut short because the socket is
+ * destroyed Node says that all is well: what followed it would stand behind a hole.
+ */
 export function written(socket: Socket, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.write(bytes, (error) => {
-      if (error == null) resolve();
-      else reject(error);
+      if (error == null && !socket.destroyed) resolve();
+      else reject(error ?? new PeerError('ERR_CLOSED', 'the connection was closed'));
     });
   });
 }
