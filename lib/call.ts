@@ -1,7 +1,7 @@
 /** Connect to a peer as a client: one that asks, and serves no files. */
 import { PeerError } from './errors.js';
 import type { PeerAddress } from './net/address.js';
-import type { RequestHandler } from './net/connection.js';
+import type { Connection, RequestHandler } from './net/connection.js';
 import { dialPeer, type Greeted } from './net/hello.js';
 import { option, type ConnectOptions } from './options.js';
 import { AGENT } from './version.js';
@@ -30,5 +30,24 @@ export function callPeer(
       signal,
     },
     CLIENT,
+  );
+}
+
+/** Milliseconds that the other side has to close the connection. */
+const CLOSE_GRACE = 1000;
+
+/** End a connection; at once when the other side does not close its own soon. */
+export function hangUp(connection: Connection): void {
+  if (connection.closed.aborted) return;
+  connection.end();
+  const timer = setTimeout(() => {
+    connection.destroy();
+  }, CLOSE_GRACE);
+  connection.closed.addEventListener(
+    'abort',
+    () => {
+      clearTimeout(timer);
+    },
+    { once: true },
   );
 }

@@ -1,6 +1,6 @@
 /** Talk to one peer: who are you, what do you have, give me this file. */
 import { once } from 'node:events';
-import { CLIENT, callPeer } from './call.js';
+import { CLIENT, callPeer, hangUp } from './call.js';
 import { PeerError, abortError } from './errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from './net/address.js';
 import type { BodySink } from './net/body-sink.js';
@@ -39,9 +39,6 @@ export async function connect(
   await client.open(options.signal);
   return client;
 }
-
-/** Milliseconds that the other side has to close the connection. */
-const CLOSE_GRACE = 1000;
 
 /** Stands for the id of a peer that has not said one. */
 const UNKNOWN_PEER = '0'.repeat(64);
@@ -237,13 +234,8 @@ export class Peer {
     const connection = await this.#connection?.catch(() => undefined);
     this.#connection = undefined;
     if (connection === undefined || connection.closed.aborted) return;
-    connection.end();
-    // One that does not close its side is not waited for.
-    const timer = setTimeout(() => {
-      connection.destroy();
-    }, CLOSE_GRACE);
+    hangUp(connection);
     await once(connection.closed, 'abort');
-    clearTimeout(timer);
   }
 
   /** The connection, made and known to be a peer's. */

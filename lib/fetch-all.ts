@@ -14,6 +14,7 @@ import { distinctPaths } from './disk/safe-name.js';
 import { PeerError, abortError, asError, isShortage, systemCode } from './errors.js';
 import type { RateLimit } from './transfer/allowance.js';
 import { Budget } from './transfer/budget.js';
+import { pauseAfter, waitFor } from './transfer/download/outcome.js';
 import { isEqualFile } from './transfer/equal-file.js';
 import { SMALL_BYTES, otherSize } from './transfer/small-body.js';
 import type { FileHead, FileMatch } from './wire/messages.js';
@@ -242,10 +243,12 @@ class Run {
 
   /**
    * When a connection breaks, the file that was being sent may be the reason, and fails if it happens
-   * again. All others that were asked for are no reason: they are asked for again.
+   * again. All others that were asked for are no reason: they are asked for again. So is what the peer
+   * was too busy for, later.
    */
   async #persist(attempt: (onHead: OnHead) => Promise<void>): Promise<void> {
     let broken = 0;
+    let busy = 0;
     for (let idle = 0; ;) {
       const seen = { begun: false };
       const settled = this.#settled;
@@ -255,6 +258,12 @@ class Run {
         });
         return;
       } catch (error) {
+        if (error instanceof PeerError && error.code === 'ERR_BUSY') {
+          const pause = pauseAfter(error, ++busy, false);
+          if (pause === undefined) throw error;
+          await waitFor(pause, this.#signal);
+          continue;
+        }
         if (!breaksConnection(error)) throw error;
         if (seen.begun) {
           // What does not match the hash will not do so the next time.

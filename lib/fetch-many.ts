@@ -1,5 +1,5 @@
 /** Fetch a file from many peers at once. */
-import { callPeer } from './call.js';
+import { callPeer, hangUp } from './call.js';
 import { getFile, type FetchOptions } from './client.js';
 import { PeerError } from './errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from './net/address.js';
@@ -102,7 +102,7 @@ export class ManyPeers implements FileSource {
   close(): void {
     this.#closed = true;
     this.#peers.close();
-    for (const connection of this.#idle.values()) connection.end();
+    for (const connection of this.#idle.values()) hangUp(connection);
     this.#idle.clear();
   }
 
@@ -161,7 +161,7 @@ export class ManyPeers implements FileSource {
         return (await callPeer(address, { connectTimeout, answerTimeout, signal })).connection;
       },
       release: (connection) => {
-        if (this.#closed || this.#idle.has(name)) connection.end();
+        if (this.#closed || this.#idle.has(name)) hangUp(connection);
         else this.#idle.set(name, connection);
       },
     };

@@ -63,6 +63,9 @@ export function createNode(options: NodeOptions): PeerNode {
 /** Transfers under way from which on each takes little memory, at some cost in speed. */
 const CROWD = 32;
 
+/** Small files that are read, or wait for their turn, on all connections, from which on few are read ahead. */
+const SMALL_AHEAD = 1024;
+
 /** The name under which the peer table is kept beside the index. */
 const PEERS_NOTE = 'peers';
 
@@ -72,6 +75,8 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   readonly #connections = new Set<Connection>();
   readonly #stats = { connections: 0, bytesRead: 0, zeroCopied: 0, sent: 0 };
   readonly #uploads: UploadSlots<Connection>;
+  /** Small files in memory, or on the way there. */
+  #small = 0;
   readonly #upLimit: RateLimit | undefined;
   #identity: Identity | undefined;
   #server: Server | undefined;
@@ -397,13 +402,22 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     exchange: Exchange,
     allowance: Allowance | undefined,
   ): Promise<void> {
-    const small = this.#share.read(request.hash, SMALL_BYTES);
+    // Of many who do not take what they ask for each would hold 2 MiB.
+    if (this.#small >= SMALL_AHEAD) await exchange.near;
+    // Under a limit what is more than a piece of it goes out in pieces.
+    const most = Math.min(SMALL_BYTES, allowance?.pieceBytes ?? Infinity);
+    const small = this.#share.read(request.hash, most);
     if (small !== undefined) {
-      const bytes = await small;
-      this.#stats.bytesRead += bytes.length;
-      await allowance?.take(bytes.length, exchange.closed);
-      await sendSmall(exchange, request, bytes);
-      this.#stats.sent++;
+      this.#small++;
+      try {
+        const bytes = await small;
+        this.#stats.bytesRead += bytes.length;
+        await allowance?.take(bytes.length, exchange.closed);
+        await sendSmall(exchange, request, bytes);
+        this.#stats.sent++;
+      } finally {
+        this.#small--;
+      }
       return;
     }
     await exchange.near;

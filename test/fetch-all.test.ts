@@ -284,6 +284,35 @@ t.test('a peer that lies about some files loses these alone', async (t) => {
   );
 });
 
+t.test('a peer that is busy is asked again', async (t) => {
+  const content = Buffer.from('some bytes');
+  const files = [{ path: 'a', hash: digest(content), size: content.length }];
+  let asked = 0;
+  const { address } = await startFake(t, (socket) => {
+    const raw = new RawPeer(socket);
+    void (async () => {
+      for (let got = await raw.next(); got !== undefined; got = await raw.next()) {
+        const { message, tag } = got;
+        if (message.type === 'PING') {
+          const info = { version: 1 };
+          raw.send({ type: 'ACKN', of: 'PING', info, files: 1, bytes: 10, state: 'ready' }, tag);
+        } else if (message.type === 'RQFS') {
+          raw.send({ type: 'RPFL', total: 1, files }, tag);
+        } else if (message.type === 'RQFH' && ++asked === 1) {
+          raw.send({ type: 'ERRR', code: 'ERR_BUSY', message: 'later' }, tag);
+        } else {
+          const size = content.length;
+          raw.send({ type: 'ACKN', of: 'RQFH', size, offset: 0, length: size }, tag).raw(content);
+        }
+      }
+    })();
+  });
+  const peer = await connect(address);
+  t.teardown(() => peer.close());
+  t.match(await all(peer, t.testdir()), [{ path: 'a', outcome: 'fetched' }]);
+  t.equal(asked, 2);
+});
+
 t.test('a peer that is lost ends it', async (t) => {
   const folder = t.testdir({ out: {} });
   const files = Array.from({ length: 20 }, (_, i) => text(`${i}`, `${i}`));

@@ -1,7 +1,7 @@
 /** One file from many real peers, over real sockets: throttled, lying, stalling, lost ones among them. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect as connectSocket, createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ThrottledRelay, type Faults } from '../bench/throttled-relay.js';
@@ -14,7 +14,7 @@ import type { SourceNews } from '../lib/transfer/download/news.js';
 import type { ByteSink } from '../lib/transfer/receive.js';
 import { grantRange } from '../lib/transfer/send.js';
 import { BLOCK_BYTES, bodyParts } from '../lib/wire/body.js';
-import type { FileHead } from '../lib/wire/messages.js';
+import { encodeMessage, type FileHead } from '../lib/wire/messages.js';
 import { writeLarge } from './fixtures/bytes.js';
 import { connectTo, listOf, startIndexed } from './fixtures/node.js';
 
@@ -310,6 +310,40 @@ t.test('a sink that fails, and one who gives up', async (t) => {
   await t.rejects(fetchFromMany(shared.hash, [shared.address], sink, { signal: cancel.signal }), {
     code: 'ERR_ABORTED',
   });
+});
+
+t.test('a peer that never closes its side is not waited for', async (t) => {
+  const shared = await share(t);
+  const far = connectSocket(shared.address);
+  const server = createServer({ allowHalfOpen: true });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.close();
+    far.destroy();
+  });
+  const { port } = server.address() as AddressInfo;
+  const accepted = once(server, 'connection').then(([near]: Socket[]) => {
+    if (near === undefined) throw new Error('no connection');
+    // But not the end.
+    near.pipe(far, { end: false });
+    far.pipe(near, { end: false });
+    near.on('error', () => undefined);
+    return near;
+  });
+  const { memory } = await fetch(shared, [{ host: '127.0.0.1', port }]);
+  t.ok(memory.bytes.equals(shared.content));
+  const near = await accepted;
+  // That the other side is gone shows when something is sent.
+  const ping = encodeMessage({ type: 'PING', info: { version: 1 } }, 7);
+  const timer = setInterval(() => near.write(ping), 20);
+  t.teardown(() => {
+    clearInterval(timer);
+    near.destroy();
+  });
+  // Not `once` of node:events, for which the error that tells it is one.
+  await new Promise((resolve) => near.once('close', resolve));
+  t.ok(near.destroyed);
 });
 
 t.test('in order, a slow sink: memory is bounded', async (t) => {

@@ -25,7 +25,7 @@ import { bytesOf, connectTo, listOf, startIndexed } from './fixtures/node.js';
 const ABSENT = 'ab'.repeat(32);
 const MiB = 2 ** 20;
 /** Connections that are broken off, for each way of sending; more with STORM=10000, say. */
-const STORM = Number(process.env['STORM'] ?? 600);
+const STORM = Number(process.env['STORM'] ?? 400);
 
 async function hashOf(bytes: Buffer): Promise<string> {
   return hashStream(

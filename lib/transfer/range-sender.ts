@@ -173,6 +173,12 @@ export class ZeroCopySender implements RangeSender {
   }
 }
 
+/** What was read, and the memory that it stands in. */
+interface Chunk {
+  readonly memory: Buffer;
+  readonly bytes: number;
+}
+
 /** As a stream: wherever the other way is not open. */
 export class StreamSender implements RangeSender {
   readonly #file: Outgoing;
@@ -191,10 +197,9 @@ export class StreamSender implements RangeSender {
     const sink = new Writable({
       objectMode: true,
       highWaterMark: 1,
-      write: (chunk: Buffer, _encoding, done) => {
-        this.#file.socket.write(chunk, (error) => {
-          // Not a part of one: the rest of its memory would be lost.
-          if (chunk.length === this.#chunkBytes) this.#free.push(chunk);
+      write: ({ memory, bytes }: Chunk, _encoding, done) => {
+        this.#file.socket.write(memory.subarray(0, bytes), (error) => {
+          this.#free.push(memory);
           done(error);
         });
       },
@@ -206,18 +211,18 @@ export class StreamSender implements RangeSender {
     // Nothing is kept open.
   }
 
-  async *#chunks(position: number, length: number): AsyncGenerator<Buffer> {
+  async *#chunks(position: number, length: number): AsyncGenerator<Chunk> {
     const { handle, closed, allowance, onBytes } = this.#file;
     const end = position + length;
     for (let at = position; at < end;) {
       const want = Math.min(allowance?.pieceBytes ?? Infinity, this.#chunkBytes, end - at);
       await allowance?.take(want, closed);
-      const chunk = this.#free.pop() ?? roomFor(this.#chunkBytes);
-      const { bytesRead } = await handle.read(chunk, 0, want, at);
+      const memory = this.#free.pop() ?? roomFor(this.#chunkBytes);
+      const { bytesRead } = await handle.read(memory, 0, want, at);
       if (bytesRead === 0) throw becameShorter();
       at += bytesRead;
       onBytes(bytesRead, true);
-      yield chunk.subarray(0, bytesRead);
+      yield { memory, bytes: bytesRead };
     }
   }
 }

@@ -59,7 +59,8 @@ export async function sendFile(
   const head: FileHead = { type: 'ACKN', of: 'RQFH', size, ...range };
   const parts = [...bodyParts(size, range.offset, range.length)];
   const bytes = bodyBytes(size, range.offset, range.length);
-  if (bytes <= WHOLE_BYTES) {
+  // Under a limit a piece at a time: whole it would be paid for in silence, longer than a client waits.
+  if (bytes <= Math.min(WHOLE_BYTES, allowance?.pieceBytes ?? Infinity)) {
     // Read while earlier bodies still go out.
     const body = await readWhole(source, parts, bytes);
     onBytes(body.length, true);
@@ -87,15 +88,15 @@ async function sendParts(
   file: Outgoing,
   kernel: Kernel | undefined,
 ): Promise<void> {
-  const zeroCopy = kernel === undefined ? undefined : ZeroCopySender.open(kernel, file);
+  // Only when a list has gone out is the head known to be with the kernel: else it would be overtaken.
+  const hasList = parts[0]?.kind === 'list';
+  const zeroCopy = kernel === undefined || !hasList ? undefined : ZeroCopySender.open(kernel, file);
   const sender = zeroCopy ?? new StreamSender(file);
   try {
     for (const part of parts) {
       if (part.kind === 'list') {
-        // Several blocks never come without a list before them: with it all else that was written has
-        // been handed to the kernel, and the sender may begin.
-        await file.allowance?.take(part.bytes, file.closed);
-        await written(file.socket, lists.list(part.level, part.index));
+        // With it all else that was written has been handed to the kernel, and the sender may begin.
+        await sendList(lists.list(part.level, part.index), file);
         continue;
       }
       await sender.send(part.first * BLOCK_BYTES, part.bytes);
@@ -105,6 +106,15 @@ async function sendParts(
     }
   } finally {
     sender.close();
+  }
+}
+
+async function sendList(list: Uint8Array, { socket, closed, allowance }: Outgoing): Promise<void> {
+  for (let at = 0; at < list.length;) {
+    const end = at + Math.min(list.length - at, allowance?.pieceBytes ?? Infinity);
+    await allowance?.take(end - at, closed);
+    await written(socket, list.subarray(at, end));
+    at = end;
   }
 }
 
