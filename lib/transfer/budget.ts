@@ -1,4 +1,4 @@
-/** So many bytes may be under way at once; who wants more waits, in the order of asking. */
+/** So much (bytes, calls) may be under way at once; who wants more waits, in the order of asking. */
 
 export class Budget {
   #left: number;

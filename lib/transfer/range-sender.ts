@@ -99,7 +99,8 @@ export class ZeroCopySender implements RangeSender {
     if (fd === undefined || file.socket.destroyed) return undefined;
     const own = kernel.dup(fd);
     if (own < 0) return undefined;
-    if (file.crowded === true) kernel.limitUnsent(own, CROWDED_UNSENT);
+    // Each time: the connection may have been through a crowd before.
+    kernel.limitUnsent(own, file.crowded === true ? CROWDED_UNSENT : 0);
     return new ZeroCopySender(kernel, file, own);
   }
 

@@ -3,6 +3,7 @@
  * passes through this process. By way of `koffi`, an optional dependency.
  */
 import type { Socket } from 'node:net';
+import { Budget } from './budget.js';
 
 /** What is needed of the system. */
 export interface Kernel {
@@ -21,6 +22,7 @@ export interface Kernel {
   /**
    * Let a socket take no more once so many bytes have not been sent: TCP_NOTSENT_LOWAT of tcp(7). What
    * a slow client has not asked for yet then waits in the file, not in the kernel's memory (4 MiB each).
+   * 0 is the system's own limit.
    */
   limitUnsent(socket: number, bytes: number): void;
   /** Whether this part of a file is in memory; false also when the system does not tell. */
@@ -75,25 +77,28 @@ async function bind(): Promise<Kernel> {
   const setsockopt = libc.func(
     'int setsockopt(int fd, int level, int name, void *value, unsigned int length)',
   ) as unknown as (fd: number, level: number, name: number, value: Buffer, bytes: number) => number;
-  const turns = new Turns(CALLS);
+  const calls = new Budget(CALLS);
   const offsetNow = Buffer.alloc(8);
   const range = Buffer.alloc(16);
   const counts = Buffer.alloc(40);
   return {
     dup,
-    sendfile: (to, from, position, count) =>
-      turns.run(
-        () =>
-          new Promise((resolve, reject) => {
-            const offset = Buffer.alloc(8);
-            offset.writeBigInt64LE(BigInt(position));
-            sendfile.async(to, from, offset, count, (error, moved) => {
-              // Also keeps the memory that the call reads and writes.
-              if (error != null || offset.length === 0) reject(error);
-              else resolve(moved);
-            });
-          }),
-      ),
+    sendfile: async (to, from, position, count) => {
+      await calls.take(1);
+      try {
+        return await new Promise<number>((resolve, reject) => {
+          const offset = Buffer.alloc(8);
+          offset.writeBigInt64LE(BigInt(position));
+          sendfile.async(to, from, offset, count, (error, moved) => {
+            // Also keeps the memory that the call reads and writes.
+            if (error != null || offset.length === 0) reject(error);
+            else resolve(moved);
+          });
+        });
+      } finally {
+        calls.give(1);
+      }
+    },
     sendfileNow: (to, from, position, count) => {
       offsetNow.writeBigInt64LE(BigInt(position));
       return sendfile(to, from, offsetNow, count);
@@ -111,26 +116,4 @@ async function bind(): Promise<Kernel> {
       return Number(counts.readBigUInt64LE(0)) >= pages;
     },
   };
-}
-
-/** So many at the same time; the others in the order in which they came. */
-class Turns {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(places: number) {
-    this.#free = places;
-  }
-
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
-      else next();
-    }
-  }
 }
