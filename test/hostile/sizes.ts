@@ -4,7 +4,7 @@
  */
 
 /** Whether the attacks are made in full. */
-export const FULL = process.env.P2P_HOSTILE === 'full';
+export const FULL = process.env['P2P_HOSTILE'] === 'full';
 
 /** How many of something, how long something. */
 export function size(small: number, full: number): number {
