@@ -5,9 +5,8 @@ import { PeerError } from '../lib/errors.js';
 import { OPTIONS } from '../lib/options.js';
 import { RateLimit } from '../lib/transfer/allowance.js';
 import { optionalRate, runCommand, wholeNumber } from './common/command.js';
-import { fetchAllInto } from './fetch/all.js';
 import { complete, openOutput } from './fetch/resume.js';
-import { openSources, type OpenSources } from './fetch/sources.js';
+import type { OpenSources } from './fetch/sources.js';
 
 interface Args {
   peer: string;
@@ -85,11 +84,15 @@ await runCommand<Args>({
       .example('$0 host 7f83b1…c9 --find > out', 'from whoever in the network has it')
       .example('$0 host --all "holiday .jpg" -o photos', 'all that match, into a folder')
       .example('$0 host 7f83b1…c9 --offset 1000 --length 24', '24 bytes of it'),
-  run: (args) => {
+  run: async (args) => {
     const { all, hash } = args;
     const rate = optionalRate('down-limit', args['down-limit']);
     const limit = rate === undefined ? undefined : new RateLimit(rate);
-    if (all !== undefined) return fetchAllInto({ ...args, all, limit });
+    if (all !== undefined) {
+      // Loaded only where it is used, as below: the others start faster.
+      const { fetchAllInto } = await import('./fetch/all.js');
+      return fetchAllInto({ ...args, all, limit });
+    }
     if (hash !== undefined) return fetchFile({ ...args, hash, limit });
     throw new PeerError(
       'ERR_USAGE',
@@ -127,6 +130,7 @@ async function fetchFile(
     }
     return undefined;
   }
+  const { openSources } = await import('./fetch/sources.js');
   const named = [args.peer, ...args.from];
   let sources: OpenSources | undefined;
   try {

@@ -8,7 +8,7 @@
  */
 
 /** Enough to be out of the way, and a cache line together with malloc's 16. */
-const SKEW = 48;
+export const SKEW = 48;
 
 /** Uninitialised memory of its own for `bytes` bytes. */
 export function roomFor(bytes: number): Buffer {

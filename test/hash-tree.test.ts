@@ -6,7 +6,7 @@ import t from 'tap';
 import { PeerError } from '../lib/errors.js';
 import { LIST_CONTEXT, hashBlock, hashList } from '../lib/hash/blake3.js';
 import { TreeHasher, buildTree, listBytes, rootOf, type Tree } from '../lib/hash/tree.js';
-import { BodyVerifier } from '../lib/hash/verifier.js';
+import { BodyVerifier, verified } from '../lib/hash/verifier.js';
 import {
   BLOCK_BYTES,
   LIST_HASHES,
@@ -53,8 +53,8 @@ function verify(
       const n = Math.min(space.length, pieceLength(), body.length - at);
       space.set(body.subarray(at, at + n));
       at += n;
-      const block = verifier.advance(n);
-      if (block !== undefined) out.push(Buffer.from(block.bytes));
+      const received = verifier.advance(n);
+      if (received !== undefined) out.push(Buffer.from(verified(received).bytes));
     }
   } catch (error) {
     if (error instanceof PeerError) return { out: Buffer.concat(out), error };

@@ -2,8 +2,9 @@
  * Check a body against the hash it was asked by, part by part as its bytes arrive.
  *
  * The caller owns the memory of blocks: it asks where the next bytes belong (`space`), puts them
- * there, says how many came (`advance`), and gets every block back only when it has been verified.
- * Nothing is copied here but the lists.
+ * there, says how many came (`advance`), and gets every block back when it is complete, with the hash
+ * that it must have: `verified` compares them, here, or another thread does (block-checker.ts). Lists
+ * are compared at once. Nothing is copied here but the lists.
  */
 import { PeerError } from '../errors.js';
 import {
@@ -31,8 +32,35 @@ export interface BodyRange {
 export interface VerifiedBlock {
   readonly start: number;
   readonly bytes: Uint8Array;
-  /** The buffer that `bytes` lies in, as it was given to `advance`. */
+  /** The buffer that `bytes` lies in, as it was given to `useBuffer`. */
   readonly buffer: Uint8Array;
+}
+
+/** A block that is complete, and of which nothing must be used before it is compared. */
+export interface ReceivedBlock {
+  /** Which of the file's blocks. */
+  readonly index: number;
+  /** All of it. */
+  readonly whole: Uint8Array;
+  /** The 32 bytes that its hash must be, out of a verified list. */
+  readonly hash: Uint8Array;
+  /** What it is when its hash is right. */
+  readonly block: VerifiedBlock;
+}
+
+/** Compare a block with its hash. @throws PeerError ERR_MISMATCH, naming the block */
+export function verified({ index, whole, hash, block }: ReceivedBlock): VerifiedBlock {
+  if (!equal(hashBlock(whole), hash)) throw wrongBlock({ index, whole });
+  return block;
+}
+
+/** What is said of a block whose hash is another. */
+export function wrongBlock({ index, whole }: Pick<ReceivedBlock, 'index' | 'whole'>): PeerError {
+  const start = index * BLOCK_BYTES;
+  return new PeerError(
+    'ERR_MISMATCH',
+    `the bytes do not match the hash: block ${index} (bytes ${start} to ${start + whole.length}) is wrong`,
+  );
 }
 
 /** A list whose hash was right, and which of its level it is. */
@@ -99,10 +127,10 @@ export class BodyVerifier {
   /**
    * `n` bytes have been put at the start of `space()`.
    *
-   * @returns a block when these bytes complete it and it is right.
-   * @throws PeerError ERR_MISMATCH, naming the block or list that is wrong.
+   * @returns a block when these bytes complete it.
+   * @throws PeerError ERR_MISMATCH, naming the list that is wrong.
    */
-  advance(n: number): VerifiedBlock | undefined {
+  advance(n: number): ReceivedBlock | undefined {
     this.#filled += n;
     this.#remaining -= n;
     if (this.#filled < this.#expected || this.#buffer === undefined) return undefined;
@@ -123,16 +151,10 @@ export class BodyVerifier {
       return undefined;
     }
     const index = this.#block;
-    if (!equal(hashBlock(bytes), this.#hashOf(0, index))) {
-      const start = index * BLOCK_BYTES;
-      throw new PeerError(
-        'ERR_MISMATCH',
-        `the bytes do not match the hash: block ${index} (bytes ${start} to ${start + bytes.length}) is wrong`,
-      );
-    }
+    const hash = this.#hashOf(0, index);
     this.#block++;
     this.#next();
-    return this.#trim(index, bytes, buffer);
+    return { index, whole: bytes, hash, block: this.#trim(index, bytes, buffer) };
   }
 
   /** Make the next block or list the current node. */

@@ -9,6 +9,7 @@
 import { constants } from 'node:fs';
 import { lstat, open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { fileWriter } from '../disk/file-writer.js';
 import { lock, type Lock } from '../disk/lock.js';
 import { PeerError, systemCode } from '../errors.js';
 import type { ByteSink } from './receive.js';
@@ -27,6 +28,8 @@ export class PartFile implements ByteSink {
   readonly #base: number;
   readonly #lock: Lock;
   #handle: Promise<FileHandle> | undefined;
+  /** Under way in the writer's thread, which uses the descriptor. */
+  readonly #writes = new Set<Promise<void>>();
   /** It was not there before, and nothing has been written to it. */
   #fresh = false;
 
@@ -91,6 +94,13 @@ export class PartFile implements ByteSink {
   /** @param position in the file that is fetched; anywhere at or behind `base` */
   async write(bytes: Uint8Array, position: number): Promise<void> {
     const handle = await this.#open();
+    if (fileWriter.takes(bytes)) {
+      this.#fresh = false;
+      const written = fileWriter.write(handle.fd, bytes, position - this.#base);
+      this.#writes.add(written);
+      await written.finally(() => this.#writes.delete(written));
+      return;
+    }
     for (let done = 0; done < bytes.length;) {
       const at = position - this.#base + done;
       const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at);
@@ -142,6 +152,7 @@ export class PartFile implements ByteSink {
   async #close(): Promise<void> {
     const handle = await this.#handle;
     this.#handle = undefined;
+    await Promise.allSettled(this.#writes);
     await handle?.close();
   }
 }

@@ -4,23 +4,39 @@
  */
 import { PeerError } from '../errors.js';
 import { hashBlock } from '../hash/blake3.js';
-import { BodyVerifier, type OnList, type VerifiedBlock } from '../hash/verifier.js';
+import {
+  BodyVerifier,
+  verified,
+  type OnList,
+  type ReceivedBlock,
+  type VerifiedBlock,
+} from '../hash/verifier.js';
 import type { BodySink } from '../net/body-sink.js';
 import type { RateLimit } from './allowance.js';
 import type { BlockSet } from './block-set.js';
 import type { FileHead, GetFile, Hash } from '../wire/messages.js';
 
-/** Where verified blocks go. */
-export interface BlockOutput {
+/** Where blocks go. */
+interface Output {
   /**
    * Memory for a block of `bytes` bytes; undefined when there is none now: the output then calls the
    * receiver's `resume` when there is.
    */
   allocate(bytes: number): Uint8Array | undefined;
-  /** A verified block, in memory that `allocate` gave. */
-  write(block: VerifiedBlock): void;
   end(): void;
   fail(error: PeerError): void;
+}
+
+/** Where verified blocks go. */
+export interface BlockOutput extends Output {
+  /** A verified block, in memory that `allocate` gave. */
+  write(block: VerifiedBlock): void;
+}
+
+/** Compares blocks itself, in its own time, and ends the connection when one is wrong. */
+export interface CheckingOutput extends Output {
+  /** A block, in memory that `allocate` gave. */
+  check(received: ReceivedBlock): void;
 }
 
 /**
@@ -47,9 +63,14 @@ export function checkHead(request: GetFile, head: FileHead): void {
 /** The sink of one body. Its verification fails the connection; the output is told by `fail`. */
 export class BodyReceiver implements BodySink {
   readonly #verifier: BodyVerifier;
-  readonly #output: BlockOutput;
+  readonly #output: BlockOutput | CheckingOutput;
 
-  constructor(request: GetFile, head: FileHead, output: BlockOutput, onList?: OnList) {
+  constructor(
+    request: GetFile,
+    head: FileHead,
+    output: BlockOutput | CheckingOutput,
+    onList?: OnList,
+  ) {
     checkHead(request, head);
     const { size, offset, length } = head;
     const hash = Buffer.from(request.hash, 'hex');
@@ -71,8 +92,10 @@ export class BodyReceiver implements BodySink {
   }
 
   advance(n: number): void {
-    const block = this.#verifier.advance(n);
-    if (block !== undefined) this.#output.write(block);
+    const received = this.#verifier.advance(n);
+    if (received === undefined) return;
+    if ('check' in this.#output) this.#output.check(received);
+    else this.#output.write(verified(received));
   }
 
   end(): void {
@@ -87,7 +110,8 @@ export class BodyReceiver implements BodySink {
 /** A place for bytes that may take its time. */
 export interface ByteSink {
   /**
-   * Take bytes of the range, in order. They are valid until the promise resolves.
+   * Take bytes of the range, in order. They are valid until the promise resolves, and may lie in
+   * memory that threads share (SharedArrayBuffer).
    *
    * @param position their place in the file
    */
