@@ -27,6 +27,8 @@ async function lockBySocket(name: string, taken: () => PeerError): Promise<Lock>
     });
     server.listen({ path: `\0p2p-serve-${mark}`, exclusive: true }, resolve);
   });
+  // Who connects may find no descriptor left (EMFILE): the lock holds all the same.
+  server.on('error', () => undefined);
   server.unref();
   return {
     release: () => {
