@@ -6,12 +6,12 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { connect } from '../lib/client.js';
-import { Child } from './child.js';
-import type { ClientsCalls } from './clients-process.js';
-import { makeFile } from './files.js';
-import { start } from './processes.js';
-import { median, type Grid } from './report.js';
-import type { Settings, Subject } from './subject.js';
+import { Child } from './common/child.js';
+import type { ClientsCalls } from './clients/process.js';
+import { makeFile } from './common/files.js';
+import { start } from './common/processes.js';
+import { median, type Grid } from './common/report.js';
+import type { Settings, Subject } from './common/subject.js';
 
 export const clients: Subject = {
   name: 'clients',
@@ -116,7 +116,7 @@ async function clientsIn(
 ): Promise<Child<ClientsCalls>[]> {
   const children = Array.from(
     { length: processes },
-    () => new Child<ClientsCalls>('bench/clients-process.js'),
+    () => new Child<ClientsCalls>('bench/clients/process.js'),
   );
   await Promise.all(
     children.map((child, i) => {
@@ -143,7 +143,7 @@ async function besideSlow(
   runs: number,
 ): Promise<Grid> {
   const [honest] = await clientsIn(1, 1, address);
-  const slow = new Child<ClientsCalls>('bench/clients-process.js');
+  const slow = new Child<ClientsCalls>('bench/clients/process.js');
   if (honest === undefined) throw new Error('no client');
   const measure = async (): Promise<number[]> => {
     const rates: number[] = [];

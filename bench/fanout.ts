@@ -2,11 +2,11 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FanoutNetwork, type Cost } from './fanout-network.js';
-import { hopsFrom, randomGraph, type Graph } from './graphs.js';
-import { seededRandom } from './random.js';
-import { median, quantile, type Grid } from './report.js';
-import type { Settings, Subject } from './subject.js';
+import { FanoutNetwork, type Cost } from './fanout/network.js';
+import { hopsFrom, randomGraph, type Graph } from './common/graphs.js';
+import { seededRandom } from './common/random.js';
+import { median, quantile, type Grid } from './common/report.js';
+import type { Settings, Subject } from './common/subject.js';
 
 export const fanout: Subject = {
   name: 'fanout',

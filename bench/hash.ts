@@ -3,10 +3,10 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { hashPath } from '../lib/hash/path.js';
 import { HashPool } from '../lib/hash/pool.js';
-import { makeFile } from './files.js';
-import { installed, runToEnd } from './processes.js';
-import { megabytesPerSecond, type Table } from './report.js';
-import { inTurn, timed, type Contestant, type Settings, type Subject } from './subject.js';
+import { makeFile } from './common/files.js';
+import { installed, runToEnd } from './common/processes.js';
+import { megabytesPerSecond, type Table } from './common/report.js';
+import { inTurn, timed, type Contestant, type Settings, type Subject } from './common/subject.js';
 
 export const hash: Subject = {
   name: 'hash',

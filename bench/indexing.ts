@@ -17,11 +17,11 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Share, type Change } from '../lib/share/share.js';
-import { makeFile } from './files.js';
-import { installed, runToEnd } from './processes.js';
-import { megabytesPerSecond, median, type Row, type Table } from './report.js';
-import { expected, FILES_A_FOLDER, makeSmallFiles, SMALL_BYTES } from './small-files.js';
-import { inTurn, timed, type Contestant, type Settings, type Subject } from './subject.js';
+import { makeFile } from './common/files.js';
+import { installed, runToEnd } from './common/processes.js';
+import { megabytesPerSecond, median, type Row, type Table } from './common/report.js';
+import { expected, FILES_A_FOLDER, makeSmallFiles, SMALL_BYTES } from './common/small-files.js';
+import { inTurn, timed, type Contestant, type Settings, type Subject } from './common/subject.js';
 
 export const indexing: Subject = {
   name: 'index',

@@ -10,12 +10,12 @@ import { clients } from './clients.js';
 import { fanout } from './fanout.js';
 import { hash } from './hash.js';
 import { indexing } from './indexing.js';
-import { formatReport } from './report.js';
+import { formatReport } from './common/report.js';
 import { scale } from './scale.js';
 import { search } from './search.js';
-import { smallfiles } from './small-files-fetch.js';
+import { smallfiles } from './smallfiles.js';
 import { sources } from './sources.js';
-import type { Subject } from './subject.js';
+import type { Subject } from './common/subject.js';
 import { throughput } from './throughput.js';
 
 const SUBJECTS: readonly Subject[] = [

@@ -1,9 +1,9 @@
 /** Searches among thousands of peers: how far they get, and what that takes in messages and time. */
-import { hopsFrom, randomGraph } from './graphs.js';
-import { Network, peerId } from './network.js';
-import { seededRandom } from './random.js';
-import { median, type Grid } from './report.js';
-import type { Settings, Subject } from './subject.js';
+import { hopsFrom, randomGraph } from './common/graphs.js';
+import { Network, peerId } from './scale/network.js';
+import { seededRandom } from './common/random.js';
+import { median, type Grid } from './common/report.js';
+import type { Settings, Subject } from './common/subject.js';
 
 export const scale: Subject = {
   name: 'scale',

@@ -6,10 +6,10 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { NameIndex } from '../lib/share/names/name-index.js';
 import { fold, matches, termsOf } from '../lib/share/names/names.js';
-import { makeDistinctQueries, makeNames, makeQueries } from './names.js';
-import { installed } from './processes.js';
-import { median, type Row, type Table } from './report.js';
-import type { Settings, Subject } from './subject.js';
+import { makeDistinctQueries, makeNames, makeQueries } from './search/names.js';
+import { installed } from './common/processes.js';
+import { median, type Row, type Table } from './common/report.js';
+import type { Settings, Subject } from './common/subject.js';
 
 export const search: Subject = {
   name: 'search',

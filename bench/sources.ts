@@ -5,13 +5,13 @@ import { connect } from '../lib/client.js';
 import { fetchFromMany } from '../lib/fetch-many.js';
 import { rootOf, TreeHasher } from '../lib/hash/tree.js';
 import { parseAddress, type PeerAddress } from '../lib/net/address.js';
-import { Child } from './child.js';
-import { makeFile } from './files.js';
-import { start } from './processes.js';
-import { megabytesPerSecond, type Table } from './report.js';
-import { inTurn, timed, type Contestant, type Settings, type Subject } from './subject.js';
-import type { ThrottleCalls } from './throttle-process.js';
-import type { Faults } from './throttled-relay.js';
+import { Child } from './common/child.js';
+import { makeFile } from './common/files.js';
+import { start } from './common/processes.js';
+import { megabytesPerSecond, type Table } from './common/report.js';
+import { inTurn, timed, type Contestant, type Settings, type Subject } from './common/subject.js';
+import type { ThrottleCalls } from './sources/throttle-process.js';
+import type { Faults } from './sources/throttled-relay.js';
 
 export const sources: Subject = {
   name: 'sources',
@@ -39,7 +39,7 @@ async function run({ size: wanted, runs, folder }: Settings): Promise<Table[]> {
   const node = await start('bin/p2p-serve.js', [
     ...[share, '--port', '0', '--host', '127.0.0.1', '--state', join(folder, 'state')],
   ]);
-  const throttle = new Child<ThrottleCalls>('bench/throttle-process.js');
+  const throttle = new Child<ThrottleCalls>('bench/sources/throttle-process.js');
   try {
     await node.next();
     const target = parseAddress(node.line.split(' ')[2] ?? '');

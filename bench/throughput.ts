@@ -10,12 +10,12 @@ import { connect } from '../lib/client.js';
 import { roomFor } from '../lib/memory.js';
 import { bodyBytes } from '../lib/wire/body.js';
 import { encodeMessage } from '../lib/wire/messages.js';
-import { makeFile } from './files.js';
-import { startNginx, type Nginx } from './nginx.js';
-import { installed, start, type Running } from './processes.js';
-import { cpuSeconds, timeProgram, withChildren } from './programs.js';
-import { median, megabytesPerSecond, type Report, type Row } from './report.js';
-import { inTurn, type Contestant, type Settings, type Subject } from './subject.js';
+import { makeFile } from './common/files.js';
+import { startNginx, type Nginx } from './common/nginx.js';
+import { installed, start, type Running } from './common/processes.js';
+import { cpuSeconds, timeProgram, withChildren } from './common/programs.js';
+import { median, megabytesPerSecond, type Report, type Row } from './common/report.js';
+import { inTurn, type Contestant, type Settings, type Subject } from './common/subject.js';
 
 export const throughput: Subject = {
   name: 'throughput',
@@ -65,8 +65,8 @@ async function startAll(share: string, folder: string): Promise<Servers> {
   const [node, streams, pipe, memory] = await Promise.all([
     serve('state'),
     serve('state-streams', '--no-sendfile'),
-    start('bench/plain-server.js', ['pipe', join(share, 'large')]),
-    start('bench/plain-server.js', ['memory', join(share, 'large')]),
+    start('bench/throughput/plain-server.js', ['pipe', join(share, 'large')]),
+    start('bench/throughput/plain-server.js', ['memory', join(share, 'large')]),
   ]);
   const nginx = installed('nginx', '-v')
     ? await startNginx(share, join(folder, 'nginx'))

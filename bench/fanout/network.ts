@@ -2,11 +2,11 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { PeerAddress } from '../lib/net/address.js';
-import type { PeerId } from '../lib/wire/messages.js';
-import { Child } from './child.js';
-import type { FanoutCalls, Sent, Timing } from './fanout-process.js';
-import type { Graph } from './graphs.js';
+import type { PeerAddress } from '../../lib/net/address.js';
+import type { PeerId } from '../../lib/wire/messages.js';
+import { Child } from '../common/child.js';
+import type { FanoutCalls, Sent, Timing } from './process.js';
+import type { Graph } from '../common/graphs.js';
 import { noMessages, type SearchMessages } from './message-counter.js';
 import type { RelayCalls } from './relay-process.js';
 
@@ -40,9 +40,9 @@ export class FanoutNetwork {
     this.#graph = graph;
     this.#processes = Array.from(
       { length: Math.min(processes, graph.length) },
-      () => new Child<FanoutCalls>('bench/fanout-process.js'),
+      () => new Child<FanoutCalls>('bench/fanout/process.js'),
     );
-    this.#relays = delay > 0 ? new Child<RelayCalls>('bench/relay-process.js') : undefined;
+    this.#relays = delay > 0 ? new Child<RelayCalls>('bench/fanout/relay-process.js') : undefined;
   }
 
   /** Resolves when every node is linked with its neighbours and knows theirs. */

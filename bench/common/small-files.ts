@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker, isMainThread, workerData } from 'node:worker_threads';
-import { hashBlock } from '../lib/hash/blake3.js';
+import { hashBlock } from '../../lib/hash/blake3.js';
 
 export interface SmallFiles {
   folder: string;

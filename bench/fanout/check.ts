@@ -1,8 +1,8 @@
 /** What each node of a network shares, and whether a search has found all that it should. */
-import { hashBlock } from '../lib/hash/blake3.js';
-import type { SearchResult, SearchSummary } from '../lib/search/results.js';
-import type { PeerId } from '../lib/wire/messages.js';
-import { hopsFrom, type Graph } from './graphs.js';
+import { hashBlock } from '../../lib/hash/blake3.js';
+import type { SearchResult, SearchSummary } from '../../lib/search/results.js';
+import type { PeerId } from '../../lib/wire/messages.js';
+import { hopsFrom, type Graph } from '../common/graphs.js';
 
 /** In the name of every file. */
 export const WORD = 'fanout';

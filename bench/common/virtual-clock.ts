@@ -1,5 +1,5 @@
 /** A clock that jumps from one thing to do to the next. */
-import type { Clock } from '../lib/clock.js';
+import type { Clock } from '../../lib/clock.js';
 
 interface Event {
   at: number;

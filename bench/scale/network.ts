@@ -2,10 +2,10 @@
  * Nodes in memory that search each other with the relay of lib/search, over links with a delay, on a
  * clock of their own. What is simulated is the connection; the relay is the real one.
  */
-import { PeerError } from '../lib/errors.js';
-import type { RelayLimits } from '../lib/search/limits.js';
-import type { Asker, Neighbour, SearchEvents } from '../lib/search/parties.js';
-import { Relay, type SearchSettings } from '../lib/search/relay.js';
+import { PeerError } from '../../lib/errors.js';
+import type { RelayLimits } from '../../lib/search/limits.js';
+import type { Asker, Neighbour, SearchEvents } from '../../lib/search/parties.js';
+import { Relay, type SearchSettings } from '../../lib/search/relay.js';
 import type {
   FileList,
   FileMatch,
@@ -15,10 +15,10 @@ import type {
   SearchEnd,
   ThirdPartyHasFiles,
   Wanted,
-} from '../lib/wire/messages.js';
-import type { Graph } from './graphs.js';
-import { seededRandom } from './random.js';
-import { VirtualClock } from './virtual-clock.js';
+} from '../../lib/wire/messages.js';
+import type { Graph } from '../common/graphs.js';
+import { seededRandom } from '../common/random.js';
+import { VirtualClock } from '../common/virtual-clock.js';
 
 export type Passed = Search | FileList | ThirdPartyHasFiles | SearchEnd;
 

@@ -1,6 +1,6 @@
 /** The process in which throttled relays run, in front of one peer. */
-import type { PeerAddress } from '../lib/net/address.js';
-import { serveCalls } from './child.js';
+import type { PeerAddress } from '../../lib/net/address.js';
+import { serveCalls } from '../common/child.js';
 import { ThrottledRelay, type Faults } from './throttled-relay.js';
 
 export interface ThrottleCalls {

@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import type { PeerAddress } from '../lib/net/address.js';
+import type { PeerAddress } from '../../lib/net/address.js';
 import type { DelayLine } from './delay-line.js';
 
 /** Told of the bytes of one connection when they come in. */

@@ -1,10 +1,10 @@
 /** A process in which clients run: eager ones that fetch and verify, and slow ones that hardly read. */
 import { once } from 'node:events';
 import { Socket, type OnReadOpts, type SocketConstructorOpts } from 'node:net';
-import { connect, type Peer } from '../lib/client.js';
-import { parseAddress } from '../lib/net/address.js';
-import { encodeMessage } from '../lib/wire/messages.js';
-import { serveCalls } from './child.js';
+import { connect, type Peer } from '../../lib/client.js';
+import { parseAddress } from '../../lib/net/address.js';
+import { encodeMessage } from '../../lib/wire/messages.js';
+import { serveCalls } from '../common/child.js';
 
 export interface ClientsCalls {
   /** Make connections, one for each client. */

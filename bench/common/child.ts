@@ -2,7 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { asError } from '../lib/errors.js';
+import { asError } from '../../lib/errors.js';
 
 /** What a process does when it is called: one argument and one result each, both plain data. */
 export type Calls<C> = { [K in keyof C]: (argument: never) => unknown };
@@ -38,7 +38,7 @@ export class Child<C extends Calls<C>> {
   /** @param script one of our own that calls `serveCalls`, below dist/ */
   constructor(script: string) {
     this.#script = script;
-    this.#process = fork(fileURLToPath(new URL(`../${script}`, import.meta.url)));
+    this.#process = fork(fileURLToPath(new URL(`../../${script}`, import.meta.url)));
     this.#process.on('message', (message) => {
       const { number, result, error } = message as Return;
       const pending = this.#pending.get(number);

@@ -4,13 +4,13 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { createNode, type PeerNode } from '../lib/node.js';
-import { formatAddress, type PeerAddress } from '../lib/net/address.js';
-import type { SearchResult, SearchSummary } from '../lib/search/results.js';
-import type { PeerId } from '../lib/wire/messages.js';
-import { serveCalls } from './child.js';
-import { WORD, checkAnswers, sharedFile } from './fanout-check.js';
-import type { Graph } from './graphs.js';
+import { createNode, type PeerNode } from '../../lib/node.js';
+import { formatAddress, type PeerAddress } from '../../lib/net/address.js';
+import type { SearchResult, SearchSummary } from '../../lib/search/results.js';
+import type { PeerId } from '../../lib/wire/messages.js';
+import { serveCalls } from '../common/child.js';
+import { WORD, checkAnswers, sharedFile } from './check.js';
+import type { Graph } from '../common/graphs.js';
 
 export interface FanoutCalls {
   /** Start a node: it makes connections to `peers`, and wants to be reached at `advertise`. */

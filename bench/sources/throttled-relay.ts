@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import type { PeerAddress } from '../lib/net/address.js';
+import type { PeerAddress } from '../../lib/net/address.js';
 
 export interface Faults {
   /** Bytes a second that the peer sends at most. @default all it can */

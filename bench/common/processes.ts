@@ -21,7 +21,7 @@ export interface Running {
 
 /** Start one of our own scripts, below dist/. */
 export async function start(script: string, args: readonly string[]): Promise<Running> {
-  const file = fileURLToPath(new URL(`../${script}`, import.meta.url));
+  const file = fileURLToPath(new URL(`../../${script}`, import.meta.url));
   const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async (): Promise<string> => {

@@ -1,6 +1,6 @@
 /** Counts the messages of searches that pass over a connection, from its bytes. */
-import { FrameDecoder, type Frame } from '../lib/wire/frame.js';
-import { HEADER_BYTES } from '../lib/wire/limits.js';
+import { FrameDecoder, type Frame } from '../../lib/wire/frame.js';
+import { HEADER_BYTES } from '../../lib/wire/limits.js';
 import type { Watcher } from './delaying-relay.js';
 
 /** Messages that belong to searches, by kind, and their bytes in all, heads included. */

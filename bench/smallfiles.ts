@@ -8,10 +8,10 @@ import { Client } from 'undici';
 import { connect, type Peer } from '../lib/client.js';
 import { fetchAll } from '../lib/fetch-all.js';
 import type { FileMatch } from '../lib/wire/messages.js';
-import { start } from './processes.js';
-import type { Table } from './report.js';
-import { SMALL_BYTES, expected, makeSmallFiles } from './small-files.js';
-import { inTurn, timed, type Settings, type Subject } from './subject.js';
+import { start } from './common/processes.js';
+import type { Table } from './common/report.js';
+import { SMALL_BYTES, expected, makeSmallFiles } from './common/small-files.js';
+import { inTurn, timed, type Settings, type Subject } from './common/subject.js';
 
 /** Files that are fetched; `--files` when that is less. */
 const FILES = 10_000;
@@ -33,7 +33,7 @@ async function run({ files, runs, folder }: Settings): Promise<Table[]> {
   const node = await start('bin/p2p-serve.js', [
     ...[share, '--port', '0', '--host', '127.0.0.1', '--state', join(folder, 'state')],
   ]);
-  const web = await start('bench/static-server.js', [share]);
+  const web = await start('bench/smallfiles/static-server.js', [share]);
   try {
     await node.next();
     const peer = await connect(node.line.split(' ')[2] ?? '');
