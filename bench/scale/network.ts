@@ -4,7 +4,7 @@
  */
 import { PeerError } from '../../lib/errors.js';
 import type { RelayLimits } from '../../lib/search/limits.js';
-import type { Asker, Neighbour, SearchEvents } from '../../lib/search/parties.js';
+import type { Asker, SearchEvents } from '../../lib/search/parties.js';
 import { Relay, type SearchSettings } from '../../lib/search/relay.js';
 import type {
   FileList,
@@ -18,9 +18,8 @@ import type {
 } from '../../lib/wire/messages.js';
 import type { Graph } from '../common/graphs.js';
 import { seededRandom } from '../common/random.js';
+import { Link, Requester, type Lists, type Passed, type Wires } from './link.js';
 import { VirtualClock } from '../common/virtual-clock.js';
-
-export type Passed = Search | FileList | ThirdPartyHasFiles | SearchEnd;
 
 export interface NetworkOptions {
   graph: Graph;
@@ -30,11 +29,8 @@ export interface NetworkOptions {
   files?: (node: number, search: Search) => readonly FileMatch[];
   limits?: Partial<RelayLimits>;
   seed?: number;
-  /**
-   * Whether a node knows its neighbours' lists already, must ask for them (a way there and back), or
-   * never gets them. @default known
-   */
-  lists?: 'known' | 'asked' | 'never';
+  /** Whether nodes know their neighbours' lists. @default known */
+  lists?: Lists;
   /** Milliseconds for which a node looks at what arrives before it passes a search on. @default none */
   settle?: number | undefined;
   /** Nodes that answer in a way of their own. */
@@ -58,7 +54,7 @@ export function peerId(node: number): PeerId {
   return node.toString(16).padStart(64, '0');
 }
 
-export class Network {
+export class Network implements Wires {
   readonly clock = new VirtualClock();
   readonly relays: readonly Relay[];
   /** Messages sent, by kind; and how often each node has answered for itself. */
@@ -101,7 +97,7 @@ export class Network {
     });
   }
 
-  get lists(): 'known' | 'asked' | 'never' {
+  get lists(): Lists {
     return this.#options.lists ?? 'known';
   }
 
@@ -185,121 +181,6 @@ export class Network {
     this.answers[node] = (this.answers[node] ?? 0) + 1;
     const files = this.#options.files?.(node, search) ?? [];
     return { type: 'RPFL', total: files.length, files: files.slice(0, search.max) };
-  }
-}
-
-/** One node's way to ask another. */
-class Link implements Neighbour {
-  readonly id: PeerId;
-  readonly contact: PeerContact;
-  readonly from: number;
-  readonly to: number;
-  /** Of the one that asks. */
-  readonly fromId: PeerId;
-  readonly fromPeers: ReadonlySet<PeerId>;
-  /** What is to be done when it is cut, by the one that answers. */
-  readonly closing = new Set<() => void>();
-  /** Those that wait for answers. */
-  readonly waiting = new Set<SearchEvents>();
-  readonly #network: Network;
-  #closed = false;
-
-  constructor(
-    network: Network,
-    from: number,
-    to: number,
-    fromId: PeerId,
-    contact: PeerContact,
-    fromPeers: ReadonlySet<PeerId>,
-  ) {
-    this.#network = network;
-    this.from = from;
-    this.to = to;
-    this.fromId = fromId;
-    this.contact = contact;
-    this.id = contact.id;
-    this.fromPeers = fromPeers;
-  }
-
-  get closed(): boolean {
-    return this.#closed;
-  }
-
-  ask(search: Search, on: SearchEvents): () => void {
-    if (this.#closed) {
-      on.end(undefined);
-      return () => undefined;
-    }
-    this.waiting.add(on);
-    this.#network.deliver(this.from, this.to, search, () => {
-      if (!this.#closed) this.#network.take(this, search, on);
-    });
-    // Events come all the same: the relay has to know what it wants.
-    return () => undefined;
-  }
-
-  close(): void {
-    this.#closed = true;
-    for (const action of this.closing) action();
-    for (const on of this.waiting) on.end(undefined);
-    this.closing.clear();
-    this.waiting.clear();
-  }
-}
-
-/** One request, as the one sees it that answers. */
-class Requester implements Asker {
-  readonly #network: Network;
-  readonly #link: Link;
-  readonly #ttl: number;
-  readonly #on: SearchEvents;
-
-  constructor(network: Network, link: Link, ttl: number, on: SearchEvents) {
-    this.#network = network;
-    this.#link = link;
-    this.#ttl = ttl;
-    this.#on = on;
-  }
-
-  get id(): PeerId {
-    return this.#link.fromId;
-  }
-
-  get key(): object {
-    return this.#link;
-  }
-
-  peers(then: (ids: ReadonlySet<PeerId>) => void): void {
-    const { fromPeers, from, to } = this.#link;
-    const { lists, clock } = this.#network;
-    if (lists === 'known') {
-      then(fromPeers);
-    } else if (lists === 'asked') {
-      const wait = this.#network.delay(to, from) + this.#network.delay(from, to);
-      clock.after(wait, () => {
-        then(fromPeers);
-      });
-    }
-  }
-
-  send(answer: FileList | ThirdPartyHasFiles | SearchEnd): boolean {
-    const { from, to } = this.#link;
-    this.#network.deliver(to, from, answer, () => {
-      if (this.#link.closed) return;
-      if (answer.type === (this.#ttl === 0 ? 'RPFL' : 'ACKN')) this.#link.waiting.delete(this.#on);
-      if (answer.type === 'RPFL') this.#on.files(answer);
-      else if (answer.type === 'TPHF') this.#on.third(answer);
-      else this.#on.end(answer);
-    });
-    return true;
-  }
-
-  onClosed(action: () => void): () => void {
-    if (this.#link.closed) action();
-    this.#link.closing.add(action);
-    return () => {
-      this.#link.closing.delete(action);
-    };
   }
 }
 
