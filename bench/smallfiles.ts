@@ -1,6 +1,6 @@
 /**
- * Many small files over one connection, from one process to another: fetched and verified, against a
- * static HTTP server of Node's and undici on one connection that pipelines (not verified).
+ * Many small files over one connection, from one process to another: fetched and verified, against
+ * static HTTP servers (nginx, sirv) and undici on one connection that pipelines (not verified).
  */
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,72 +8,109 @@ import { Client } from 'undici';
 import { connect, type Peer } from '../lib/client.js';
 import { fetchAll } from '../lib/fetch-all.js';
 import type { FileMatch } from '../lib/wire/messages.js';
-import { start } from './common/processes.js';
-import type { Table } from './common/report.js';
+import { sizesUpTo } from './common/growth.js';
+import { atSizes, inTurn, rowsOf, timed, type Contestant } from './common/in-turn.js';
+import { startNginx } from './common/nginx.js';
+import { installed, missing, start, startNode } from './common/processes.js';
+import type { Report } from './common/report.js';
 import { SMALL_BYTES, expected, makeSmallFiles } from './common/small-files.js';
-import { inTurn, timed, type Settings, type Subject } from './common/subject.js';
+import type { Progress, Settings, Subject } from './common/subject.js';
+import { ownProcess, withChildren, type Group } from './common/usage.js';
 
-/** Files that are fetched; `--files` when that is less. */
-const FILES = 10_000;
 /** Requests on their way at once, for both sides; undici was fastest with it of 1, 16 and 128. */
 const PIPELINED = 128;
 
 export const smallfiles: Subject = {
   name: 'smallfiles',
-  describe: 'many files of 4 KiB over one connection, verified, against HTTP with undici',
+  describe: 'many files of 4 KiB over one connection, verified; against nginx, sirv with undici',
+  defaults: { files: 10_000, runs: 3 },
   run,
 };
 
-async function run({ files, runs, folder }: Settings): Promise<Table[]> {
-  const count = Math.min(files, FILES);
+async function run({ files, runs, folder }: Settings, progress: Progress): Promise<Report[]> {
+  const { last, series } = await atSizes(sizesUpTo(files), async (count) => {
+    const own = join(folder, `${count}`);
+    return withServersOf(own, count, (contestants) =>
+      inTurn(contestants, runs, (what) => {
+        progress(`${count} files: ${what}`);
+      }),
+    );
+  });
+  return [
+    {
+      kind: 'table',
+      title: `${files} files of ${SMALL_BYTES} bytes over one connection`,
+      unit: 'files/s',
+      better: 'more',
+      rows: rowsOf(last, (milliseconds) => (files / milliseconds) * 1000),
+      notes: [
+        'of HTTP only count and size are checked, of ours every hash',
+        ...(installed('nginx', '-v') ? [] : [missing('nginx', 'nginx-light')]),
+      ],
+    },
+    {
+      kind: 'growth',
+      title: 'fetching small files by their number',
+      of: 'files',
+      unit: 'ms',
+      series,
+    },
+  ];
+}
+
+/** Serve a set of files in all ways there are, and have them fetched. @param folder there is none yet */
+async function withServersOf<T>(
+  folder: string,
+  count: number,
+  measure: (contestants: readonly Contestant[]) => Promise<T>,
+): Promise<T> {
   const share = join(folder, 'share');
   const set = { folder: share, count, seed: 'smallfiles' };
   await makeSmallFiles(set);
   const wanted = expected(set);
-  const node = await start('bin/p2p-serve.js', [
-    ...[share, '--port', '0', '--host', '127.0.0.1', '--state', join(folder, 'state')],
-  ]);
-  const web = await start('bench/smallfiles/static-server.js', [share]);
+  const ends: (() => Promise<void>)[] = [];
   try {
-    await node.next();
-    const peer = await connect(node.line.split(' ')[2] ?? '');
+    const node = await startNode(share, join(folder, 'state'));
+    ends.push(node.stop);
+    const peer = await connect(node.line);
+    ends.push(() => peer.close());
     const found: FileMatch[] = [];
     for await (const file of peer.search('')) found.push(file);
     check(
       found.every(({ path, hash }) => wanted.get(path) === hash) && found.length === count,
       'names',
     );
-    const [port = '', server = ''] = web.line.split(' ');
-    const client = new Client(`http://127.0.0.1:${port}`, { pipelining: PIPELINED });
-    const paths = [...wanted.keys()];
+    const groups: Group[] = [{ name: 'server', pids: () => [node.pid] }, ownProcess('client')];
     const out = join(folder, 'out-');
-    const times = await inTurn(
-      [
-        { name: 'p2p-serve, verified', once: () => timed(() => fetchSmall(peer, found)) },
-        {
-          name: 'p2p-serve, verified, searched and written into a folder',
-          // A fresh folder each time, and none removed before the end: file systems are slow to use again
-          // what was freed a moment ago.
-          once: () => timed(() => fetchInto(peer, mkdtempSync(out), count)),
-        },
-        { name: `${server}, undici`, once: () => timed(() => fetchWeb(client, paths)) },
-      ],
-      runs,
-    );
-    await Promise.all([peer.close(), client.close()]);
-    const rows = [...times].map(([name, each]) => ({
-      name,
-      values: each.map((milliseconds) => (count / milliseconds) * 1000),
-    }));
-    return [
+    const contestants: Contestant[] = [
+      { name: 'p2p-serve, verified', once: () => timed(() => fetchSmall(peer, found), groups) },
       {
-        title: `${count} files of ${SMALL_BYTES} bytes over one connection`,
-        unit: 'files/s',
-        rows,
+        name: 'p2p-serve, verified, searched and written into a folder',
+        // A fresh folder each time, and none removed before the end: file systems are slow to use again
+        // what was freed a moment ago.
+        once: () => timed(() => fetchInto(peer, mkdtempSync(out), count), groups),
       },
     ];
+    const paths = [...wanted.keys()];
+    const web = (name: string, port: number, pid: number): void => {
+      const client = new Client(`http://127.0.0.1:${port}`, { pipelining: PIPELINED });
+      ends.push(() => client.close());
+      const groups = [{ name: 'server', pids: () => withChildren(pid) }, ownProcess('client')];
+      const once: Contestant['once'] = () => timed(() => fetchWeb(client, paths), groups);
+      contestants.push({ name, once });
+    };
+    if (installed('nginx', '-v')) {
+      const nginx = await startNginx(share, join(folder, 'nginx'));
+      ends.push(nginx.stop);
+      web('nginx, undici', nginx.port, nginx.pid);
+    }
+    const sirv = await start('bench/smallfiles/static-server.js', [share]);
+    ends.push(sirv.stop);
+    web('sirv, undici', Number(sirv.line), sirv.pid);
+    return await measure(contestants);
   } finally {
-    await Promise.all([node.stop(), web.stop()]);
+    // Clients go before their servers.
+    for (const end of ends.reverse()) await end();
   }
 }
 

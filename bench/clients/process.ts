@@ -1,21 +1,27 @@
 /** A process in which clients run: eager ones that fetch and verify, and slow ones that hardly read. */
-import { once } from 'node:events';
-import { Socket, type OnReadOpts, type SocketConstructorOpts } from 'node:net';
 import { connect, type Peer } from '../../lib/client.js';
-import { parseAddress } from '../../lib/net/address.js';
-import { encodeMessage } from '../../lib/wire/messages.js';
 import { serveCalls } from '../common/child.js';
+import { RawReader, isFile } from '../common/raw-reader.js';
+import { SlowClient } from './slow-client.js';
+
+/** Who serves the file that all want. */
+export type Server =
+  | { kind: 'node'; address: string; hash: string; size: number }
+  | { kind: 'http'; port: number; path: string; hash: string; size: number }
+  /** Sends the file to whoever connects. */
+  | { kind: 'plain'; port: number; hash: string; size: number };
 
 export interface ClientsCalls {
-  /** Make connections, one for each client. */
-  open(order: { address: string; clients: number }): Promise<void>;
+  /** So many clients; those of a node make their connections. */
+  open(order: { server: Server; clients: number }): Promise<void>;
   /**
-   * All fetch the file at once, each so many times, and verify it.
+   * All fetch the file at once, each so many times, and see that it is right: of a node's they verify
+   * every byte, of others' the first time only, and then their number and a sample.
    *
    * @returns milliseconds, by client
    */
-  fetch(order: { hash: string; size: number; times: number }): Promise<number[]>;
-  /** Connect slow clients, and have them ask for the file. Resolves when all have got a first byte. */
+  fetch(order: { times: number }): Promise<number[]>;
+  /** Connect slow clients to a node, and have them ask for the file. Resolves when all have a first byte. */
   openSlow(order: { address: string; hash: string; clients: number }): Promise<void>;
   /** How the slow ones have fared. */
   slow(): SlowClients;
@@ -27,35 +33,30 @@ export interface SlowClients {
   least: number;
 }
 
-/** Bytes that a slow client reads every second. */
-const SLOW_BYTES = 1024;
+/** Fetches the file once. */
+type Fetch = () => Promise<void>;
 
-let peers: Peer[] = [];
+let eager: readonly Fetch[] = [];
+const slow: SlowClient[] = [];
+let clock: NodeJS.Timeout | undefined;
 
 serveCalls<ClientsCalls>({
-  open: async ({ address, clients }) => {
-    peers = await Promise.all(Array.from({ length: clients }, () => connect(address)));
+  open: async ({ server, clients }) => {
+    eager = await Promise.all(Array.from({ length: clients }, () => clientOf(server)));
   },
-  fetch: async ({ hash, size, times }) => {
+  fetch: ({ times }) => {
     const begin = performance.now();
     return Promise.all(
-      peers.map(async (peer) => {
-        let bytes = 0;
-        const write = (chunk: Uint8Array): Promise<void> => {
-          bytes += chunk.length;
-          return Promise.resolve();
-        };
-        for (let i = 0; i < times; i++) await peer.fetchTo(hash, { write });
-        if (bytes !== times * size) throw new Error(`${bytes} bytes came`);
+      eager.map(async (fetch) => {
+        for (let i = 0; i < times; i++) await fetch();
         return performance.now() - begin;
       }),
     );
   },
   openSlow: async ({ address, hash, clients }) => {
-    const clock = setInterval(() => {
+    clock ??= setInterval(() => {
       for (const client of slow) client.readOn();
-    }, 1000);
-    clock.unref();
+    }, 1000).unref();
     for (let i = 0; i < clients; i++) {
       const client = new SlowClient();
       slow.push(client);
@@ -76,44 +77,27 @@ serveCalls<ClientsCalls>({
   },
 });
 
-const slow: SlowClient[] = [];
-
-/** Reads 1 KiB a second of what it asked for. */
-class SlowClient {
-  readonly #socket: Socket;
-  readonly #chunks: Buffer[] = [];
-
-  constructor() {
-    const onread: OnReadOpts = {
-      buffer: Buffer.alloc(SLOW_BYTES),
-      callback: (n, memory) => {
-        this.#chunks.push(Buffer.from(memory.subarray(0, n)));
-        this.#socket.emit('first');
-        return false;
-      },
-    };
-    const options: SocketConstructorOpts & { onread: OnReadOpts } = { onread };
-    this.#socket = new Socket(options);
-    this.#socket.on('error', () => undefined);
+async function clientOf(server: Server): Promise<Fetch> {
+  const { hash, size } = server;
+  if (server.kind === 'node') {
+    const peer = await connect(server.address);
+    return () => fetchFrom(peer, hash, size);
   }
+  const { kind, port } = server;
+  const ask = kind === 'http' ? `GET ${server.path} HTTP/1.1\r\nHost: localhost\r\n\r\n` : '';
+  const head = kind === 'http' ? 'http' : 'none';
+  const verifier = (): ReturnType<typeof isFile> => isFile(hash);
+  const reader = new RawReader({ port, ask: Buffer.from(ask), head, bytes: size, verifier });
+  return () => reader.read();
+}
 
-  get connected(): boolean {
-    return !this.#socket.destroyed;
-  }
-
-  get received(): Buffer {
-    return Buffer.concat(this.#chunks);
-  }
-
-  async ask(address: string, hash: string): Promise<void> {
-    this.#socket.connect({ ...parseAddress(address) });
-    const begun = Promise.race([once(this.#socket, 'first'), once(this.#socket, 'close')]);
-    this.#socket.write(encodeMessage({ type: 'RQFH', hash }, 1));
-    await begun;
-    if (this.#chunks.length === 0) throw new Error('a slow client was refused');
-  }
-
-  readOn(): void {
-    this.#socket.resume();
-  }
+async function fetchFrom(peer: Peer, hash: string, size: number): Promise<void> {
+  let bytes = 0;
+  await peer.fetchTo(hash, {
+    write: (chunk) => {
+      bytes += chunk.length;
+      return Promise.resolve();
+    },
+  });
+  if (bytes !== size) throw new Error(`${bytes} bytes came`);
 }

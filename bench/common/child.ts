@@ -1,8 +1,8 @@
 /** Parts of a benchmark in processes of their own, which are called like functions. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { asError } from '../../lib/errors.js';
+import { scriptFile } from './processes.js';
 
 /** What a process does when it is called: one argument and one result each, both plain data. */
 export type Calls<C> = { [K in keyof C]: (argument: never) => unknown };
@@ -23,6 +23,11 @@ interface Return {
   error?: string;
 }
 
+/** Something that it says while it is called. */
+interface Note {
+  note: unknown;
+}
+
 interface Pending {
   resolve: (result: unknown) => void;
   reject: (error: Error) => void;
@@ -35,11 +40,19 @@ export class Child<C extends Calls<C>> {
   readonly #pending = new Map<number, Pending>();
   #calls = 0;
 
-  /** @param script one of our own that calls `serveCalls`, below dist/ */
-  constructor(script: string) {
+  /**
+   * @param script one of our own that calls `serveCalls`, below dist/
+   * @param onNote given what it says by `sendNote`
+   */
+  constructor(script: string, onNote: (note: unknown) => void = () => undefined) {
     this.#script = script;
-    this.#process = fork(fileURLToPath(new URL(`../../${script}`, import.meta.url)));
+    // Figures that are not finite survive, unlike in JSON.
+    this.#process = fork(scriptFile(script), { serialization: 'advanced' });
     this.#process.on('message', (message) => {
+      if (isNote(message)) {
+        onNote(message.note);
+        return;
+      }
       const { number, result, error } = message as Return;
       const pending = this.#pending.get(number);
       this.#pending.delete(number);
@@ -51,6 +64,10 @@ export class Child<C extends Calls<C>> {
       for (const { reject } of this.#pending.values()) reject(error);
       this.#pending.clear();
     });
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
   }
 
   /** Rejects with what the function threw, and when the process ends before it has returned. */
@@ -84,6 +101,15 @@ export function serveCalls<C extends Calls<C>>(calls: C): void {
   process.once('disconnect', () => {
     process.exit();
   });
+}
+
+/** In the process itself: say something to the one that started it. */
+export function sendNote(note: unknown): void {
+  process.send?.({ note } satisfies Note);
+}
+
+function isNote(message: unknown): message is Note {
+  return typeof message === 'object' && message !== null && 'note' in message;
 }
 
 async function answer<C extends Calls<C>>(

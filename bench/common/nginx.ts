@@ -1,15 +1,15 @@
 /** nginx as one would use it for a folder: one worker, sendfile, no log. */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { accepts, freePort } from './ports.js';
+import { stopper } from './processes.js';
 
 export interface Nginx {
   port: number;
   pid: number;
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 /** @param folder an empty one, for its configuration and temporary files */
@@ -33,7 +33,7 @@ export async function startNginx(share: string, folder: string): Promise<Nginx> 
   const child = spawn('nginx', ['-c', config, '-p', folder, '-e', join(folder, 'error.log')], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  const exited = once(child, 'exit');
+  const stop = stopper(child);
   while (!(await accepts(port))) {
     if (child.exitCode !== null) throw new Error('nginx did not start');
     await pause(10);
@@ -41,30 +41,6 @@ export async function startNginx(share: string, folder: string): Promise<Nginx> 
   return {
     port,
     pid: child.pid ?? 0,
-    stop: async () => {
-      child.kill('SIGTERM');
-      await exited;
-    },
+    stop,
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect({ port, host: '127.0.0.1' });
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }

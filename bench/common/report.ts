@@ -1,76 +1,103 @@
-/** Figures as a table: median, spread, and the ratio to the first row; or in columns of their own. */
+/** What a subject has measured: plain data, with every value, that can be printed, drawn and kept. */
+import type { Use } from './usage.js';
+
+interface Common {
+  title: string;
+  notes?: readonly string[];
+}
+
+/** Contestants against each other. */
+export interface Table extends Common {
+  kind: 'table';
+  unit: string;
+  /** Whether more of the unit is better (a rate) or less (a time). */
+  better: 'more' | 'less';
+  /** Whether the first is ours, and the others are compared with it. @default true */
+  compared?: boolean;
+  rows: readonly Row[];
+}
 
 export interface Row {
   name: string;
+  /** It is what the machine can do at most. */
+  isLimit?: boolean;
   /** One value a run. */
   values: readonly number[];
+  /** What each side took of the machine. */
+  uses?: readonly Use[];
 }
 
-export interface Table {
-  title: string;
+/** How long things took that happened many times. */
+export interface Latencies extends Common {
+  kind: 'latencies';
+  unit: 'us' | 'ms';
+  /** Whether the first is ours, and the others are compared with it. */
+  compared?: boolean;
+  rows: readonly {
+    name: string;
+    values: readonly number[];
+    /** It did something else than the first. */
+    isOther?: boolean;
+  }[];
+}
+
+/** The cost of something at several sizes. */
+export interface Growth extends Common {
+  kind: 'growth';
+  /** What there is more and more of. */
+  of: string;
+  /** Unit of the cost. */
   unit: string;
-  /** The first is ours; the others are compared with it. */
-  rows: readonly Row[];
-  notes?: readonly string[];
+  series: readonly Series[];
+}
+
+export interface Series {
+  name: string;
+  /** The smallest size first. Of several values of one size the median is the cost. */
+  points: readonly { size: number; values: readonly number[] }[];
 }
 
 /** What is counted rather than compared: each row has a cell for each column. */
-export interface Grid {
-  title: string;
+export interface Grid extends Common {
+  kind: 'grid';
   columns: readonly string[];
   rows: readonly (readonly string[])[];
-  notes?: readonly string[];
 }
 
-export type Report = Table | Grid;
+export type Report = Table | Latencies | Growth | Grid;
 
-export function formatReport(report: Report): string {
-  return 'columns' in report ? formatGrid(report) : formatTable(report);
-}
+/** Sizes without which a growth says nothing. */
+const GROWTH_SIZES = 4;
 
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  const [low = NaN, high = NaN] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]];
-  return (low + high) / 2;
-}
-
-/** The least value that is not below `part` of them (nearest rank). @param part above 0, at most 1 */
-export function quantile(values: readonly number[], part: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.ceil(part * sorted.length) - 1] ?? NaN;
-}
-
-function formatGrid({ title, columns, rows, notes = [] }: Grid): string {
-  const widths = columns.map((name, i) =>
-    Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)),
-  );
-  const lines = [columns, ...rows].map((row) =>
-    row
-      .map((cell, i) => `  ${cell.padStart(widths[i] ?? 0)}`)
-      .join('')
-      .trimEnd(),
-  );
-  return [title, ...lines, ...notes.map((note) => `  ${note}`)].join('\n');
-}
-
-function formatTable({ title, unit, rows, notes = [] }: Table): string {
-  const ours = median(rows[0]?.values ?? []);
-  const width = Math.max(...rows.map(({ name }) => name.length));
-  const lines = rows.map(({ name, values }) => {
-    const mid = median(values);
-    const spread = `${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)}`;
-    return [
-      `  ${name.padEnd(width)}`,
-      `${mid.toFixed(0).padStart(7)} ${unit}`,
-      `(${spread})`.padStart(16),
-      `  ours is ${(ours / mid).toFixed(2)} x`,
-    ].join(' ');
-  });
-  return [title, ...lines, ...notes.map((note) => `  ${note}`)].join('\n');
-}
-
-/** Bytes in milliseconds as MB/s (10^6 bytes). */
-export function megabytesPerSecond(bytes: number, milliseconds: readonly number[]): number[] {
-  return milliseconds.map((ms) => bytes / ms / 1000);
+/**
+ * See that nothing is missing in a report.
+ *
+ * @throws Error that says what was not measured
+ */
+export function checkReport(report: Report): void {
+  const fail = (what: string): never => {
+    throw new Error(`${report.title}: ${what} was not measured`);
+  };
+  const check = (name: string, values: readonly number[]): void => {
+    if (values.length === 0 || !values.every(Number.isFinite)) fail(name);
+  };
+  switch (report.kind) {
+    case 'table':
+    case 'latencies':
+      if (report.rows.length === 0) fail('anything');
+      for (const { name, values } of report.rows) check(name, values);
+      break;
+    case 'growth':
+      if (report.series.length === 0) fail('anything');
+      for (const { name, points } of report.series) {
+        if (points.length < GROWTH_SIZES) fail(`${name} at ${GROWTH_SIZES} sizes`);
+        for (const { size, values } of points) check(`${name} of ${size}`, values);
+      }
+      break;
+    case 'grid':
+      if (report.rows.length === 0) fail('anything');
+      for (const row of report.rows) {
+        if (row.length !== report.columns.length || row.includes('NaN')) fail(row.join(' '));
+      }
+  }
 }

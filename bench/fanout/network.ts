@@ -57,6 +57,11 @@ export class FanoutNetwork {
     return network;
   }
 
+  /** Of all processes in which nodes run. */
+  get pids(): number[] {
+    return this.#processes.map(({ pid }) => pid);
+  }
+
   /** Search from a node and check what comes. Only one at a time. */
   async search(node: number, ttl: number): Promise<Cost> {
     const before = await this.#sent();

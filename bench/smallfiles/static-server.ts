@@ -1,7 +1,7 @@
 /**
  * A folder over HTTP, as one serves it from Node: by sirv, which reads all names at the start.
  *
- * node static-server.js FOLDER; says `PORT NAME` when it listens.
+ * node static-server.js FOLDER; says its port when it listens.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -10,7 +10,7 @@ import sirv from 'sirv';
 const [folder = ''] = process.argv.slice(2);
 const server = createServer(sirv(folder));
 server.listen(0, '127.0.0.1', () => {
-  process.stdout.write(`${(server.address() as AddressInfo).port} sirv\n`);
+  process.stdout.write(`${(server.address() as AddressInfo).port}\n`);
 });
 process.once('SIGTERM', () => {
   process.exit();

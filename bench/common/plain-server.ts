@@ -6,10 +6,11 @@
  */
 import { createReadStream, statSync } from 'node:fs';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { MEMORY_BYTE } from './memory-byte.js';
 
 const [kind = '', file = ''] = process.argv.slice(2);
 const size = statSync(file).size;
-const memory = Buffer.alloc(1024 * 1024, 7);
+const memory = Buffer.alloc(1024 * 1024, MEMORY_BYTE);
 
 function sendMemory(socket: Socket): void {
   let left = size;
