@@ -12,9 +12,9 @@ export interface Iperf {
   stop: () => Promise<void>;
 }
 
-/** What it reports of the side that received (iperf3 --json). */
+/** What it reports of both sides (iperf3 --json). What comes after the end of the test it does not count. */
 interface Reported {
-  end: { sum_received: { seconds: number; bytes: number } };
+  end: Record<'sum_sent' | 'sum_received', { seconds: number; bytes: number }>;
 }
 
 /** Undefined when it is not installed. */
@@ -22,7 +22,7 @@ export async function startIperf(): Promise<Iperf | undefined> {
   if (!installed('iperf3')) return undefined;
   const port = await freePort();
   const args = ['-s', '-B', '127.0.0.1', '-p', String(port), '--forceflush'];
-  const child = spawn('iperf3', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn('iperf3', args, { stdio: ['ignore', 'pipe', 'ignore'] });
   const stop = stopper(child);
   for await (const line of createInterface({ input: child.stdout })) {
     // A connection made to find out would be taken for a test.
@@ -44,10 +44,9 @@ export function iperf3(iperf: Iperf, bytes: number): Contestant {
           output: 'collect',
           name: 'reader',
         });
-        const { seconds, bytes: got } = (JSON.parse(stdout) as Reported).end.sum_received;
-        if (got < bytes) throw new Error(`iperf3: ${got} bytes came instead of ${bytes}`);
-        // It sends whole pieces: a little more.
-        return { milliseconds: ((seconds * bytes) / got) * 1000, uses };
+        const { sum_sent: sent, sum_received: received } = (JSON.parse(stdout) as Reported).end;
+        if (sent.bytes < bytes) throw new Error(`iperf3: ${sent.bytes} bytes sent, not ${bytes}`);
+        return { milliseconds: ((received.seconds * bytes) / received.bytes) * 1000, uses };
       }),
   };
 }
