@@ -9,13 +9,13 @@ import type { Report } from './common/report.js';
 import type { Progress, Settings, Subject } from './common/subject.js';
 import { usesDuring } from './common/usage.js';
 import { FanoutNetwork } from './fanout/network.js';
-import { bareReports, delayedReports, growthReport } from './fanout/reports.js';
+import { bareReports, delayedReports, growthReports } from './fanout/reports.js';
 import { TTL, type Measured, type Searched, type Setting } from './fanout/searched.js';
 
 export const fanout: Subject = {
   name: 'fanout',
   describe: 'searches in networks of real nodes, on bare loopback and with a delay a hop',
-  defaults: { runs: 2 },
+  defaults: { runs: 1 },
   run,
 };
 
@@ -25,8 +25,8 @@ const SMALLEST = 8;
 /** Milliseconds that a relay adds to each hop, one way; so a round trip takes twice that. */
 const DELAY = 20;
 /** Searches measured for each of `runs`, and those before them that warm up. */
-const SEARCHES = 20;
-const WARM_UP = 20;
+const SEARCHES = 30;
+const WARM_UP = 10;
 /** Milliseconds between the begins of two searches: a node takes 50 a second from one neighbour. */
 const PACE = 25;
 
@@ -37,7 +37,7 @@ async function run(settings: Settings, progress: Progress): Promise<Report[]> {
   return [
     ...bareReports(settings, bare),
     ...delayedReports(settings, delayed, DELAY),
-    growthReport([...bare, ...delayed]),
+    ...growthReports([...bare, ...delayed]),
   ];
 }
 

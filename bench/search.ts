@@ -65,14 +65,20 @@ async function run(settings: Settings, progress: Progress): Promise<Report[]> {
     },
     {
       kind: 'growth',
-      title: 'the index by number of names',
+      title: 'changing the index by number of names',
       of: 'names',
-      unit: 'ms or MiB',
+      unit: 'ms',
       series: [
-        byNames('ms to add all', ({ built }) => [built.adding]),
-        byNames('ms to add one and remove it', ({ built }) => [built.changing]),
-        byNames('MiB in memory, paths included', ({ built }) => [built.memory / 2 ** 20]),
+        byNames('to add all', ({ built }) => [built.adding]),
+        byNames('to remove one and add it again', ({ built }) => [built.changing]),
       ],
+    },
+    {
+      kind: 'growth',
+      title: 'memory of the index by number of names',
+      of: 'names',
+      unit: 'MiB',
+      series: [byNames('with the paths', ({ built }) => [built.memory / 2 ** 20])],
     },
   ];
 }

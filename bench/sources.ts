@@ -26,7 +26,7 @@ export const sources: Subject = {
   name: 'sources',
   describe:
     'one file from four throttled sources at once, a liar and a staller; against one, aria2c',
-  defaults: { size: 2 ** 27, runs: 3 },
+  defaults: { size: 2 ** 26, runs: 3 },
   run,
 };
 

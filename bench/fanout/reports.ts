@@ -74,22 +74,34 @@ export function delayedReports(
 }
 
 /** How latency and messages grow with the number of peers. */
-export function growthReport(all: readonly Measured[]): Growth {
+export function growthReports(all: readonly Measured[]): [Growth, Growth] {
   const kinds = [...new Set(all.map(kindOf))];
-  const series = (name: string, key: Figure): Growth['series'] =>
+  const series = (name: string, cost: (one: Measured) => readonly number[]): Growth['series'] =>
     kinds.map((kind) => ({
       name: `${name}, ${kind}`,
       points: all
         .filter((one) => kindOf(one) === kind)
-        .map((one) => ({ size: one.nodes, values: column(one, key) })),
+        .map((one) => ({ size: one.nodes, values: cost(one) })),
     }));
-  return {
-    kind: 'growth',
-    title: 'a search by number of peers: the median to the last answer',
-    of: 'peers',
-    unit: 'ms or messages',
-    series: [...series('ms', 'last'), ...series('searches sent', 'RQFS')],
-  };
+  return [
+    {
+      kind: 'growth',
+      title: 'latency of a search by number of peers: until the last answer',
+      of: 'peers',
+      unit: 'ms',
+      series: [
+        ...series('p50', (one) => column(one, 'last')),
+        ...series('p90', (one) => [quantile(column(one, 'last'), 0.9)]),
+      ],
+    },
+    {
+      kind: 'growth',
+      title: 'cost of a search by number of peers',
+      of: 'peers',
+      unit: 'searches sent',
+      series: series('median', (one) => column(one, 'RQFS')),
+    },
+  ];
 }
 
 function kindOf({ degree, delay }: Measured): string {

@@ -9,7 +9,7 @@ import type { Latencies } from '../common/report.js';
 import type { Progress } from '../common/subject.js';
 
 /** Changes one after the other, of each kind. */
-const CHANGES = 200;
+const CHANGES = 100;
 /** Milliseconds between them. */
 const BETWEEN = 30;
 

@@ -5,11 +5,15 @@ import { exponentOf } from '../common/growth.js';
 import { figure } from '../common/format.js';
 import { median } from '../common/statistics.js';
 
-const WIDTH = 860;
+const WIDTH = 900;
+/** Of the names beside bars. They are not measured: fonts differ from one machine to the next. */
+const NAMES = 300;
+/** Height of a line in a legend. */
+const LEGEND = 22;
 /** Height of a bar with its room, and of what is around them. */
 const BAR = 44;
 const AROUND = 70;
-const GROWTH_HEIGHT = 400;
+const GROWTH_HEIGHT = 380;
 
 /** One hue for ours, in all charts; and colours that differ in light and dark, and for those who see fewer. */
 const PALETTE = ['#2f81c7', '#d9822b', '#3f9b6e', '#a869b5', '#c4504f', '#8a8d34'];
@@ -25,6 +29,9 @@ const INK = new Map([
 
 type Option = echarts.EChartsCoreOption;
 
+/** The ends of the axis are no round numbers. */
+const LOG_LABEL = { formatter: short, showMinLabel: false, showMaxLabel: false };
+
 const STYLE: Option = {
   animation: false,
   backgroundColor: 'transparent',
@@ -38,27 +45,21 @@ const AXIS = {
   nameTextStyle: { color: TEXT, fontSize: 12 },
 };
 
-/** Bars from the best to ... as in the table, with their spread, and a line for each limit. */
+/** Bars in the order of the table, with their spread, and a line for each limit. */
 export function barChart({ unit, rows }: Table): string {
   const bars = rows.filter(({ isLimit }) => isLimit !== true);
   const limits = rows.filter(({ isLimit }) => isLimit === true);
   const all = rows.flatMap(({ values }) => values);
   const option: Option = {
     ...STYLE,
-    grid: {
-      left: 10,
-      right: 90,
-      top: limits.length > 0 ? 16 + 18 * limits.length : 10,
-      bottom: 40,
-      containLabel: true,
-    },
+    grid: { left: NAMES, right: 80, top: 12 + 18 * limits.length, bottom: 46 },
     xAxis: {
       type: 'value',
       name: unit,
       nameLocation: 'middle',
       nameGap: 26,
       min: 0,
-      max: niceAbove(Math.max(...all)),
+      ...ticks(Math.max(...all)),
       ...AXIS,
     },
     yAxis: {
@@ -66,7 +67,7 @@ export function barChart({ unit, rows }: Table): string {
       inverse: true,
       data: bars.map(({ name }) => name),
       ...AXIS,
-      axisLabel: { ...AXIS.axisLabel, width: 250, overflow: 'break' },
+      axisLabel: { ...AXIS.axisLabel, width: NAMES - 20, overflow: 'break' },
       axisTick: { show: false },
     },
     series: [
@@ -92,7 +93,8 @@ export function barChart({ unit, rows }: Table): string {
             lineStyle: { color: LIMIT, type: 'dashed', width: 2 },
             label: {
               formatter: `limit: ${name}, ${figure(median(values))}`,
-              position: 'end',
+              // The names go down: the line begins above the first.
+              position: 'start',
               align: 'right',
               color: LIMIT,
               fontSize: 12,
@@ -141,14 +143,15 @@ export function growthChart({ of, unit, series }: Growth): string {
   const option: Option = {
     ...STYLE,
     color: PALETTE,
-    legend: { bottom: 0, left: 0, textStyle: { color: TEXT, fontSize: 12 }, icon: 'roundRect' },
-    grid: {
-      left: 10,
-      right: 40,
-      top: 36,
-      bottom: 46 + 22 * Math.ceil(series.length / 2),
-      containLabel: true,
+    legend: {
+      orient: 'vertical',
+      bottom: 0,
+      left: 0,
+      icon: 'roundRect',
+      itemGap: LEGEND - 14,
+      textStyle: { color: TEXT, fontSize: 12, lineHeight: 14 },
     },
+    grid: { left: 60, right: 30, top: 36, bottom: 60 + LEGEND * series.length },
     xAxis: {
       type: 'log',
       name: of,
@@ -156,7 +159,7 @@ export function growthChart({ of, unit, series }: Growth): string {
       nameGap: 26,
       ...span(series.flatMap(({ points }) => points.map(({ size }) => size))),
       ...AXIS,
-      axisLabel: { ...AXIS.axisLabel, formatter: short },
+      axisLabel: { ...AXIS.axisLabel, ...LOG_LABEL },
     },
     yAxis: {
       type: 'log',
@@ -164,7 +167,7 @@ export function growthChart({ of, unit, series }: Growth): string {
       nameLocation: 'end',
       nameTextStyle: { ...AXIS.nameTextStyle, align: 'left' },
       ...span(series.flatMap(({ points }) => points.map(({ values }) => median(values)))),
-      axisLabel: { ...AXIS.axisLabel, formatter: short },
+      axisLabel: { ...AXIS.axisLabel, ...LOG_LABEL },
       axisLine: AXIS.axisLine,
       splitLine: AXIS.splitLine,
     },
@@ -173,13 +176,14 @@ export function growthChart({ of, unit, series }: Growth): string {
       return {
         type: 'line',
         name: `${name} (exponent ${exponentOf(costs).toFixed(2)})`,
+        symbol: 'circle',
         symbolSize: 8,
         lineStyle: { width: 2.5 },
         data: costs.map(({ size, cost }) => [size, cost]),
       };
     }),
   };
-  return render(option, GROWTH_HEIGHT + 22 * Math.ceil(series.length / 2));
+  return render(option, GROWTH_HEIGHT + LEGEND * series.length);
 }
 
 /** Ends of a logarithmic axis: whole powers of ten would leave most of it empty. */
@@ -189,9 +193,12 @@ function span(values: readonly number[]): { min: number; max: number } {
   return { min: low / 1.5, max: high * 1.5 };
 }
 
-function niceAbove(value: number): number {
-  const step = 10 ** Math.floor(Math.log10(value)) / 2;
-  return Math.ceil((value * 1.08) / step) * step;
+/** Where an axis from 0 ends, and every how much there is a line: about five of them, of round numbers. */
+function ticks(most: number): { max: number; interval: number } {
+  const rough = (most * 1.05) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const interval = power * ([1, 2, 5, 10].find((step) => step * power >= rough) ?? 10);
+  return { max: Math.ceil((most * 1.05) / interval) * interval, interval };
 }
 
 /** 1500000 as 1.5M. */

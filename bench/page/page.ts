@@ -55,7 +55,7 @@ function about(machine: Machine, command: string): string {
     ['node', node],
     ['machine', `${cpu}, ${cores} cores, ${(memory / 2 ** 30).toFixed(0)} GiB`],
     ['system', system],
-    ['compared with', Object.values(programs).join('; ')],
+    ['compared with', Object.values(programs).join(', ')],
   ];
   const items = rows.map(([name, value]) => `<dt>${escape(name)}</dt><dd>${escape(value)}</dd>`);
   return `<dl>${items.join('\n')}</dl>`;
@@ -65,7 +65,7 @@ function section({ name, settings, seconds, reports, error }: Result): string {
   const { runs } = settings;
   return `<section id="${escape(name)}">
 <h2>${escape(name)}</h2>
-<p class="note">${escape(`${runs} runs, ${seconds.toFixed(0)} s in all`)}</p>
+<p class="note">${escape(`measured runs of each: ${runs}; ${seconds.toFixed(0)} s in all`)}</p>
 ${error === undefined ? '' : `<p class="bad">${escape(error)}</p>`}
 ${reports.map(block).join('\n')}
 </section>`;

@@ -20,7 +20,7 @@ export interface Machine {
   free: number;
   /** Where the files lie that are measured. */
   folder: string;
-  /** First lines of what the programs say that are compared with, by name. */
+  /** Those that are compared with, by name: `nginx 1.22.1`. */
   programs: Record<string, string>;
 }
 
@@ -32,8 +32,9 @@ export function thisMachine(): Machine {
     const { status, stdout, stderr } = spawnSync(name, [name === 'nginx' ? '-v' : '--version'], {
       encoding: 'utf8',
     });
-    const [line = ''] = (stdout || stderr || '').split('\n');
-    return status === 0 ? [[name, line]] : [];
+    // nginx says it on stderr.
+    const [version = 'of unknown version'] = /\d+(\.\d+)+/.exec(stdout || stderr) ?? [];
+    return status === 0 ? [[name, `${name} ${version}`]] : [];
   });
   return {
     date: new Date().toISOString(),
