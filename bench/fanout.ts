@@ -19,8 +19,8 @@ export const fanout: Subject = {
   run,
 };
 
-/** Links a node, without and with a delay. */
-const DEGREES = { bare: [4, 8], delayed: [8] };
+/** Links of a node. */
+const DEGREE = 8;
 const SMALLEST = 8;
 /** Milliseconds that a relay adds to each hop, one way; so a round trip takes twice that. */
 const DELAY = 20;
@@ -31,8 +31,8 @@ const WARM_UP = 10;
 const PACE = 25;
 
 async function run(settings: Settings, progress: Progress): Promise<Report[]> {
-  const bare = await measureAll(settings, DEGREES.bare, 0, progress);
-  const delayed = await measureAll(settings, DEGREES.delayed, DELAY, progress);
+  const bare = await measureAll(settings, 0, progress);
+  const delayed = await measureAll(settings, DELAY, progress);
   for (const one of delayed) for (const cost of one.costs) checkCounts(cost);
   return [
     ...bareReports(settings, bare),
@@ -43,26 +43,23 @@ async function run(settings: Settings, progress: Progress): Promise<Report[]> {
 
 async function measureAll(
   settings: Settings,
-  degrees: readonly number[],
   delay: number,
   progress: Progress,
 ): Promise<Measured[]> {
   const all: Measured[] = [];
   for (const nodes of sizesUpTo(settings.peers, SMALLEST)) {
-    for (const degree of degrees) {
-      progress(`${nodes} peers with ${degree} links, ${delay} ms a hop`);
-      all.push(await measure(settings, { nodes, degree, delay }));
-    }
+    progress(`${nodes} peers, ${delay} ms a hop`);
+    all.push(await measure(settings, { nodes, delay }));
   }
   return all;
 }
 
 /** One network, searched from nodes chosen at random: the same graph and nodes with and without delay. */
 async function measure({ folder, processes, runs }: Settings, setting: Setting): Promise<Measured> {
-  const { nodes, degree, delay } = setting;
-  const random = seededRandom(nodes * 100 + degree);
-  const graph = randomGraph(nodes, degree, random);
-  const shares = join(folder, `${nodes}-${degree}-${delay}`);
+  const { nodes, delay } = setting;
+  const random = seededRandom(nodes);
+  const graph = randomGraph(nodes, DEGREE, random);
+  const shares = join(folder, `${nodes}-${delay}`);
   mkdirSync(shares);
   const begin = performance.now();
   const network = await FanoutNetwork.start({ graph, delay, processes, folder: shares });

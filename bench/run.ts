@@ -18,8 +18,10 @@ import { formatPage } from './page/page.js';
 /** Written where the command was typed. */
 const PAGE = 'bench-report.html';
 
-/** Folders to remove when the benchmark is ended by a signal. */
-const folders = new Set<string>();
+/** What runs now, by its folder. */
+const running = new Map<string, Child<SubjectCalls>>();
+/** A signal came. */
+let isEnding = false;
 
 async function main(): Promise<void> {
   const { list, subjects, given, json } = await parseOptions();
@@ -41,6 +43,7 @@ async function main(): Promise<void> {
     line.begin(subject.name);
     const result = await measure(subject, given, line);
     line.clear();
+    if (isEnding) return;
     results.subjects.push(result);
     process.stdout.write(`== ${subject.name} (${result.seconds.toFixed(0)} s)\n\n`);
     for (const report of result.reports) process.stdout.write(`${formatReport(report)}\n\n`);
@@ -65,11 +68,11 @@ async function measure(
   line: ProgressLine,
 ): Promise<Result> {
   const folder = mkdtempSync(join(tmpdir(), 'p2p-bench-'));
-  folders.add(folder);
   const { folder: own, ...settings } = settingsOf(subject, given, folder);
   const child = new Child<SubjectCalls>('bench/runner/process.js', (note) => {
     line.say(String(note));
   });
+  running.set(folder, child);
   const begin = performance.now();
   const seconds = (): number => (performance.now() - begin) / 1000;
   try {
@@ -83,18 +86,28 @@ async function measure(
     return { name: subject.name, settings, seconds: seconds(), reports: [], error: message };
   } finally {
     await child.stop();
-    rmSync(folder, { recursive: true });
-    folders.delete(folder);
+    rmSync(folder, { recursive: true, force: true });
+    running.delete(folder);
   }
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  // A second one ends at once.
   process.once(signal, () => {
-    // What runs in other processes ends when this one does.
-    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-    process.stderr.write('\n');
-    process.exit(128 + constants.signals[signal]);
+    isEnding = true;
+    void cleanUp().finally(() => {
+      process.stderr.write('\n');
+      process.exit(128 + constants.signals[signal]);
+    });
   });
+}
+
+/** End what runs, and remove its files. */
+async function cleanUp(): Promise<void> {
+  for (const [folder, child] of running) {
+    await child.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 main().catch((error: unknown) => {

@@ -3,7 +3,7 @@
  * p2p-fetch, which verifies, against what one would type instead.
  */
 import { sizesUpTo } from './common/growth.js';
-import { atSizes, inTurn } from './common/in-turn.js';
+import { atSizes, inTurn, type Runs } from './common/in-turn.js';
 import type { Growth, Report } from './common/report.js';
 import type { Progress, Settings, Subject } from './common/subject.js';
 import { measureCold } from './throughput/cold.js';
@@ -24,11 +24,13 @@ async function run(settings: Settings, progress: Progress): Promise<Report[]> {
   const servers = await startServers(settings.folder, sizesUpTo(settings.size));
   const iperf = await startIperf();
   try {
+    const raw = await measureRaw(servers, iperf, settings, progress);
+    const pipes = await measurePipes(servers, settings, progress);
     return [
-      await measureRaw(servers, iperf, settings, progress),
-      await measurePipes(servers, settings, progress),
+      raw.table,
+      pipes.table,
       await measureFiles(servers, settings, progress),
-      await measureGrowth(servers, settings, progress),
+      await measureGrowth(servers, [...raw.times, ...pipes.times], settings, progress),
       ...(await measureCold(servers.largest, settings, progress)),
     ];
   } finally {
@@ -36,14 +38,17 @@ async function run(settings: Settings, progress: Progress): Promise<Report[]> {
   }
 }
 
+/** @param largest what was measured with the largest file */
 async function measureGrowth(
   servers: Servers,
+  largest: readonly Runs[],
   { runs }: Settings,
   progress: Progress,
 ): Promise<Growth> {
   const sizes = servers.files.map(({ size }) => size);
-  const { series } = await atSizes(sizes, (size) => {
-    const file = servers.files.find((one) => one.size === size) ?? servers.largest;
+  const { series } = await atSizes(sizes, async (size) => {
+    const file = servers.files.find((one) => one.size === size);
+    if (file === undefined || file === servers.largest) return largest;
     return inTurn([...rawOf(servers, file), ...pipesOf(servers, file)], runs, (what) => {
       progress(`${size} bytes: ${what}`);
     });

@@ -1,4 +1,4 @@
-import { test } from 'tap';
+import t from 'tap';
 import { exponentOf, sizesUpTo } from '../bench/common/growth.js';
 import { checkReport, type Report } from '../bench/common/report.js';
 import { median, summaryOf } from '../bench/common/statistics.js';
@@ -11,14 +11,14 @@ function points(c: number, e: number): { size: number; cost: number }[] {
   return [1000, 3000, 9000, 27000].map((size) => ({ size, cost: c * size ** e }));
 }
 
-test('the exponent of costs that follow a power of the size', (t) => {
+t.test('the exponent of costs that follow a power of the size', (t) => {
   for (const e of [-1, 0, 0.5, 1, 2]) {
     t.ok(Math.abs(exponentOf(points(7, e)) - e) < 1e-9, `${e}`);
   }
   t.end();
 });
 
-test('the exponent that fits best when they do not', (t) => {
+t.test('the exponent that fits best when they do not', (t) => {
   // By hand: log2 of the sizes 0, 1, 2, 3 and of the costs 0, 2, 1, 3; slope = 0.8.
   const some = [
     { size: 1, cost: 1 },
@@ -30,14 +30,14 @@ test('the exponent that fits best when they do not', (t) => {
   t.end();
 });
 
-test('no exponent where there is none', (t) => {
+t.test('no exponent where there is none', (t) => {
   t.ok(Number.isNaN(exponentOf([])));
   t.ok(Number.isNaN(exponentOf([{ size: 3, cost: 1 }])));
   t.ok(Number.isNaN(exponentOf(points(0, 1))), 'costs of nothing');
   t.end();
 });
 
-test('four sizes, the given one last', (t) => {
+t.test('four sizes, the given one last', (t) => {
   t.same(sizesUpTo(27_000), [1000, 3000, 9000, 27_000]);
   t.same(sizesUpTo(64, 8), [8, 16, 32, 64], 'not below the least');
   t.throws(() => sizesUpTo(8, 8), RangeError);
@@ -46,7 +46,7 @@ test('four sizes, the given one last', (t) => {
   t.end();
 });
 
-test('percentiles of latencies', (t) => {
+t.test('percentiles of latencies', (t) => {
   const values = Array.from({ length: 1000 }, (_, i) => (i + 1) / 10);
   const { count, p50, p90, p99, max } = summaryOf(values);
   t.equal(count, 1000);
@@ -84,7 +84,7 @@ const TABLE: Report = {
   ],
 };
 
-test('a report in which something is missing is refused', (t) => {
+t.test('a report in which something is missing is refused', (t) => {
   checkReport(TABLE);
   checkReport(GROWTH);
   t.throws(() => {
@@ -103,7 +103,7 @@ test('a report in which something is missing is refused', (t) => {
   t.end();
 });
 
-test('a table as text: median, spread, how many times as good', (t) => {
+t.test('a table as text: median, spread, how many times as good', (t) => {
   const [, , ours = '', other = '', limit = ''] = formatReport(TABLE).split('\n');
   t.match(ours, /^ {2}ours +20\.0 +10\.0 to 30\.0 +server 1\.50, 2$/);
   t.match(other, /40\.0 +30\.0 to 50\.0 +2\.00 x$/, 'half the time is twice as good');
@@ -112,7 +112,7 @@ test('a table as text: median, spread, how many times as good', (t) => {
   t.end();
 });
 
-test('the page has no scripts, nothing from elsewhere, and everything escaped', (t) => {
+t.test('the page has no scripts, nothing from elsewhere, and everything escaped', (t) => {
   const settings = { size: 1, files: 1, names: 1, nodes: 1, peers: 1, clients: 1, processes: 1 };
   const page = formatPage({
     machine: thisMachine(),

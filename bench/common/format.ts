@@ -101,7 +101,8 @@ function cellsOfGrowth({ of, unit, series }: Growth): Cells {
 }
 
 function cellsOfGrid({ columns, rows }: Grid): Cells {
-  return { columns, rows, left: 0 };
+  // A first column without a name has names.
+  return { columns, rows, left: columns[0] === '' ? 1 : 0 };
 }
 
 /** Three digits at least, as many as there are before the point at most. */

@@ -16,7 +16,7 @@ export function bareReports(settings: Settings, all: readonly Measured[]): Repor
       ...latencies('on bare loopback: last answer', all, 'last'),
       notes: [
         goal(
-          `half of all last answers within ${GOAL_BARE} ms (${largest?.nodes ?? 0} nodes, degree 8)`,
+          `half of all last answers within ${GOAL_BARE} ms (${largest?.nodes ?? 0} nodes)`,
           median(column(largest, 'last')) <= GOAL_BARE,
         ),
       ],
@@ -104,12 +104,12 @@ export function growthReports(all: readonly Measured[]): [Growth, Growth] {
   ];
 }
 
-function kindOf({ degree, delay }: Measured): string {
-  return `${degree} links${delay > 0 ? `, ${delay} ms a hop` : ''}`;
+function kindOf({ delay }: Measured): string {
+  return delay > 0 ? `${delay} ms a hop` : 'bare loopback';
 }
 
-function nameOf({ nodes, degree }: Measured): string {
-  return `${nodes} peers, ${degree} links each`;
+function nameOf({ nodes, links }: Measured): string {
+  return `${nodes} peers, ${(links / nodes).toFixed(1)} links each`;
 }
 
 function latencies(title: string, all: readonly Measured[], key: 'first' | 'last'): Latencies {
@@ -126,11 +126,11 @@ function costs(title: string, all: readonly Measured[], bytes: 'bytes' | 'search
     kind: 'grid',
     title: `searches ${title}: what one costs`,
     columns: [
-      ...['peers', 'degree', 'links', 'hops', 'RQFS p50', 'max', 'TPHF', 'frames', 'KB'],
+      ...['peers', 'links', 'hops', 'RQFS p50', 'max', 'TPHF', 'frames', 'KB'],
       ...['end ms', 'CPU ms', 'peak MiB'],
     ],
     rows: all.map((one) => [
-      ...[`${one.nodes}`, `${one.degree}`, `${one.links}`],
+      ...[`${one.nodes}`, `${one.links}`],
       `${quantile(column(one, 'farthest'), 0.01)}-${quantile(column(one, 'farthest'), 1)}`,
       count(column(one, 'RQFS')),
       quantile(column(one, 'RQFS'), 1).toFixed(0),

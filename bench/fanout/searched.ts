@@ -7,7 +7,6 @@ export const TTL = 7;
 
 export interface Setting {
   nodes: number;
-  degree: number;
   /** Milliseconds added to each hop, one way. */
   delay: number;
 }

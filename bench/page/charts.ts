@@ -14,6 +14,8 @@ const LEGEND = 22;
 const BAR = 44;
 const AROUND = 70;
 const GROWTH_HEIGHT = 380;
+/** Between the ends of an axis: at most two powers of ten. */
+const FEW_POWERS = 100;
 
 /** One hue for ours, in all charts; and colours that differ in light and dark, and for those who see fewer. */
 const PALETTE = ['#2f81c7', '#d9822b', '#3f9b6e', '#a869b5', '#c4504f', '#8a8d34'];
@@ -28,9 +30,6 @@ const INK = new Map([
 ]);
 
 type Option = echarts.EChartsCoreOption;
-
-/** The ends of the axis are no round numbers. */
-const LOG_LABEL = { formatter: short, showMinLabel: false, showMaxLabel: false };
 
 const STYLE: Option = {
   animation: false,
@@ -151,25 +150,20 @@ export function growthChart({ of, unit, series }: Growth): string {
       itemGap: LEGEND - 14,
       textStyle: { color: TEXT, fontSize: 12, lineHeight: 14 },
     },
-    grid: { left: 60, right: 30, top: 36, bottom: 60 + LEGEND * series.length },
+    grid: { left: 60, right: 80, top: 36, bottom: 60 + LEGEND * series.length },
     xAxis: {
       type: 'log',
       name: of,
       nameLocation: 'middle',
       nameGap: 26,
-      ...span(series.flatMap(({ points }) => points.map(({ size }) => size))),
-      ...AXIS,
-      axisLabel: { ...AXIS.axisLabel, ...LOG_LABEL },
+      ...logarithmic(series.flatMap(({ points }) => points.map(({ size }) => size))),
     },
     yAxis: {
       type: 'log',
+      ...logarithmic(series.flatMap(({ points }) => points.map(({ values }) => median(values)))),
       name: unit,
       nameLocation: 'end',
       nameTextStyle: { ...AXIS.nameTextStyle, align: 'left' },
-      ...span(series.flatMap(({ points }) => points.map(({ values }) => median(values)))),
-      axisLabel: { ...AXIS.axisLabel, ...LOG_LABEL },
-      axisLine: AXIS.axisLine,
-      splitLine: AXIS.splitLine,
     },
     series: series.map(({ name, points }) => {
       const costs = points.map(({ size, values }) => ({ size, cost: median(values) }));
@@ -179,6 +173,12 @@ export function growthChart({ of, unit, series }: Growth): string {
         symbol: 'circle',
         symbolSize: 8,
         lineStyle: { width: 2.5 },
+        endLabel: {
+          show: true,
+          color: TEXT,
+          formatter: ({ value }: { value: readonly number[] }) => figure(value[1] ?? NaN),
+        },
+        labelLayout: { moveOverlap: 'shiftY' },
         data: costs.map(({ size, cost }) => [size, cost]),
       };
     }),
@@ -186,11 +186,14 @@ export function growthChart({ of, unit, series }: Growth): string {
   return render(option, GROWTH_HEIGHT + LEGEND * series.length);
 }
 
-/** Ends of a logarithmic axis: whole powers of ten would leave most of it empty. */
-function span(values: readonly number[]): { min: number; max: number } {
+/** Of a logarithmic axis: its ends (whole powers of ten would leave most of it empty), and its labels. */
+function logarithmic(values: readonly number[]): object {
   const positive = values.filter((value) => value > 0);
-  const [low, high] = [Math.min(...positive), Math.max(...positive)];
-  return { min: low / 1.5, max: high * 1.5 };
+  const [min, max] = [Math.min(...positive) / 1.5, Math.max(...positive) * 1.5];
+  // The ends are no round numbers: they are named only where few others would be.
+  const showEnds = max / min < FEW_POWERS;
+  const labels = { formatter: short, showMinLabel: showEnds, showMaxLabel: showEnds };
+  return { ...AXIS, min, max, axisLabel: { ...AXIS.axisLabel, ...labels } };
 }
 
 /** Where an axis from 0 ends, and every how much there is a line: about five of them, of round numbers. */

@@ -7,6 +7,7 @@ import { installed, missing, runToEnd, scriptFile } from '../common/processes.js
 import type { Table } from '../common/report.js';
 import type { Progress, Settings } from '../common/subject.js';
 import { startTorrent } from './libtorrent.js';
+import type { Measured } from './raw.js';
 import { checkFile, serverGroup, type Served, type Servers } from './servers.js';
 
 /** Commands that write what they get to nowhere, or into a pipe. */
@@ -14,7 +15,7 @@ export async function measurePipes(
   servers: Servers,
   { runs }: Settings,
   progress: Progress,
-): Promise<Table> {
+): Promise<Measured> {
   const { nginx, largest } = servers;
   const contestants = pipesOf(servers, largest);
   const hasB3sum = installed('b3sum');
@@ -31,14 +32,16 @@ export async function measurePipes(
         }),
     });
   }
-  return {
+  const times = await inTurn(contestants, runs, progress);
+  const table: Table = {
     kind: 'table',
     title: `commands, ${largest.size} bytes to nowhere; p2p-fetch verifies, curl alone does not`,
     unit: 'MB/s',
     better: 'more',
-    rows: inMegabytesPerSecond(await inTurn(contestants, runs, progress), largest.size),
+    rows: inMegabytesPerSecond(times, largest.size),
     notes: [...curlMissing(servers), ...(hasB3sum ? [] : [missing('b3sum')])],
   };
+  return { table, times };
 }
 
 /** p2p-fetch and curl with one file, which need not be the largest. */

@@ -1,5 +1,11 @@
 /** Servers against each other: their bytes read by the same socket and thrown away. */
-import { inMegabytesPerSecond, inTurn, timed, type Contestant } from '../common/in-turn.js';
+import {
+  inMegabytesPerSecond,
+  inTurn,
+  timed,
+  type Contestant,
+  type Runs,
+} from '../common/in-turn.js';
 import { installed, missing } from '../common/processes.js';
 import type { Table } from '../common/report.js';
 import type { Progress, Settings } from '../common/subject.js';
@@ -15,12 +21,18 @@ import {
   type Servers,
 } from './servers.js';
 
+/** A table, and the runs that it is made of. */
+export interface Measured {
+  table: Table;
+  times: readonly Runs[];
+}
+
 export async function measureRaw(
   servers: Servers,
   iperf: Iperf | undefined,
   { runs }: Settings,
   progress: Progress,
-): Promise<Table> {
+): Promise<Measured> {
   const { streams, pipe, memory, largest } = servers;
   const times = await inTurn(
     [
@@ -33,7 +45,7 @@ export async function measureRaw(
     runs,
     progress,
   );
-  return {
+  const table: Table = {
     kind: 'table',
     title: `raw: one file of ${largest.size} bytes in the page cache, into the same socket`,
     unit: 'MB/s',
@@ -45,6 +57,7 @@ export async function measureRaw(
       ...(installed('iperf3') ? [] : [missing('iperf3')]),
     ],
   };
+  return { table, times };
 }
 
 /** Ours and nginx with one file, which need not be the largest. */
