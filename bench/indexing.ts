@@ -15,7 +15,7 @@ import { startShare } from './indexing/started.js';
 export const indexing: Subject = {
   name: 'index',
   describe: 'hashing a folder, starting again, following changes; against b3sum, find',
-  defaults: { size: 2 ** 29, files: 30_000, runs: 3 },
+  defaults: { size: 2 ** 28, files: 20_000, runs: 3 },
   run,
 };
 

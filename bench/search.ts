@@ -13,7 +13,7 @@ import { Plocate } from './search/plocate.js';
 export const search: Subject = {
   name: 'search',
   describe: 'search by name in up to a million; against a regular expression, plocate',
-  defaults: { runs: 3 },
+  defaults: { names: 500_000, runs: 3 },
   run,
 };
 

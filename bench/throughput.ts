@@ -16,7 +16,7 @@ export const throughput: Subject = {
   name: 'throughput',
   describe:
     'one large file, raw, verified, cold; against nginx, curl, aria2c, libtorrent, Node, iperf3',
-  defaults: { size: 2 ** 29, runs: 3 },
+  defaults: { size: 2 ** 28, runs: 3 },
   run,
 };
 
