@@ -23,7 +23,7 @@ const PIPELINED = 128;
 export const smallfiles: Subject = {
   name: 'smallfiles',
   describe: 'many files of 4 KiB over one connection, verified; against nginx, sirv with undici',
-  defaults: { files: 10_000, runs: 3 },
+  defaults: { files: 5_000, runs: 3 },
   run,
 };
 
