@@ -1,131 +1,117 @@
-/** `npm run bench -- [subject...] [--size 1G] [--files 100000] [--names 1000000] [--runs 5]` */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+/** `npm run bench -- [subject...] [--size 1G] [--runs 5] [--json FILE]`: see --help. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import yargs from 'yargs';
-import { hideBin } from 'yargs/helpers';
-import { PeerError } from '../lib/errors.js';
-import { VERSION } from '../lib/version.js';
-import { clients } from './clients.js';
-import { fanout } from './fanout.js';
-import { hash } from './hash.js';
-import { indexing } from './indexing.js';
-import { formatReport } from './report.js';
-import { scale } from './scale.js';
-import { search } from './search.js';
-import { smallfiles } from './small-files-fetch.js';
-import { sources } from './sources.js';
-import type { Subject } from './subject.js';
-import { throughput } from './throughput.js';
+import { PeerError, asError } from '../lib/errors.js';
+import { Child } from './common/child.js';
+import { formatReport } from './common/format.js';
+import { checkReport } from './common/report.js';
+import type { Settings, Subject } from './common/subject.js';
+import { describeMachine, thisMachine } from './runner/machine.js';
+import { parseOptions, settingsOf } from './runner/options.js';
+import type { SubjectCalls } from './runner/process.js';
+import { ProgressLine } from './runner/progress-line.js';
+import { toJson, type Result, type Results } from './runner/results.js';
+import { SUBJECTS } from './subjects.js';
+import { formatPage } from './page/page.js';
 
-const SUBJECTS: readonly Subject[] = [
-  hash,
-  indexing,
-  throughput,
-  smallfiles,
-  clients,
-  sources,
-  search,
-  scale,
-  fanout,
-];
+/** Written where the command was typed. */
+const PAGE = 'bench-report.html';
 
-const UNITS = new Map([
-  ['', 1],
-  ['K', 2 ** 10],
-  ['M', 2 ** 20],
-  ['G', 2 ** 30],
-]);
-
-/** `4G`, `512M`, `1000`: bytes. */
-function parseSize(text: string): number {
-  const [, digits = '', unit = ''] = /^(\d+)([KMG]?)$/i.exec(text) ?? [];
-  const size = Number(digits) * (UNITS.get(unit.toUpperCase()) ?? NaN);
-  if (digits === '' || !Number.isSafeInteger(size) || size === 0) {
-    throw new PeerError('ERR_USAGE', `"${text}" is not a size; write 1000, 64K, 512M or 4G`);
-  }
-  return size;
-}
+/** What runs now, by its folder. */
+const running = new Map<string, Child<SubjectCalls>>();
+/** A signal came. */
+let isEnding = false;
 
 async function main(): Promise<void> {
-  const args = await yargs(hideBin(process.argv))
-    .scriptName('npm run bench --')
-    .usage('$0 [subject...]')
-    .option('size', { type: 'string', default: '1G', describe: 'bytes of the large file' })
-    .option('files', { type: 'number', default: 100_000, describe: 'small files in a folder' })
-    .option('names', { type: 'number', default: 1_000_000, describe: 'file names to search' })
-    .option('nodes', {
-      type: 'number',
-      default: 10_000,
-      describe: 'peers in the largest network in memory',
-    })
-    .option('peers', { type: 'number', default: 64, describe: 'peers in the largest real network' })
-    .option('clients', { type: 'number', default: 200, describe: 'clients at once' })
-    .option('processes', {
-      type: 'number',
-      default: availableParallelism(),
-      defaultDescription: 'one per core',
-      describe: 'processes that these run in',
-    })
-    .option('runs', { type: 'number', default: 5, describe: 'measured runs of each contestant' })
-    .option('list', { type: 'boolean', default: false, describe: 'say what there is to measure' })
-    .strictOptions()
-    .version(VERSION)
-    .parseAsync();
-  if (args.list) {
-    for (const { name, describe } of SUBJECTS) process.stdout.write(`${name}: ${describe}\n`);
+  const { list, subjects, given, json } = await parseOptions();
+  if (list) {
+    const width = Math.max(...SUBJECTS.map(({ name }) => name.length));
+    for (const { name, describe } of SUBJECTS) {
+      process.stdout.write(`${name.padEnd(width)}  ${describe}\n`);
+    }
     return;
   }
-  if (!Number.isSafeInteger(args.runs) || args.runs < 1) {
-    throw new PeerError('ERR_USAGE', '--runs is a whole number from 1');
-  }
-  if (!Number.isSafeInteger(args.files) || args.files < 100) {
-    throw new PeerError('ERR_USAGE', '--files is a whole number from 100');
-  }
-  if (!Number.isSafeInteger(args.names) || args.names < 1000) {
-    throw new PeerError('ERR_USAGE', '--names is a whole number from 1000');
-  }
-  if (!Number.isSafeInteger(args.nodes) || args.nodes < 100) {
-    throw new PeerError('ERR_USAGE', '--nodes is a whole number from 100');
-  }
-  if (!Number.isSafeInteger(args.peers) || args.peers < 8) {
-    throw new PeerError('ERR_USAGE', '--peers is a whole number from 8');
-  }
-  if (!Number.isSafeInteger(args.clients) || args.clients < 2) {
-    throw new PeerError('ERR_USAGE', '--clients is a whole number from 2');
-  }
-  if (!Number.isSafeInteger(args.processes) || args.processes < 1) {
-    throw new PeerError('ERR_USAGE', '--processes is a whole number from 1');
-  }
-  const size = parseSize(args.size);
-  const wanted = args._.map(String);
-  const unknown = wanted.find((name) => !SUBJECTS.some((subject) => subject.name === name));
-  if (unknown !== undefined) {
-    const known = SUBJECTS.map(({ name }) => name).join(', ');
-    throw new PeerError('ERR_USAGE', `no subject "${unknown}"; there are: ${known}`);
-  }
-  const chosen = SUBJECTS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
-  const { length: cores } = cpus();
+  const machine = thisMachine();
   process.stdout.write(
-    `p2p-serve ${VERSION}, node ${process.version}, ${cpus()[0]?.model.trim() ?? 'unknown'}, ${cores} cores\n` +
-      `median of ${args.runs} runs (lowest to highest), contestants in turn\n\n`,
+    `${describeMachine(machine)}\nmedian of runs, contestants in turn; "ours is": how many times as good\n\n`,
   );
-  for (const subject of chosen) {
-    const folder = mkdtempSync(join(tmpdir(), 'p2p-bench-'));
-    try {
-      const { files, names, nodes, peers, clients, processes, runs } = args;
-      const settings = { size, files, names, nodes, peers, clients, processes, runs, folder };
-      for (const report of await subject.run(settings)) {
-        process.stdout.write(`${formatReport(report)}\n\n`);
-      }
-    } finally {
-      rmSync(folder, { recursive: true });
+  const line = new ProgressLine(subjects.length);
+  const command = ['npm run bench', ...prefixed(process.argv.slice(2))].join(' ');
+  const results: Results = { machine, command, subjects: [] };
+  for (const subject of subjects) {
+    line.begin(subject.name);
+    const result = await measure(subject, given, line);
+    line.clear();
+    if (isEnding) return;
+    results.subjects.push(result);
+    process.stdout.write(`== ${subject.name} (${result.seconds.toFixed(0)} s)\n\n`);
+    for (const report of result.reports) process.stdout.write(`${formatReport(report)}\n\n`);
+    if (result.error !== undefined) {
+      process.stderr.write(`bench: ${subject.name}: ${result.error}\n`);
+      process.exitCode = 1;
     }
+  }
+  if (json !== undefined) writeFileSync(json, toJson(results));
+  writeFileSync(PAGE, formatPage(results));
+  process.stdout.write(`with pictures: ${PAGE}\n`);
+}
+
+function prefixed(args: readonly string[]): string[] {
+  return args.length === 0 ? [] : ['--', ...args];
+}
+
+/** Measure one subject, in a process of its own. What goes wrong is in the result. */
+async function measure(
+  subject: Subject,
+  given: Partial<Settings>,
+  line: ProgressLine,
+): Promise<Result> {
+  const folder = mkdtempSync(join(tmpdir(), 'p2p-bench-'));
+  const { folder: own, ...settings } = settingsOf(subject, given, folder);
+  const child = new Child<SubjectCalls>('bench/runner/process.js', (note) => {
+    line.say(String(note));
+  });
+  running.set(folder, child);
+  const begin = performance.now();
+  const seconds = (): number => (performance.now() - begin) / 1000;
+  try {
+    const order = { name: subject.name, settings: { ...settings, folder: own } };
+    const reports = await child.call('run', order);
+    if (reports.length === 0) throw new Error('nothing was measured');
+    reports.forEach(checkReport);
+    return { name: subject.name, settings, seconds: seconds(), reports };
+  } catch (error) {
+    const { message } = asError(error);
+    return { name: subject.name, settings, seconds: seconds(), reports: [], error: message };
+  } finally {
+    await child.stop();
+    rmSync(folder, { recursive: true, force: true });
+    running.delete(folder);
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  // A second one ends at once.
+  process.once(signal, () => {
+    isEnding = true;
+    void cleanUp().finally(() => {
+      process.stderr.write('\n');
+      process.exit(128 + constants.signals[signal]);
+    });
+  });
+}
+
+/** End what runs, and remove its files. */
+async function cleanUp(): Promise<void> {
+  for (const [folder, child] of running) {
+    await child.stop();
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
 main().catch((error: unknown) => {
   const usage = error instanceof PeerError && error.code === 'ERR_USAGE';
-  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`bench: ${asError(error).message}\n`);
   process.exitCode = usage ? 2 : 1;
 });

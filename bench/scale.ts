@@ -1,17 +1,19 @@
 /** Searches among thousands of peers: how far they get, and what that takes in messages and time. */
-import { hopsFrom, randomGraph } from './graphs.js';
-import { Network, peerId } from './network.js';
-import { seededRandom } from './random.js';
-import { median, type Grid } from './report.js';
-import type { Settings, Subject } from './subject.js';
+import { setImmediate as breathe } from 'node:timers/promises';
+import { hopsFrom, randomGraph } from './common/graphs.js';
+import { sizesUpTo } from './common/growth.js';
+import { seededRandom } from './common/random.js';
+import type { Grid, Report, Series } from './common/report.js';
+import { median } from './common/statistics.js';
+import type { Progress, Settings, Subject } from './common/subject.js';
+import { peakBytes } from './common/usage.js';
+import { Network, peerId } from './scale/network.js';
 
 export const scale: Subject = {
   name: 'scale',
-  describe: 'searches in networks in memory, by ttl and links a peer, on a clock of their own',
-  run: ({ nodes, runs }: Settings) => {
-    const sizes = [Math.round(nodes / 10), nodes];
-    return Promise.resolve(sizes.flatMap((n) => DEGREES.map((degree) => measure(n, degree, runs))));
-  },
+  describe: 'searches in networks in memory, by peers, ttl and links, on a clock of their own',
+  defaults: { runs: 3 },
+  run,
 };
 
 const DEGREES = [4, 8];
@@ -39,8 +41,68 @@ interface Figures {
   took: number;
 }
 
+/** Networks of one kind. */
+interface Measured {
+  nodes: number;
+  degree: number;
+  /** By ttl; one for each network. */
+  figures: Figures[][];
+}
+
+async function run({ nodes, runs }: Settings, progress: Progress): Promise<Report[]> {
+  const sizes = sizesUpTo(nodes);
+  const measured: Measured[] = [];
+  // What runs first is slower, whatever it is.
+  measure(sizes[0] ?? 0, DEGREES[0] ?? 0, runs);
+  for (const size of sizes) {
+    for (const degree of DEGREES) {
+      progress(`${size} peers with ${degree} links`);
+      // Whoever waits is told.
+      await breathe();
+      measured.push(measure(size, degree, runs));
+    }
+  }
+  const peak = peakBytes([process.pid]) / 2 ** 20;
+  const widest = (degree: number, key: keyof Figures): Series => ({
+    name: `${degree} links, ttl ${TTLS.at(-1) ?? 0}`,
+    points: measured
+      .filter((one) => one.degree === degree)
+      .map((one) => ({ size: one.nodes, values: (one.figures.at(-1) ?? []).map((f) => f[key]) })),
+  });
+  const largest = measured.filter((one) => one.nodes === nodes);
+  return [
+    ...largest.map((one) => grid(one, runs)),
+    {
+      kind: 'growth',
+      title: 'messages of a search by number of peers',
+      of: 'peers',
+      unit: 'messages',
+      series: DEGREES.map((degree) => widest(degree, 'messages')),
+      notes: [
+        'they do not grow with the network any more where ttl ends before it does',
+        `${runs} networks of each kind; the relay is the real one, only its connections are not`,
+      ],
+    },
+    {
+      kind: 'growth',
+      title: 'time until the end of a search by number of peers, on the clock of the network',
+      of: 'peers',
+      unit: 'ms',
+      series: DEGREES.map((degree) => widest(degree, 'end')),
+    },
+    {
+      kind: 'growth',
+      title: 'time that this machine takes for all peers of a search',
+      of: 'peers',
+      unit: 'ms',
+      series: DEGREES.map((degree) => widest(degree, 'took')),
+      notes: [`all networks were in one process, which took ${peak.toFixed(0)} MiB at most`],
+    },
+  ];
+}
+
 /** One network a run, searched from one peer with every ttl. */
-function measure(nodes: number, degree: number, runs: number): Grid {
+function measure(nodes: number, degree: number, runs: number): Measured {
   const figures = TTLS.map((): Figures[] => []);
   for (let run = 1; run <= runs; run++) {
     const random = seededRandom(run);
@@ -68,17 +130,7 @@ function measure(nodes: number, degree: number, runs: number): Grid {
       figures[i]?.push(found);
     });
   }
-  const all = figures.at(-1) ?? [];
-  return {
-    title: `a search among ${nodes} peers with ${degree} links each`,
-    columns: ['ttl', 'reach', 'asked', 'had it', 'messages', 'a peer', 'last ms', 'end ms', ''],
-    rows: TTLS.map((ttl, i) => row(ttl, nodes, figures[i] ?? [])),
-    notes: [
-      `reach: peers that answer; asked: RQFS sent; had it: those that came to a peer that had the search`,
-      `a peer: messages of all kinds for each that answered; links take ${SHORTEST} to ${LONGEST} ms one way`,
-      `one peer in ${RARE} has a match; medians of ${runs} networks; ttl 7 took ${mid(all, 'took').toFixed(0)} ms to compute`,
-    ],
-  };
+  return { nodes, degree, figures };
 }
 
 function search(network: Network, from: number, ttl: number): Figures {
@@ -101,6 +153,20 @@ function search(network: Network, from: number, ttl: number): Figures {
     last: outcome.results.length === 0 ? NaN : outcome.lastAt,
     end: outcome.endAt,
     took,
+  };
+}
+
+function grid({ nodes, degree, figures }: Measured, runs: number): Grid {
+  return {
+    kind: 'grid',
+    title: `a search among ${nodes} peers with ${degree} links each`,
+    columns: ['ttl', 'reach', 'asked', 'had it', 'messages', 'a peer', 'last ms', 'end ms', ''],
+    rows: TTLS.map((ttl, i) => row(ttl, nodes, figures[i] ?? [])),
+    notes: [
+      `reach: peers that answer; asked: RQFS sent; had it: those that came to a peer that had the search`,
+      `a peer: messages of all kinds for each that answered; links take ${SHORTEST} to ${LONGEST} ms one way`,
+      `one peer in ${RARE} has a match; medians of ${runs} networks`,
+    ],
   };
 }
 

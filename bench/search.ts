@@ -1,209 +1,175 @@
 /** Search by name among up to a million, against a regular expression and plocate on the same names. */
-import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-import { NameIndex } from '../lib/share/names/name-index.js';
-import { fold, matches, termsOf } from '../lib/share/names/names.js';
-import { makeDistinctQueries, makeNames, makeQueries } from './names.js';
-import { installed } from './processes.js';
-import { median, type Row, type Table } from './report.js';
-import type { Settings, Subject } from './subject.js';
+import { setImmediate as breathe } from 'node:timers/promises';
+import { sizesUpTo } from './common/growth.js';
+import { installed, missing } from './common/processes.js';
+import type { Latencies, Report, Series } from './common/report.js';
+import { median } from './common/statistics.js';
+import type { Progress, Settings, Subject } from './common/subject.js';
+import { expectedOf, byRegExp, checkAnswer, type Answer, type Expected } from './search/answers.js';
+import { buildIndex, slices, type Built } from './search/index-cost.js';
+import { makeDistinctQueries, makeNames, makeQueries } from './search/names.js';
+import { Plocate } from './search/plocate.js';
 
 export const search: Subject = {
   name: 'search',
-  describe: 'search by name at four sizes, against a regular expression and plocate',
+  describe: 'search by name in up to a million; against a regular expression, plocate',
+  defaults: { names: 500_000, runs: 3 },
   run,
 };
 
-/** Parts of all names, for one table each. */
-const SIZES = [0.01, 0.1, 0.3, 1];
 const QUERIES = 1000;
 /** Queries that are also given to those that take long, and whose answers are compared. */
 const SAMPLE = 20;
 const PAGE = 50;
-const MOVED = 40_000;
-/** Queries that find very much, or have many terms: what matters is how long they do not let go. */
-const HOSTILE = ['', 'a', 'ab', '-', '.py', 'a b c d e f', 'e a r i o t n s l c', 'a/'.repeat(512)];
+/** Names that stay neighbours when only some are taken. */
+const NEIGHBOURS = 50;
 
-/** Answers one query: how many names match. */
-type Answer = (query: string) => number;
+const OURS = 'ours';
 
-function run({ names: count, runs, folder }: Settings): Promise<Table[]> {
-  const all = makeNames(count);
-  return Promise.resolve(SIZES.flatMap((part) => measure(some(all, part), runs, folder)));
+/** Names, and everybody's times of queries among them. */
+interface Measured {
+  names: number;
+  built: Built;
+  /** Microseconds of each query, one list a run, by contestant. */
+  times: Map<string, number[][]>;
+  notes: string[];
 }
 
-function measure(names: readonly string[], runs: number, folder: string): Table[] {
-  const { index, note } = build(names);
-  const queries = makeQueries(names, QUERIES);
-  const mixes = [
-    { name: 'by the frequency of words', queries },
-    { name: 'distinct words', queries: makeDistinctQueries(names, QUERIES) },
-  ];
-  const sample = queries.slice(0, SAMPLE);
-  for (const query of sample) verify(index, names, query);
-  const contestants: { name: string; answer: Answer }[] = [
-    { name: 'index', answer: (query) => index.search(query, PAGE).total },
-    { name: 'RegExp', answer: (query) => byRegExp(names, query) },
-  ];
-  const notes = [note];
-  if (installed('plocate')) {
-    const database = join(folder, `names-${names.length}`);
-    buildPlocate(names, database);
-    contestants.push({ name: 'plocate -c', answer: (query) => byPlocate(database, query) });
-    const empty = timeOf(() => byPlocate(database, '\u0001\u0002\u0003'));
-    notes.push(`of plocate, starting it for a query takes about ${empty.toFixed(1)} ms`);
-  } else {
-    notes.push('plocate is not installed: apt-get install plocate');
+async function run(settings: Settings, progress: Progress): Promise<Report[]> {
+  const all = makeNames(settings.names);
+  const measured: Measured[] = [];
+  const sizes = sizesUpTo(settings.names, SAMPLE * NEIGHBOURS);
+  // What runs first is slower, whatever it is.
+  measure(some(all, sizes[0] ?? 0), settings);
+  for (const size of sizes) {
+    progress(`${size} names`);
+    // Whoever waits is told.
+    await breathe();
+    measured.push(measure(some(all, size), settings));
   }
-  const rows = contestants.map(({ name }) => ({ name, p50: [] as number[], p99: [] as number[] }));
-  const ofMixes = mixes.map(() => ({ p50: [] as number[], p99: [] as number[] }));
+  const byNames = (name: string, cost: (one: Measured) => readonly number[]): Series => ({
+    name,
+    points: measured.map((one) => ({ size: one.names, values: cost(one) })),
+  });
+  const contestants = [...(measured[0]?.times.keys() ?? [])];
+  return [
+    ...measured.map(latencies),
+    {
+      kind: 'growth',
+      title: 'a search by number of names: the median of its queries',
+      of: 'names',
+      unit: 'us',
+      series: contestants.map((name) =>
+        byNames(name, ({ times }) => (times.get(name) ?? []).map(median)),
+      ),
+    },
+    {
+      kind: 'growth',
+      title: 'changing the index by number of names',
+      of: 'names',
+      unit: 'ms',
+      series: [
+        byNames('to add all', ({ built }) => [built.adding]),
+        byNames('to remove one and add it again', ({ built }) => [built.changing]),
+      ],
+    },
+    {
+      kind: 'growth',
+      title: 'memory of the index by number of names',
+      of: 'names',
+      unit: 'MiB',
+      series: [byNames('with the paths', ({ built }) => [built.memory / 2 ** 20])],
+    },
+  ];
+}
+
+function measure(names: readonly string[], { runs, folder }: Settings): Measured {
+  const built = buildIndex(names);
+  const { index } = built;
+  const queries = makeQueries(names, QUERIES);
+  const sample = expectedOf(names, queries.slice(0, SAMPLE));
+  const ours: Answer = (query) => index.search(query, PAGE).total;
+  for (const one of sample) checkAnswer(index, names, one, PAGE);
+  const contestants = new Map<string, Answer>([
+    [`${OURS}, the same ${SAMPLE} queries`, ours],
+    [`a regular expression over an array`, (query) => byRegExp(names, query)],
+  ]);
+  const notes: string[] = [];
+  if (installed('plocate')) {
+    const plocate = new Plocate(names, folder);
+    contestants.set('plocate -c', (query) => plocate.count(query));
+    notes.push(
+      `of plocate, starting it for a query takes about ${plocate.starting().toFixed(1)} ms`,
+    );
+  } else {
+    notes.push(missing('plocate'));
+  }
+  const mixes = new Map([
+    [`${OURS}, ${QUERIES} queries by the frequency of words`, queries],
+    [`${OURS}, ${QUERIES} different words`, makeDistinctQueries(names, QUERIES)],
+  ]);
+  const times = new Map<string, number[][]>(
+    [...contestants.keys(), ...mixes.keys()].map((name) => [name, []]),
+  );
+  /** A change: answers that are kept for those who ask again do not count from one run to the next. */
+  const forget = (): void => {
+    index.remove(0);
+    index.add(0, names[0] ?? '');
+  };
   // The first run warms up.
   for (let run = 0; run <= runs; run++) {
-    contestants.forEach(({ answer }, i) => {
-      index.remove(0);
-      index.add(0, names[0] ?? '');
-      const [p50, p99] = latencies(sample, answer);
-      if (run === 0) return;
-      rows[i]?.p50.push(p50);
-      rows[i]?.p99.push(p99);
-    });
-    mixes.forEach(({ queries }, i) => {
-      // A change: answers that are kept for those who ask again do not count from one run to the next.
-      index.remove(0);
-      index.add(0, names[0] ?? '');
-      const [p50, p99] = latencies(queries, (query) => index.search(query, PAGE).total);
-      if (run === 0) return;
-      ofMixes[i]?.p50.push(p50);
-      ofMixes[i]?.p99.push(p99);
-    });
-  }
-  mixes.forEach(({ name, queries }, i) => {
-    const { p50 = [], p99 = [] } = ofMixes[i] ?? {};
-    notes.push(
-      `index, ${queries.length} queries, ${name}: p50 ${median(p50).toFixed(0)} us, p99 ${median(p99).toFixed(0)} us`,
-    );
-  });
-  const { all: slowest, step } = slices(index);
-  notes.push(
-    `of ${HOSTILE.length} queries that find or ask very much the slowest takes ${slowest.toFixed(0)} ms, ` +
-      `in steps of at most ${step.toFixed(1)} ms`,
-  );
-  const title = `search in ${names.length} names, ${SAMPLE} queries, a page of ${PAGE} and the total`;
-  const half: Row[] = rows.map(({ name, p50 }) => ({ name, values: p50 }));
-  const most: Row[] = rows.map(({ name, p99 }) => ({ name, values: p99 }));
-  return [
-    { title: `${title}: median`, unit: 'us', rows: half, notes },
-    { title: `${title}: slowest`, unit: 'us', rows: most },
-  ];
-}
-
-/** Median and 99th percentile of the time that queries take, in microseconds. */
-function latencies(queries: readonly string[], answer: Answer): [p50: number, p99: number] {
-  const taken = queries.map((query) => timeOf(() => answer(query)) * 1000).sort((a, b) => a - b);
-  return [median(taken), taken[Math.ceil(taken.length * 0.99) - 1] ?? NaN];
-}
-
-/** The longest time that a search takes, and the longest between two places where others have their turn. */
-function slices(index: NameIndex): { all: number; step: number } {
-  const longest = { all: 0, step: 0 };
-  for (const query of HOSTILE) {
-    const steps = index.searching(query, PAGE);
-    let all = 0;
-    for (let begin = performance.now(); ;) {
-      const { done } = steps.next();
-      const end = performance.now();
-      all += end - begin;
-      longest.step = Math.max(longest.step, end - begin);
-      if (done === true) break;
-      begin = end;
+    for (const [name, answer] of contestants) {
+      forget();
+      const each = sample.map((one) => timeOfAnswer(answer, one));
+      if (run > 0) times.get(name)?.push(each);
     }
-    longest.all = Math.max(longest.all, all);
+    for (const [name, mix] of mixes) {
+      forget();
+      const each = mix.map((query) => microseconds(() => ours(query)));
+      if (run > 0) times.get(name)?.push(each);
+    }
   }
-  return longest;
+  const { queries: hostile, longest, step } = slices(index, PAGE);
+  notes.push(
+    `of ${hostile} queries that find or ask very much the slowest takes ${longest.toFixed(0)} ms, ` +
+      `in steps of at most ${step.toFixed(1)} ms`,
+    `${built.bytes.toFixed(0)} bytes a name; the index has ${(built.memory / 2 ** 20).toFixed(0)} MiB with the paths`,
+  );
+  return { names: names.length, built, times, notes };
 }
 
-/** Build an index, and say what that takes. */
-function build(names: readonly string[]): { index: NameIndex; note: string } {
-  // Twice: what the first finds, the second gives back.
-  collectGarbage();
-  collectGarbage();
-  const before = process.memoryUsage();
-  const index = new NameIndex();
-  const adding = timeOf(() => {
-    names.forEach((name, id) => {
-      index.add(id, name);
-    });
+/** The answer's own check is part of the time: a comparison of two numbers. */
+function timeOfAnswer(answer: Answer, { query, total }: Expected): number {
+  let got = 0;
+  const time = microseconds(() => {
+    got = answer(query);
   });
-  collectGarbage();
-  const after = process.memoryUsage();
-  const memory = (after.arrayBuffers - before.arrayBuffers) / 2 ** 20;
-  // With what was allocated on the way and has not gone back to the system.
-  const resident = (after.rss - before.rss) / 2 ** 20;
-  const moved = Math.min(MOVED, names.length);
-  const removing = timeOf(() => {
-    for (let id = 0; id < moved; id++) index.remove(id);
-  });
-  for (let id = 0; id < moved; id++) index.add(id, names[id] ?? '');
-  const bytes = names.reduce((sum, name) => sum + Buffer.byteLength(name), 0);
-  const note =
-    `${(bytes / names.length).toFixed(0)} bytes a name; memory ${memory.toFixed(0)} MiB with the paths, the process grew by ${resident.toFixed(0)} MiB; ` +
-    `${(names.length / adding).toFixed(0)} added and ${(moved / removing).toFixed(0)} removed a ms`;
-  return { index, note };
+  if (got !== total) throw new Error(`"${query}": ${got} found, not ${total}`);
+  return time;
 }
 
-/** Answers are those of looking at every name. */
-function verify(index: NameIndex, names: readonly string[], query: string): void {
-  const terms = termsOf(query);
-  const expected = new Set(names.filter((name) => matches(fold(name), terms)));
-  const { total, ids } = index.search(query, PAGE);
-  const found = new Set(ids.map((id) => index.path(id) ?? ''));
-  const right =
-    total === expected.size &&
-    found.size === Math.min(PAGE, total) &&
-    [...found].every((path) => expected.has(path));
-  if (!right) throw new Error(`wrong answer to "${query}": ${total}, not ${expected.size}`);
+function latencies({ names, times, notes }: Measured): Latencies {
+  return {
+    kind: 'latencies',
+    title: `a search in ${names} names, a page of ${PAGE} and the total`,
+    unit: 'us',
+    compared: true,
+    rows: [...times].map(([name, runs]) => ({
+      ...{ name, values: runs.flat() },
+      isOther: name.startsWith(`${OURS}, ${QUERIES}`),
+    })),
+    notes,
+  };
 }
 
-function byRegExp(names: readonly string[], query: string): number {
-  const terms = query.split(/\s+/u).map((term) => term.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'));
-  const pattern =
-    terms.length === 1 ? (terms[0] ?? '') : terms.map((term) => `(?=.*${term})`).join('');
-  const regExp = new RegExp(terms.length === 1 ? pattern : `^${pattern}`, 'isu');
-  let total = 0;
-  for (const name of names) if (regExp.test(name)) total++;
-  return total;
+/** About so many of the names, neighbours together. */
+function some(names: readonly string[], count: number): string[] {
+  const one = Math.round(names.length / count);
+  return names.filter((_, i) => Math.floor(i / NEIGHBOURS) % one === 0);
 }
 
-function buildPlocate(names: readonly string[], database: string): void {
-  // It wants absolute paths in order, and one a line.
-  const lines = names.filter((name) => !name.includes('\n')).map((name) => `/${name}\n`);
-  writeFileSync(`${database}.txt`, lines.sort().join(''));
-  const args = ['--plaintext', '--require-visibility', 'no', `${database}.txt`, database];
-  const { status } = spawnSync('plocate-build', args, { stdio: ['ignore', 'ignore', 'inherit'] });
-  if (status !== 0) throw new Error('plocate-build failed');
-}
-
-function byPlocate(database: string, query: string): number {
-  const args = ['-d', database, '-i', '-c', '-N', '--', ...query.split(/\s+/u)];
-  return Number(spawnSync('plocate', args, { encoding: 'utf8' }).stdout);
-}
-
-/** About this part of the names, neighbours together. */
-function some(names: readonly string[], part: number): string[] {
-  return names.filter((_, i) => Math.floor(i / 50) % Math.round(1 / part) === 0);
-}
-
-/** Typed arrays that were replaced by larger ones are counted as memory until this. */
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
-}
-
-function timeOf(work: () => unknown): number {
+function microseconds(work: () => unknown): number {
   const begin = performance.now();
   work();
-  return performance.now() - begin;
+  return (performance.now() - begin) * 1000;
 }

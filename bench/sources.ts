@@ -1,21 +1,32 @@
 /** One file from several throttled sources at once, against one of them; liars and stallers among them. */
-import { mkdirSync } from 'node:fs';
+import { createReadStream, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { connect } from '../lib/client.js';
 import { fetchFromMany } from '../lib/fetch-many.js';
+import { hashStream } from '../lib/hash/path.js';
 import { rootOf, TreeHasher } from '../lib/hash/tree.js';
 import { parseAddress, type PeerAddress } from '../lib/net/address.js';
-import { Child } from './child.js';
-import { makeFile } from './files.js';
-import { start } from './processes.js';
-import { megabytesPerSecond, type Table } from './report.js';
-import { inTurn, timed, type Contestant, type Settings, type Subject } from './subject.js';
-import type { ThrottleCalls } from './throttle-process.js';
-import type { Faults } from './throttled-relay.js';
+import { Child } from './common/child.js';
+import { makeFile } from './common/files.js';
+import {
+  atSizes,
+  inMegabytesPerSecond,
+  inTurn,
+  megabytesPerSecond,
+  timed,
+  type Contestant,
+} from './common/in-turn.js';
+import { startNginx } from './common/nginx.js';
+import { installed, missing, runToEnd, startNode } from './common/processes.js';
+import type { Report, Row } from './common/report.js';
+import type { Progress, Settings, Subject } from './common/subject.js';
+import type { ThrottleCalls } from './sources/throttle-process.js';
+import type { Faults } from './sources/throttled-relay.js';
 
 export const sources: Subject = {
   name: 'sources',
-  describe: 'one file from four throttled sources at once, against one; with a liar and a staller',
+  describe:
+    'one file from four throttled sources at once, a liar and a staller; against one, aria2c',
+  defaults: { size: 2 ** 26, runs: 3 },
   run,
 };
 
@@ -24,88 +35,180 @@ const RATE = 50_000_000;
 /** Bytes of the file at most: one source takes long enough for these. */
 const MOST = 512 * 1024 * 1024;
 const HONEST: Faults = { rate: RATE };
-/** Bytes after which the others show what they are. */
-const GOOD_FOR = 16 * 1024 * 1024;
-const LIAR: Faults = { rate: RATE, lieEvery: GOOD_FOR + 4096 };
-const STALLER: Faults = { rate: RATE, stallAfter: GOOD_FOR };
+/** Sources at once. */
+const COUNTS = [1, 2, 3, 4];
 
 type Order = 'file' | 'any';
 
-async function run({ size: wanted, runs, folder }: Settings): Promise<Table[]> {
-  const size = Math.min(wanted, MOST);
+/** A file, where it is served, and relays that can be put in front. */
+interface Served {
+  path: string;
+  size: number;
+  hash: string;
+  node: PeerAddress;
+  nginx: PeerAddress | undefined;
+  throttle: Child<ThrottleCalls>;
+  /** For what is written. */
+  out: string;
+}
+
+async function run(settings: Settings, progress: Progress): Promise<Report[]> {
+  const { folder } = settings;
+  const size = Math.min(settings.size, MOST);
   const share = join(folder, 'share');
   mkdirSync(share);
-  makeFile(join(share, 'large'), size);
-  const node = await start('bin/p2p-serve.js', [
-    ...[share, '--port', '0', '--host', '127.0.0.1', '--state', join(folder, 'state')],
-  ]);
-  const throttle = new Child<ThrottleCalls>('bench/throttle-process.js');
+  const path = join(share, 'large');
+  makeFile(path, size);
+  const throttle = new Child<ThrottleCalls>('bench/sources/throttle-process.js');
+  const ends = [() => throttle.stop()];
   try {
-    await node.next();
-    const target = parseAddress(node.line.split(' ')[2] ?? '');
-    const hash = await onlyHash(target);
-    const from = (name: string, relays: readonly Faults[], order: Order): Contestant => ({
-      name,
-      once: async () => {
-        const peers = await throttle.call('open', { target, relays });
-        return fetchOnce(hash, peers, size, order);
-      },
-    });
-    const times = await inTurn(
-      [
-        from('four, as blocks come', [HONEST, HONEST, HONEST, HONEST], 'any'),
-        from('four, in order', [HONEST, HONEST, HONEST, HONEST], 'file'),
-        from('one', [HONEST], 'file'),
-        from('two, a liar, a staller, as blocks come', [LIAR, STALLER, HONEST, HONEST], 'any'),
-        from('two, a liar, a staller, in order', [LIAR, STALLER, HONEST, HONEST], 'file'),
-        from('two', [HONEST, HONEST], 'file'),
-      ],
-      runs,
-    );
-    const rows = [...times].map(([name, ms]) => ({ name, values: megabytesPerSecond(size, ms) }));
-    const about = `a file of ${size} bytes, sources of ${RATE / 1e6} MB/s each`;
+    const node = await startNode(share, join(folder, 'state'));
+    ends.push(node.stop);
+    const hasOthers = installed('nginx', '-v') && installed('aria2c');
+    const nginx = hasOthers ? await startNginx(share, join(folder, 'nginx')) : undefined;
+    if (nginx !== undefined) ends.push(nginx.stop);
+    const served: Served = {
+      ...{ path, size, throttle, node: parseAddress(node.line) },
+      nginx: nginx && { host: '127.0.0.1', port: nginx.port },
+      hash: await hashStream(createReadStream(path)),
+      out: join(folder, 'out'),
+    };
     return [
-      { title: `sources: ${about}`, unit: 'MB/s', rows: rows.slice(0, 3) },
-      { title: `sources that lie or stall: ${about}`, unit: 'MB/s', rows: rows.slice(3) },
+      ...(await measureHonest(served, settings, progress)),
+      await measureFaulty(served, settings, progress),
     ];
   } finally {
-    await Promise.all([node.stop(), throttle.stop()]);
+    await Promise.all(ends.map((end) => end()));
   }
 }
 
-async function onlyHash(target: PeerAddress): Promise<string> {
-  const peer = await connect(target);
-  const found = await peer.search('').next();
-  await peer.close();
-  return found.done === true ? '' : found.value.hash;
+const ANY = 'p2p-fetch, blocks as they come';
+
+async function measureHonest(
+  served: Served,
+  { runs }: Settings,
+  progress: Progress,
+): Promise<Report[]> {
+  const { size, nginx } = served;
+  const { last, series } = await atSizes(COUNTS, (count) => {
+    const faults = Array.from({ length: count }, () => HONEST);
+    const contestants = [
+      fetching(served, ANY, faults, 'any'),
+      fetching(served, 'p2p-fetch, in order', faults, 'file'),
+      ...(nginx === undefined ? [] : [aria2(served, nginx, faults)]),
+    ];
+    return inTurn(contestants, runs, (what) => {
+      progress(`${count} sources: ${what}`);
+    });
+  });
+  const one = series[0]?.points[0]?.values ?? [];
+  const alone: Row = {
+    name: `${ANY}: from one`,
+    values: one.map((milliseconds) => megabytesPerSecond(size, milliseconds)),
+  };
+  const { length } = COUNTS;
+  return [
+    {
+      kind: 'table',
+      title: `a file of ${size} bytes from ${length} sources of ${RATE / 1e6} MB/s each`,
+      unit: 'MB/s',
+      better: 'more',
+      rows: [...inMegabytesPerSecond(last, size), alone],
+      notes: [
+        `they have ${(length * RATE) / 1e6} MB/s together; the relays that throttle are in one process`,
+        'every byte is verified; of aria2c the whole file afterwards, outside of its time',
+        ...(nginx === undefined ? [missing('aria2c or nginx', 'aria2 nginx-light')] : []),
+      ],
+    },
+    {
+      kind: 'growth',
+      title: 'fetching by number of sources (-1 would be perfect)',
+      of: 'sources',
+      unit: 'ms',
+      series,
+    },
+  ];
 }
 
-/** Fetch the file, and see that it is whole; in order, that it is the file. */
-async function fetchOnce(
-  hash: string,
-  peers: readonly PeerAddress[],
-  size: number,
+async function measureFaulty(
+  served: Served,
+  { runs }: Settings,
+  progress: Progress,
+): Promise<Report> {
+  const { size } = served;
+  // Bytes after which the others show what they are: before they have given their share.
+  const goodFor = Math.floor(size / 16);
+  const liar: Faults = { rate: RATE, lieEvery: goodFor + 4096 };
+  const staller: Faults = { rate: RATE, stallAfter: goodFor };
+  const some = [liar, staller, HONEST, HONEST];
+  const times = await inTurn(
+    [
+      fetching(served, 'two, a liar, a staller: blocks as they come', some, 'any'),
+      fetching(served, 'two, a liar, a staller: in order', some, 'file'),
+      fetching(served, 'two', [HONEST, HONEST], 'file'),
+    ],
+    runs,
+    progress,
+  );
+  return {
+    kind: 'table',
+    title: `a file of ${size} bytes from sources that lie or stall after ${goodFor} bytes`,
+    unit: 'MB/s',
+    better: 'more',
+    rows: inMegabytesPerSecond(times, size),
+  };
+}
+
+/** Fetch the file in this process, see that it is whole; in order, that it is the file. */
+function fetching(
+  { throttle, node, hash, size }: Served,
+  name: string,
+  relays: readonly Faults[],
   order: Order,
-): Promise<number> {
-  let bytes = 0;
-  const hasher = new TreeHasher();
-  const milliseconds = await timed(async () => {
-    await fetchFromMany(
-      hash,
-      peers,
-      {
-        write: (chunk) => {
+): Contestant {
+  return {
+    name,
+    once: async () => {
+      const peers = await throttle.call('open', { target: node, relays });
+      let bytes = 0;
+      const hasher = new TreeHasher();
+      const sink = {
+        write: (chunk: Uint8Array) => {
           bytes += chunk.length;
           if (order === 'file') hasher.update(chunk);
           return Promise.resolve();
         },
-      },
-      { order },
-    );
-  });
-  if (bytes !== size) throw new Error(`${bytes} bytes came instead of ${size}`);
-  if (order === 'file' && Buffer.from(rootOf(hasher.digest())).toString('hex') !== hash) {
-    throw new Error('it is another file');
-  }
-  return milliseconds;
+      };
+      const run = await timed(() => fetchFromMany(hash, peers, sink, { order }));
+      if (bytes !== size) throw new Error(`${bytes} bytes came instead of ${size}`);
+      if (order === 'file' && Buffer.from(rootOf(hasher.digest())).toString('hex') !== hash) {
+        throw new Error('it is another file');
+      }
+      return run;
+    },
+  };
+}
+
+/** From as many addresses of nginx, one connection to each. */
+function aria2(
+  { throttle, hash, out }: Served,
+  target: PeerAddress,
+  relays: readonly Faults[],
+): Contestant {
+  return {
+    name: 'aria2c, from nginx, into a file',
+    once: async () => {
+      const mirrors = await throttle.call('open', { target, relays });
+      rmSync(out, { recursive: true, force: true });
+      const run = await runToEnd('aria2c', [
+        ...['-q', '--file-allocation=none', '--min-split-size=1M', '-x', '1'],
+        ...['-s', String(mirrors.length), '-d', out, '-o', 'large'],
+        ...mirrors.map(({ host, port }) => `http://${host}:${port}/large`),
+      ]);
+      if ((await hashStream(createReadStream(join(out, 'large')))) !== hash) {
+        throw new Error('aria2c: it is another file');
+      }
+      return run;
+    },
+  };
 }

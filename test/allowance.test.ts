@@ -1,7 +1,7 @@
 /** How clients share a rate, in a time of its own: properties that hold whatever they do. */
 import fc from 'fast-check';
 import t from 'tap';
-import { VirtualClock } from '../bench/virtual-clock.js';
+import { VirtualClock } from '../bench/common/virtual-clock.js';
 import { PeerError } from '../lib/errors.js';
 import { RateLimit } from '../lib/transfer/allowance.js';
 

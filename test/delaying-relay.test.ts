@@ -2,10 +2,10 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import t from 'tap';
-import { DelayLine } from '../bench/delay-line.js';
-import { DelayingRelay } from '../bench/delaying-relay.js';
-import { MessageCounter, noMessages } from '../bench/message-counter.js';
-import { VirtualClock } from '../bench/virtual-clock.js';
+import { DelayLine } from '../bench/fanout/delay-line.js';
+import { DelayingRelay } from '../bench/fanout/delaying-relay.js';
+import { MessageCounter, noMessages } from '../bench/fanout/message-counter.js';
+import { VirtualClock } from '../bench/common/virtual-clock.js';
 import { systemClock } from '../lib/clock.js';
 import { encodeMessage, type Message } from '../lib/wire/messages.js';
 

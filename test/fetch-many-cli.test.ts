@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { ThrottledRelay, type Faults } from '../bench/throttled-relay.js';
+import { ThrottledRelay, type Faults } from '../bench/sources/throttled-relay.js';
 import { formatAddress, type PeerAddress } from '../lib/net/address.js';
 import { BLOCK_BYTES } from '../lib/wire/body.js';
 import { writeLarge } from './fixtures/bytes.js';

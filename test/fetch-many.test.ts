@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { connect as connectSocket, createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { ThrottledRelay, type Faults } from '../bench/throttled-relay.js';
+import { ThrottledRelay, type Faults } from '../bench/sources/throttled-relay.js';
 import { ManyPeers, fetchFromMany, type FetchManyOptions } from '../lib/fetch-many.js';
 import { TreeHasher, listBytes } from '../lib/hash/tree.js';
 import { formatAddress, type PeerAddress } from '../lib/net/address.js';

@@ -6,7 +6,7 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
-import { VirtualClock } from '../bench/virtual-clock.js';
+import { VirtualClock } from '../bench/common/virtual-clock.js';
 import { connect } from '../lib/client.js';
 import type { PeerNode } from '../lib/node.js';
 import { RateLimit } from '../lib/transfer/allowance.js';

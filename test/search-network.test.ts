@@ -10,7 +10,7 @@ import {
   star,
   tree,
   type Graph,
-} from '../bench/graphs.js';
+} from '../bench/common/graphs.js';
 import { formatAddress } from '../lib/net/address.js';
 import { Connection } from '../lib/net/connection.js';
 import type { PeerNode } from '../lib/node.js';

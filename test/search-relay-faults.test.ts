@@ -1,7 +1,7 @@
 /** Searches among peers that hang, lie, flood or go. */
 import t from 'tap';
-import { line, star } from '../bench/graphs.js';
-import { Network, peerId } from '../bench/network.js';
+import { line, star } from '../bench/common/graphs.js';
+import { Network, peerId } from '../bench/scale/network.js';
 import type { Asker } from '../lib/search/parties.js';
 import type { Search, SearchEnd } from '../lib/wire/messages.js';
 import {

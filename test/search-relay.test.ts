@@ -12,9 +12,9 @@ import {
   star,
   tree,
   type Graph,
-} from '../bench/graphs.js';
-import { Network, peerId, type NetworkOptions, type Outcome } from '../bench/network.js';
-import { seededRandom } from '../bench/random.js';
+} from '../bench/common/graphs.js';
+import { Network, peerId, type NetworkOptions, type Outcome } from '../bench/scale/network.js';
+import { seededRandom } from '../bench/common/random.js';
 import { systemClock } from '../lib/clock.js';
 import type { FileMatch, Wanted } from '../lib/wire/messages.js';
 

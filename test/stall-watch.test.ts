@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import t from 'tap';
-import { VirtualClock } from '../bench/virtual-clock.js';
+import { VirtualClock } from '../bench/common/virtual-clock.js';
 import { kernelQueue } from '../lib/net/kernel-queue.js';
 import { StallWatch } from '../lib/net/stall-watch.js';
 

@@ -1,6 +1,6 @@
 /** Who gets a slot, in a time of its own. */
 import t from 'tap';
-import { VirtualClock } from '../bench/virtual-clock.js';
+import { VirtualClock } from '../bench/common/virtual-clock.js';
 import { PeerError } from '../lib/errors.js';
 import { UploadSlots, type Release, type SlotLimits } from '../lib/transfer/upload-slots.js';
 
