@@ -138,15 +138,7 @@ export class Share extends EventEmitter<ShareEvents> {
   async start(): Promise<void> {
     const { state, threads, workers = true } = this.#options;
     this.#began = performance.now();
-    const store =
-      state === undefined
-        ? new MemoryStore()
-        : await LmdbStore.open(state, (why, where) => {
-            this.emit('warning', {
-              path: where,
-              reason: `the index was set aside and is built anew: ${why}`,
-            });
-          });
+    const store = state === undefined ? new MemoryStore() : await this.#openStore(state);
     this.#store = store;
     if (this.#abort.signal.aborted) {
       await store.close();
@@ -308,6 +300,26 @@ export class Share extends EventEmitter<ShareEvents> {
     await this.#scanning;
     await takenIn;
     await this.#store?.close();
+  }
+
+  #openStore(state: string): Promise<Store> {
+    const warn = (path: string, reason: string): void => {
+      this.emit('warning', { path, reason });
+    };
+    return LmdbStore.open(
+      state,
+      (why, where) => {
+        warn(where, `the index was set aside and is built anew: ${why}`);
+      },
+      {
+        onTrouble: (code) => {
+          warn(state, `the index cannot be written (${code}); changes wait in memory until it can`);
+        },
+        onWell: () => {
+          warn(state, 'the index is written again');
+        },
+      },
+    );
   }
 
   // ------------------------------------------------------------ scans
