@@ -43,11 +43,11 @@ t.test('p2p-fetch: one line, code 1, the part is kept and gone on with', { skip 
     const [outer, lines] = inNamespaces(
       `mount -t tmpfs -o size=8m none '${small}'
 head -c ${5 * MIB} /dev/zero > '${small}/other'
-code=0; "$@" 2> '${small}/err' || code=$?
-cat '${small}/err'; echo "code $code"; stat -c '%n has %s bytes' '${small}/'*
+code=0; "$@" 2> '${folder}/err' || code=$?
+cat '${folder}/err'; echo "code $code"; stat -c '%n has %s bytes' '${small}/'*
 rm '${small}/other'
-code=0; "$@" 2> '${small}/err2' || code=$?
-cat '${small}/err2' | tail -n 1; echo "code $code"; stat -c '%n has %s bytes' '${small}/'*
+code=0; "$@" 2> '${folder}/err2' || code=$?
+cat '${folder}/err2' | tail -n 1; echo "code $code"; stat -c '%n has %s bytes' '${small}/'*
 cmp '${small}/${file}' '${join(folder, 'share/a film')}' && echo same
 exec true`,
       [program, rest],
