@@ -18,7 +18,7 @@ async function run({ size, runs, folder }: Settings): Promise<Table[]> {
   const file = join(folder, 'to-hash');
   makeFile(file, size);
   const threads = availableParallelism();
-  const pool = new HashPool(threads);
+  const pool = new HashPool({ threads });
   let expected: string | undefined;
   const ours = (): Promise<number> =>
     timed(async () => {
