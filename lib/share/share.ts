@@ -68,6 +68,9 @@ const DEATHS_COUNT = 600_000;
 /** The longest that setTimeout can wait, in milliseconds. */
 const MAX_TIMER = 2 ** 31 - 1;
 
+/** Said of a file whose bytes the disk does not give. */
+const UNREADABLE = 'the file cannot be read any more';
+
 const NOTHING_YET: Readonly<Progress> = {
   files: 0,
   bytes: 0,
@@ -271,6 +274,7 @@ export class Share extends EventEmitter<ShareEvents> {
     candidates: readonly SharedFile[],
     get: (file: SharedFile) => Promise<T | undefined>,
   ): Promise<T> {
+    let why = 'the file has changed since it was hashed';
     for (const file of candidates) {
       try {
         const got = await get(file);
@@ -281,6 +285,7 @@ export class Share extends EventEmitter<ShareEvents> {
         if (isShortage(code)) throw new PeerError('ERR_BUSY', 'too many open files here');
         // Gone, or not readable any more: what another copy may make up for.
         if (isReadFault(code)) {
+          why = UNREADABLE;
           this.#intake?.withdraw(file, code);
           continue;
         }
@@ -288,7 +293,7 @@ export class Share extends EventEmitter<ShareEvents> {
       this.#intake?.withdraw(file);
     }
     if (candidates.length > 0) {
-      throw new PeerError('ERR_CHANGED', 'the file has changed since it was hashed');
+      throw new PeerError('ERR_CHANGED', why);
     }
     throw this.#state === 'hashing'
       ? new PeerError('ERR_HASHING', 'no file with this hash yet: still hashing')
@@ -304,7 +309,7 @@ export class Share extends EventEmitter<ShareEvents> {
     const code = systemCode(error) ?? '';
     if (!isReadFault(code)) return error;
     this.#intake?.withdraw(file, code);
-    return new PeerError('ERR_CHANGED', 'the file cannot be read any more', { cause: error });
+    return new PeerError('ERR_CHANGED', UNREADABLE, { cause: error });
   }
 
   async close(): Promise<void> {
