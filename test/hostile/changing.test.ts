@@ -21,7 +21,7 @@ import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import t from 'tap';
 import { connect, type Peer } from '../../lib/client.js';
-import { PeerError } from '../../lib/errors.js';
+import { PeerError, asError } from '../../lib/errors.js';
 import type { PeerNode } from '../../lib/node.js';
 import { random, seeded } from '../fixtures/bytes.js';
 import { listOf, startIndexed } from '../fixtures/node.js';
@@ -137,7 +137,7 @@ for (const sendfile of [true, false]) {
         if (!right) outcomes.wrong++;
         else if (error === undefined) outcomes.whole += bytes.length === BYTES ? 1 : 1000;
         else if (error instanceof PeerError) outcomes.refused++;
-        else throw error;
+        else throw asError(error);
         if (kind === 'overwritten with the same mtime') {
           utimesSync(file, 2000, 2000 + i);
           isOther = true;

@@ -84,7 +84,7 @@ t.test('the state folder: served on, said once, kept when there is room', { skip
     within(served.child, `head -c 8m /dev/zero > '${state}/other' || true`);
     // Trees whose lists are in the store, too.
     const files: Record<string, Uint8Array> = {};
-    for (let i = 0; i < size(5, 200); i++) files[`full-${round}-${i}`] = random(600_000);
+    for (let i = 0; i < size(5, 40); i++) files[`full-${round}-${i}`] = random(600_000);
     for (const [path, bytes] of Object.entries(files)) {
       writeFiles(share, { [path]: bytes });
       await served.says(`added: ${path}`);
@@ -100,7 +100,7 @@ t.test('the state folder: served on, said once, kept when there is room', { skip
   }
   t.notMatch(served.stderr(), /(?: at |Error|Write error|damaged)/);
   // What was learned meanwhile has been kept: the next start hashes nothing.
-  const count = 1 + size(1, 5) * size(5, 200);
+  const count = 1 + size(1, 5) * size(5, 40);
   within(served.child, `cp -r '${state}/.' '${folder}/copy'`);
   served.child.kill('SIGTERM');
   const [code] = (await once(served.child, 'exit')) as [number | null];
