@@ -39,7 +39,7 @@ interface Hashes {
 }
 
 async function run({ size, runs, folder }: Settings, progress: Progress): Promise<Report[]> {
-  const pool = new HashPool(THREADS);
+  const pool = new HashPool({ threads: THREADS });
   try {
     const { last, series } = await atSizes(sizesUpTo(size), async (bytes) => {
       const file = join(folder, `of-${bytes}`);

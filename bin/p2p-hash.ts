@@ -56,8 +56,12 @@ async function hash(args: Args): Promise<number | undefined> {
   return code;
 }
 
-/** As b3sum and sha256sum: a name with a newline or backslash is escaped, and the line says so. */
+/**
+ * As b3sum and sha256sum: a name with a newline or backslash is escaped, and the line says so. To people
+ * it is shown as it can be shown.
+ */
 function line(digest: string, file: string): string {
+  if (process.stdout.isTTY) return `${digest}  ${printable(file)}`;
   if (!/[\\\n]/.test(file)) return `${digest}  ${file}`;
   return `\\${digest}  ${file.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}`;
 }

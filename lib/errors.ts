@@ -77,6 +77,14 @@ export function isShortage(code: string): boolean {
   return SHORTAGES.has(code);
 }
 
+/** Errors of system calls that say that a disk does not give what is on it. */
+const READ_FAULTS = new Set(['EIO', 'EREMOTEIO', 'ENODATA']);
+
+/** @param code of a system call's error */
+export function isReadFault(code: string): boolean {
+  return READ_FAULTS.has(code);
+}
+
 /**
  * The error for a cancelled operation: the signal's own reason when that is an Error of ours, else
  * an ERR_ABORTED that carries it as cause.

@@ -438,6 +438,8 @@ export class PeerNode extends EventEmitter<NodeEvents> {
         },
       );
       this.#stats.sent++;
+    } catch (error) {
+      throw this.#share.afterError(file, error);
     } finally {
       await handle.close();
     }

@@ -124,7 +124,7 @@ t.test('a file that changes while it is hashed is hashed again', async (t) => {
   const [found] = (await share.search('')).files;
   t.equal(found?.size, 200 * 2 ** 20 + 8, 'what is published is what is there');
   t.same(share.progress.bytes, share.progress.totalBytes);
-  const pool = new HashPool(2);
+  const pool = new HashPool({ threads: 2 });
   t.teardown(() => pool.close());
   const { file, handle } = await share.open(found?.hash ?? '');
   await handle.close();
@@ -142,7 +142,7 @@ t.test('hashing goes behind serving where cores are short', async (t) => {
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16];
   };
   const mine = niceness(String(process.pid));
-  const pool = new HashPool(1, true);
+  const pool = new HashPool({ threads: 1, background: true });
   const before = new Set(readdirSync('/proc/self/task'));
   const [outcome] = await pool.hashBatch(t.testdir({ a: 'a' }), ['a']);
   t.equal(outcome?.status, 'hashed');

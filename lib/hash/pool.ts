@@ -1,14 +1,19 @@
 /**
  * Hash files on all cores: many small ones in batches, the blocks of a large one on every worker.
+ *
+ * A worker may die: of lack of memory, or of a file. What it had is done again by another; a file that is
+ * there each time fails, and the others of its batch do not.
  */
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import type { FileIdentity } from '../disk/open.js';
+import { asError } from '../errors.js';
 import { BLOCK_BYTES, blockCount } from '../wire/body.js';
 import { HASH_BYTES } from '../wire/limits.js';
 import type { HashOutcome } from './file.js';
 import { packPaths, unpackOutcomes, type PackedOutcomes } from './packed.js';
+import { NoWorkers, Revival } from './revival.js';
 import type { Task } from './worker.js';
 
 /** Blocks of a large file that one worker takes at a time: 32 MiB. */
@@ -19,19 +24,38 @@ export const SMALL_BYTES = PART_BLOCKS * BLOCK_BYTES;
 export const BATCH_FILES = 128;
 export const BATCH_BYTES = 8 * 1024 * 1024;
 
+/** A task that is none. */
+const NOTHING: Task = { root: '', paths: packPaths([]) };
+
+/** Times that a job is tried whose worker dies. */
+const TRIES = 3;
+
+/** The code of a file that cannot be hashed because the workers that try it die. */
+export const WORKER_DIED = 'ERR_WORKER_DIED';
+
+export interface HashPoolOptions {
+  /** Number of workers; 0: this thread does it, and nothing else. @default one per core */
+  threads?: number | undefined;
+  /** Whether other threads go first. @default false */
+  background?: boolean | undefined;
+  /** Another entry for the workers, for tests. */
+  entry?: URL | undefined;
+}
+
 export class HashPool {
   /** Undefined: this thread does it. */
   readonly #pool: Piscina<Task, PackedOutcomes | HashOutcome> | undefined;
+  readonly #revival: Revival<Task, PackedOutcomes | HashOutcome> | undefined;
+  #closed = false;
 
-  /**
-   * @param threads number of workers; default: one per core; 0: this thread does it, and nothing else
-   * @param background whether other threads go first
-   */
-  constructor(threads = availableParallelism(), background = false) {
+  constructor({
+    threads = availableParallelism(),
+    background = false,
+    entry = new URL(background ? './background-worker.js' : './worker.js', import.meta.url),
+  }: HashPoolOptions = {}) {
     if (threads === 0) return;
-    const entry = background ? './background-worker.js' : './worker.js';
-    this.#pool = new Piscina<Task, PackedOutcomes | HashOutcome>({
-      filename: fileURLToPath(new URL(entry, import.meta.url)),
+    const pool = new Piscina<Task, PackedOutcomes | HashOutcome>({
+      filename: fileURLToPath(entry),
       minThreads: 0,
       maxThreads: threads,
       idleTimeout: 10_000,
@@ -40,6 +64,8 @@ export class HashPool {
       // Flags and loaders of the main thread are none of the workers' business.
       execArgv: [],
     });
+    this.#pool = pool;
+    this.#revival = new Revival(pool, NOTHING);
   }
 
   /** Number of workers; keep about twice as many batches under way. */
@@ -52,11 +78,21 @@ export class HashPool {
     for (let i = 0; i < this.threads; i++) this.hashBatch('', []).catch(() => undefined);
   }
 
-  /** Hash whole files, one after the other, on one worker. */
+  /**
+   * Hash whole files, one after the other, on one worker.
+   *
+   * @throws Error when the pool is closed, or no worker can be started
+   */
   async hashBatch(root: string, paths: readonly string[]): Promise<HashOutcome[]> {
-    const outcomes = await this.#run({ root, paths: packPaths(paths) });
-    if ('status' in outcomes) throw new TypeError('an answer to something else');
-    return unpackOutcomes(outcomes);
+    const first = await this.#try({ root, paths: packPaths(paths) });
+    if (!('died' in first)) return outcomesOf(first);
+    // One of them may be the reason: each by itself, so that the others do not suffer from it.
+    const outcomes: HashOutcome[] = [];
+    for (const path of paths) {
+      const alone = await this.#persist({ root, paths: packPaths([path]) }, TRIES - 1);
+      outcomes.push(...('status' in alone ? [alone] : outcomesOf(alone)));
+    }
+    return outcomes;
   }
 
   /**
@@ -79,7 +115,7 @@ export class HashPool {
         const first = next;
         const count = Math.min(PART_BLOCKS, blocks - first);
         next += count;
-        const outcome = await this.#run({ root, part: { path, first, count, expect } });
+        const outcome = await this.#persist({ root, part: { path, first, count, expect } }, TRIES);
         if (!('status' in outcome)) throw new TypeError('an answer to something else');
         if (outcome.status !== 'hashed') {
           bad ??= outcome;
@@ -96,13 +132,38 @@ export class HashPool {
 
   /** Stop the workers. Jobs under way are rejected. */
   async close(): Promise<void> {
+    this.#closed = true;
+    this.#revival?.close();
     await this.#pool?.destroy();
   }
 
-  async #run(task: Task): Promise<PackedOutcomes | HashOutcome> {
-    if (this.#pool !== undefined) return this.#pool.run(task);
-    // Loaded only where it is used.
-    const { default: run } = await import('./worker.js');
-    return run(task);
+  /** Do a task, by one worker after the other if they die of it. */
+  async #persist(task: Task, tries: number): Promise<PackedOutcomes | HashOutcome> {
+    for (let left = tries; ; left--) {
+      const result = await this.#try(task);
+      if (!('died' in result)) return result;
+      if (left === 1) return { status: 'failed', code: WORKER_DIED, message: result.died };
+    }
   }
+
+  /**
+   * @returns the outcome, or of what the worker died
+   * @throws Error when the pool is closed, or no worker can be started
+   */
+  async #try(task: Task): Promise<PackedOutcomes | HashOutcome | { died: string }> {
+    try {
+      if (this.#revival !== undefined) return await this.#revival.run(task);
+      // Loaded only where it is used.
+      const { default: run } = await import('./worker.js');
+      return run(task);
+    } catch (error) {
+      if (this.#closed || error instanceof NoWorkers) throw error;
+      return { died: asError(error).message };
+    }
+  }
+}
+
+function outcomesOf(packed: PackedOutcomes | HashOutcome): HashOutcome[] {
+  if ('status' in packed) throw new TypeError('an answer to something else');
+  return unpackOutcomes(packed);
 }

@@ -5,20 +5,23 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { identityOf, type FileIdentity } from '../disk/open.js';
+import { asError } from '../errors.js';
 import type { HashOutcome } from '../hash/file.js';
 import { BATCH_BYTES, BATCH_FILES, SMALL_BYTES, type HashPool } from '../hash/pool.js';
 import { buildTree, type Tree } from '../hash/tree.js';
 
 export interface HashQueueOwner {
   onHashed(path: string, identity: FileIdentity, tree: Tree): void;
-  /** A file that cannot be hashed, and why. */
-  onFailed(path: string, code: string): void;
+  /** A file that cannot be hashed, what it was when it was seen, and why. */
+  onFailed(path: string, identity: FileIdentity, code: string): void;
   /** A file changed while it was hashed: look at it again after a while. */
   onChanged(path: string, tries: number): void;
   /** Bytes were hashed. */
   onBytes(bytes: number): void;
   /** Nothing waits any more and nothing is under way. */
   onIdle(): void;
+  /** Nothing can be hashed any more. */
+  onError(error: Error): void;
 }
 
 interface Job {
@@ -134,11 +137,11 @@ export class HashQueue {
       }
       this.#owner.onBytes(bytes);
     } catch (error) {
-      // The pool was closed, or a worker died with the batch.
-      for (const job of batch) {
-        this.#jobs.delete(job.path);
-        if (!this.#closed) this.#owner.onFailed(job.path, String(error));
-      }
+      for (const job of batch) this.#jobs.delete(job.path);
+      // The pool was closed, or has no workers and gets none.
+      if (this.#closed) return;
+      this.close();
+      this.#owner.onError(asError(error));
     }
   }
 
@@ -163,7 +166,7 @@ export class HashQueue {
         this.#changed(job);
         break;
       case 'failed':
-        this.#owner.onFailed(path, outcome.code);
+        this.#owner.onFailed(path, job.identity, outcome.code);
     }
   }
 

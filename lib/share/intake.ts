@@ -5,12 +5,13 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { identityOf, readable, type FileIdentity } from '../disk/open.js';
-import { asError, isShortage } from '../errors.js';
-import type { HashPool } from '../hash/pool.js';
+import { asError, isReadFault, isShortage } from '../errors.js';
+import { WORKER_DIED, type HashPool } from '../hash/pool.js';
 import type { Catalog, SharedFile } from './catalog.js';
 import { HashQueue } from './hash-queue.js';
 import { Retired } from './retired.js';
 import { Revisits } from './revisits.js';
+import { SetAside } from './set-aside.js';
 import { inSlices } from './slices.js';
 import type { ScannedFile } from './walk.js';
 import type { Seen } from './watcher.js';
@@ -68,6 +69,7 @@ export class Intake {
   readonly #signal: AbortSignal;
   readonly #queue: HashQueue;
   readonly #revisits = new Revisits((due) => this.look(due));
+  readonly #aside = new SetAside();
   readonly #retired = new Retired((paths) => this.#forget(paths));
   /** What was seen, taken in one after the other. */
   #inbox = Promise.resolve();
@@ -92,12 +94,13 @@ export class Intake {
     this.#queue = new HashQueue(root, pool, {
       onHashed: (path, identity, tree) => {
         this.#hashed++;
+        this.#aside.delete(path);
         const known = catalog.knows(path);
         catalog.publishTree(path, identity, tree);
         this.#done(known ? 'changed' : 'added', path);
       },
-      onFailed: (path, code) => {
-        this.#failed(path, code);
+      onFailed: (path, identity, code) => {
+        this.#failed(path, identity, code);
       },
       onChanged: (path, tries) => {
         this.#lookLater(path, Math.min(MAX_PAUSE, QUIET * 2 ** tries), tries);
@@ -109,6 +112,9 @@ export class Intake {
       },
       onIdle: () => {
         owner.onStep();
+      },
+      onError: (error) => {
+        owner.onError(error);
       },
     });
   }
@@ -184,12 +190,23 @@ export class Intake {
     this.#owner.onStep();
   }
 
-  /** Offer a file no longer that was found changed when it was asked for. */
-  withdraw(file: SharedFile): void {
-    if (this.#catalog.get(file.path)?.hash !== file.hash) return;
-    this.#retire(file.path);
-    this.#owner.onChange({ kind: 'removed', path: file.path });
-    this.#lookLater(file.path, 0, 0);
+  /**
+   * Offer a file no longer that was found changed when it was asked for.
+   *
+   * @param fault the system's code when it cannot be read: then its hash is not believed any more, though
+   *   nothing else has changed
+   */
+  withdraw(file: SharedFile, fault?: string): void {
+    const { path, identity } = file;
+    if (this.#catalog.get(path)?.hash !== file.hash) return;
+    this.#retire(path);
+    this.#owner.onChange({ kind: 'removed', path });
+    if (fault === undefined) {
+      this.#lookLater(path, 0, 0);
+      return;
+    }
+    this.#catalog.forget(path);
+    this.#setAside(path, identity, fault);
   }
 
   async close(): Promise<void> {
@@ -220,6 +237,7 @@ export class Intake {
         break;
       case 'unknown':
     }
+    if (this.#aside.holds(path, identity)) return false;
     const hash = this.#catalog.hashOfSameFile(identity);
     if (hash !== undefined) {
       this.#catalog.publish(path, identity, hash);
@@ -237,6 +255,7 @@ export class Intake {
 
   /** Nothing that can be shared stands at a path. */
   #sawNothing(path: string): void {
+    this.#aside.delete(path);
     this.#revisits.delete(path);
     this.#queue.delete(path);
     for (const gone of [path, ...this.#catalog.below(path)]) this.#remove(gone);
@@ -264,15 +283,23 @@ export class Intake {
     else this.#sawNothing(path);
   }
 
-  #failed(path: string, code: string): void {
+  #failed(path: string, identity: FileIdentity, code: string): void {
     if (isShortage(code)) {
       this.#lookLater(path, MAX_PAUSE, PATIENCE + 1);
       return;
     }
     this.progress.files++;
     this.#retire(path);
+    if (isReadFault(code) || code === WORKER_DIED) this.#setAside(path, identity, code);
     // Deleted since it was seen: nothing to say.
-    if (code !== 'ENOENT') this.#owner.onWarning(path, `${code}; left out`);
+    else if (code !== 'ENOENT') this.#owner.onWarning(path, `${code}; left out`);
+  }
+
+  #setAside(path: string, identity: FileIdentity, code: string): void {
+    const forGood = code === WORKER_DIED;
+    if (!this.#aside.add(path, identity, code, forGood)) return;
+    const why = forGood ? 'each thread that hashes it dies' : code;
+    this.#owner.onWarning(path, `${why}; left out`);
   }
 
   #lookLater(path: string, pause: number, tries: number): void {

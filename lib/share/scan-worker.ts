@@ -7,3 +7,5 @@ const port = parentPort;
 if (port === null) throw new Error('runs as a worker only');
 giveWay();
 for (const chunk of walk(workerData as ScanRequest)) port.postMessage(pack(chunk));
+// Without this word it was cut short.
+port.postMessage('end');

@@ -15,17 +15,36 @@ export interface Found {
   warnings: readonly ScanWarning[];
 }
 
+/** Times that a scan is begun whose thread dies. */
+const TRIES = 3;
+
 /**
- * Everything in the folder, in chunks as they come.
+ * Everything in the folder, in chunks as they come. Begun again when its thread dies: then some come twice.
  *
  * @param signal ends the scan; the promise is then rejected with its reason
+ * @throws Error when the thread has died again and again
  */
 export async function scan(
   request: ScanRequest,
   onFound: (found: Found) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  signal.throwIfAborted();
+  for (let left = TRIES; ; left--) {
+    signal.throwIfAborted();
+    try {
+      await scanOnce(request, onFound, signal);
+      return;
+    } catch (error) {
+      if (signal.aborted || left === 1) throw error;
+    }
+  }
+}
+
+async function scanOnce(
+  request: ScanRequest,
+  onFound: (found: Found) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const worker = new Worker(new URL('./scan-worker.js', import.meta.url), {
     workerData: request,
     // Flags and loaders of the main thread are none of its business, and cost it time.
@@ -35,12 +54,13 @@ export async function scan(
   signal.addEventListener('abort', stop, { once: true });
   try {
     await new Promise<void>((resolve, reject) => {
-      worker.on('message', (chunk: PackedChunk) => {
-        onFound({ files: () => unpackFiles(chunk), warnings: chunk.warnings });
+      worker.on('message', (chunk: PackedChunk | 'end') => {
+        if (chunk === 'end') resolve();
+        else onFound({ files: () => unpackFiles(chunk), warnings: chunk.warnings });
       });
       worker.once('error', reject);
       worker.once('exit', () => {
-        resolve();
+        reject(new Error('the scanning thread died'));
       });
     });
   } finally {

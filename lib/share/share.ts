@@ -5,7 +5,7 @@
 import { EventEmitter } from 'node:events';
 import type { FileHandle } from 'node:fs/promises';
 import { openInside, sameContent } from '../disk/open.js';
-import { PeerError, isShortage, systemCode } from '../errors.js';
+import { PeerError, isReadFault, isShortage, systemCode } from '../errors.js';
 import { HashPool } from '../hash/pool.js';
 import type { Lists } from '../hash/tree.js';
 import type { Hash, ShareState } from '../wire/messages.js';
@@ -62,8 +62,14 @@ const WATCH_DELAY = 5000;
 const POLL = 10_000;
 /** Pauses between such scans take at least so many times as long as a scan. */
 const POLL_SHARE = 10;
+/** Times in so many milliseconds that the watch may die before scans take its place. */
+const MAX_DEATHS = 3;
+const DEATHS_COUNT = 600_000;
 /** The longest that setTimeout can wait, in milliseconds. */
 const MAX_TIMER = 2 ** 31 - 1;
+
+/** Said of a file whose bytes the disk does not give. */
+const UNREADABLE = 'the file cannot be read any more';
 
 const NOTHING_YET: Readonly<Progress> = {
   files: 0,
@@ -96,6 +102,8 @@ export class Share extends EventEmitter<ShareEvents> {
   #burstTimer: NodeJS.Timeout | undefined;
   #watchTimer: NodeJS.Timeout | undefined;
   #polling = false;
+  /** When the watch died, by performance.now(). */
+  #watchDeaths: number[] = [];
   #gone = false;
 
   constructor(options: ShareOptions) {
@@ -138,15 +146,7 @@ export class Share extends EventEmitter<ShareEvents> {
   async start(): Promise<void> {
     const { state, threads, workers = true } = this.#options;
     this.#began = performance.now();
-    const store =
-      state === undefined
-        ? new MemoryStore()
-        : await LmdbStore.open(state, (why, where) => {
-            this.emit('warning', {
-              path: where,
-              reason: `the index was set aside and is built anew: ${why}`,
-            });
-          });
+    const store = state === undefined ? new MemoryStore() : await this.#openStore(state);
     this.#store = store;
     if (this.#abort.signal.aborted) {
       await store.close();
@@ -154,7 +154,7 @@ export class Share extends EventEmitter<ShareEvents> {
     }
     const catalog = new Catalog(store);
     this.#catalog = catalog;
-    const pool = new HashPool(workers ? threads : 0, true);
+    const pool = new HashPool({ threads: workers ? threads : 0, background: true });
     this.#pool = pool;
     const intake = new Intake(this.#root.path, catalog, pool, this.#abort.signal, {
       onChange: (change) => {
@@ -274,6 +274,7 @@ export class Share extends EventEmitter<ShareEvents> {
     candidates: readonly SharedFile[],
     get: (file: SharedFile) => Promise<T | undefined>,
   ): Promise<T> {
+    let why = 'the file has changed since it was hashed';
     for (const file of candidates) {
       try {
         const got = await get(file);
@@ -283,15 +284,32 @@ export class Share extends EventEmitter<ShareEvents> {
         // Nothing is wrong with the file when this machine is short of something.
         if (isShortage(code)) throw new PeerError('ERR_BUSY', 'too many open files here');
         // Gone, or not readable any more: what another copy may make up for.
+        if (isReadFault(code)) {
+          why = UNREADABLE;
+          this.#intake?.withdraw(file, code);
+          continue;
+        }
       }
       this.#intake?.withdraw(file);
     }
     if (candidates.length > 0) {
-      throw new PeerError('ERR_CHANGED', 'the file has changed since it was hashed');
+      throw new PeerError('ERR_CHANGED', why);
     }
     throw this.#state === 'hashing'
       ? new PeerError('ERR_HASHING', 'no file with this hash yet: still hashing')
       : new PeerError('ERR_NOT_FOUND', 'no file with this hash');
+  }
+
+  /**
+   * An error from sending a file: if the disk did not give its bytes, it is offered no longer.
+   *
+   * @returns the error that the peer is told
+   */
+  afterError(file: SharedFile, error: unknown): unknown {
+    const code = systemCode(error) ?? '';
+    if (!isReadFault(code)) return error;
+    this.#intake?.withdraw(file, code);
+    return new PeerError('ERR_CHANGED', UNREADABLE, { cause: error });
   }
 
   async close(): Promise<void> {
@@ -308,6 +326,26 @@ export class Share extends EventEmitter<ShareEvents> {
     await this.#scanning;
     await takenIn;
     await this.#store?.close();
+  }
+
+  #openStore(state: string): Promise<Store> {
+    const warn = (path: string, reason: string): void => {
+      this.emit('warning', { path, reason });
+    };
+    return LmdbStore.open(
+      state,
+      (why, where) => {
+        warn(where, `the index was set aside and is built anew: ${why}`);
+      },
+      {
+        onTrouble: (code) => {
+          warn(state, `the index cannot be written (${code}); changes wait in memory until it can`);
+        },
+        onWell: () => {
+          warn(state, 'the index is written again');
+        },
+      },
+    );
   }
 
   // ------------------------------------------------------------ scans
@@ -388,6 +426,9 @@ export class Share extends EventEmitter<ShareEvents> {
       onWatchError: (failure) => {
         this.#watchError(failure);
       },
+      onWatchDied: (why) => {
+        this.#watchDied(why);
+      },
     });
   }
 
@@ -404,6 +445,18 @@ export class Share extends EventEmitter<ShareEvents> {
     this.emit('warning', { path: '.', reason: `${why}; looking now and then instead` });
     void this.#watcher?.close();
     this.#waitForRescan();
+  }
+
+  /** Its thread died: another takes its place, and a scan finds what was missed; but not for ever. */
+  #watchDied(why: string): void {
+    const now = performance.now();
+    this.#watchDeaths = this.#watchDeaths.filter((at) => now - at < DEATHS_COUNT).concat(now);
+    if (this.#watchDeaths.length > MAX_DEATHS) {
+      this.#watchError({ code: 'unknown', message: `the thread that does it dies: ${why}` });
+      return;
+    }
+    this.emit('warning', { path: '.', reason: `the watch ended (${why}) and begins again` });
+    this.#startWatch();
   }
 
   /** Many changes at once: the watch may have lost some. */
@@ -434,6 +487,7 @@ export class Share extends EventEmitter<ShareEvents> {
       this.#gone = false;
       this.emit('warning', { path: '.', reason: 'the shared folder is back' });
       this.#polling = false;
+      this.#watchDeaths = [];
       this.#startWatch();
       this.rescan();
     });

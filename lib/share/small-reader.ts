@@ -37,6 +37,8 @@ interface Job {
 /** Files that wait for the next batch, at most; and batches that the worker has: one is read, one is next. */
 const MAX_WAITING = 128;
 const BATCHES = 2;
+/** Threads that are started after one that died; then everything goes by way of the thread pool. */
+const MAX_RESTARTS = 3;
 
 export class SmallReader {
   readonly #root: string;
@@ -44,6 +46,7 @@ export class SmallReader {
   #worker: Worker | undefined;
   #runs = false;
   #ended = false;
+  #deaths = 0;
   #waiting: Job[] = [];
   readonly #batches = new Map<number, Job[]>();
   #number = 0;
@@ -69,7 +72,8 @@ export class SmallReader {
   }
 
   async close(): Promise<void> {
-    this.#end();
+    this.#ended = true;
+    this.#giveBack();
     await this.#worker?.terminate();
   }
 
@@ -90,18 +94,18 @@ export class SmallReader {
     worker.on('message', (result: ReadResult) => {
       this.#take(result);
     });
-    // Without it everything goes by way of the thread pool.
-    worker.once('error', () => {
-      this.#end();
-    });
+    // Its end is told as well.
+    worker.once('error', () => undefined);
     worker.once('exit', () => {
-      this.#end();
+      this.#worker = undefined;
+      this.#giveBack();
+      if (++this.#deaths > MAX_RESTARTS) this.#ended = true;
     });
     return worker;
   }
 
-  #end(): void {
-    this.#ended = true;
+  /** What the worker has is read in the other way. */
+  #giveBack(): void {
     this.#runs = false;
     const jobs = [...[...this.#batches.values()].flat(), ...this.#waiting];
     this.#batches.clear();

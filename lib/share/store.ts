@@ -6,22 +6,19 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { open, type Database, type RootDatabase } from 'lmdb';
-import type { FileIdentity } from '../disk/open.js';
 import { PeerError, asError } from '../errors.js';
 import { listBytes, rootOf, type Lists, type Tree } from '../hash/tree.js';
 import { damageOf } from './lmdb-file.js';
+import { decodeRecord, encodeRecord, type StoredFile } from './record.js';
 import { Slices } from './slices.js';
+import { Unwritten } from './unwritten.js';
 import { blockCount, levelCounts } from '../wire/body.js';
 import { HASH_BYTES } from '../wire/limits.js';
 
-export interface StoredFile {
-  path: string;
-  /** The root, 32 bytes. */
-  hash: Uint8Array;
-  identity: FileIdentity;
-}
+export type { StoredFile };
 
 export interface Store {
   /** All files of the last run, by slot. May be iterated once, before anything is written. */
@@ -91,47 +88,6 @@ export class MemoryStore implements Store {
 const VERSION = 1;
 /** Milliseconds in which writes are gathered for one transaction. */
 const COMMIT_DELAY = 100;
-/** Bytes before the path in a file's record: hash, size, mtime, dev, ino. */
-const RECORD_HEAD = HASH_BYTES + 4 * 8;
-
-/** Numbers of one record, in the machine's byte order, which is little-endian wherever Node runs. */
-const scratch = new BigUint64Array(4);
-const scratchBytes = new Uint8Array(scratch.buffer);
-
-function encodeRecord({ path, hash, identity }: StoredFile): Buffer {
-  const record = Buffer.allocUnsafe(RECORD_HEAD + Buffer.byteLength(path));
-  record.set(hash, 0);
-  scratch[0] = BigInt(identity.size);
-  scratch[1] = BigInt.asUintN(64, identity.mtimeNs);
-  scratch[2] = BigInt.asUintN(64, identity.dev);
-  scratch[3] = BigInt.asUintN(64, identity.ino);
-  record.set(scratchBytes, HASH_BYTES);
-  record.write(path, RECORD_HEAD);
-  return record;
-}
-
-/**
- * @param record memory that the store uses again for the next
- * @param length bytes of it
- * @returns undefined when it is too short to be one
- */
-function decodeRecord(record: Buffer, length: number): StoredFile | undefined {
-  if (length <= RECORD_HEAD) return undefined;
-  // One by one: a view of the record costs several times as much, and there may be a million.
-  const hash = new Uint8Array(HASH_BYTES);
-  for (let i = 0; i < HASH_BYTES; i++) hash[i] = record[i] ?? 0;
-  return {
-    hash,
-    identity: {
-      size: Number(record.readBigUInt64LE(HASH_BYTES)),
-      mtimeNs: record.readBigInt64LE(HASH_BYTES + 8),
-      dev: record.readBigUInt64LE(HASH_BYTES + 16),
-      ino: record.readBigUInt64LE(HASH_BYTES + 24),
-    },
-    path: record.toString('utf8', RECORD_HEAD, length),
-  };
-}
-
 // A record is decoded where it lies, not in a buffer made for it. (The package's types leave the
 // encoder out.)
 const FILES = {
@@ -149,6 +105,11 @@ function listKey(hash: Uint8Array, level: number, index: number): Buffer {
   return key;
 }
 
+/** What a list is called among the writes. */
+function listName(key: Buffer): string {
+  return `list ${key.toString('latin1')}`;
+}
+
 /** Whether a process survives reading the store: tried in one of its own. */
 async function survives(folder: string): Promise<boolean> {
   const script = fileURLToPath(new URL('./store-check.js', import.meta.url));
@@ -157,13 +118,29 @@ async function survives(folder: string): Promise<boolean> {
   return code === 0;
 }
 
+/** What becomes of writes. */
+export interface StoreEvents {
+  /** Nothing can be written, and why: the disk is full (ENOSPC), say. All is kept in memory meanwhile. */
+  onTrouble(code: string): void;
+  /** Everything has been written. */
+  onWell(): void;
+}
+
+const SILENT: StoreEvents = { onTrouble: () => undefined, onWell: () => undefined };
+
+/** Milliseconds that the store may take to close after a write that failed. */
+const CLOSE_GRACE = 1000;
+
 export class LmdbStore implements Store {
   readonly #root: RootDatabase<string, string>;
   readonly #files: Database<StoredFile | undefined, number>;
   readonly #lists: Database<Buffer, Buffer>;
   readonly #notes: Database<Buffer, string>;
+  readonly #unwritten: Unwritten;
+  #guarded = false;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, on: StoreEvents) {
+    this.#unwritten = new Unwritten({ folder, ...on });
     this.#root = open<string, string>({
       path: folder,
       maxDbs: 4,
@@ -179,11 +156,13 @@ export class LmdbStore implements Store {
    * The store in a state folder. One that cannot be used is set aside, and an empty one made.
    *
    * @param onSetAside told why, and where the old one is now
+   * @param on told when nothing can be written, and when it can again
    * @throws PeerError ERR_USAGE when the folder cannot be written to
    */
   static async open(
     state: string,
     onSetAside: (why: string, where: string) => void,
+    on: StoreEvents = SILENT,
   ): Promise<LmdbStore> {
     const folder = join(state, 'index');
     // Left behind when the last start died while it looked at the store: killed, or by deep damage.
@@ -193,13 +172,13 @@ export class LmdbStore implements Store {
       const fatal = existsSync(looking) && !(await survives(folder));
       const why = fatal ? 'it ended the last start' : undefined;
       writeFileSync(looking, '');
-      const store = why ?? (await LmdbStore.#try(folder));
+      const store = why ?? (await LmdbStore.#try(folder, on));
       if (store instanceof LmdbStore) return store;
       const aside = `${folder}.damaged`;
       rmSync(aside, { recursive: true, force: true });
       renameSync(folder, aside);
       onSetAside(store, aside);
-      const fresh = await LmdbStore.#try(folder);
+      const fresh = await LmdbStore.#try(folder, on);
       if (fresh instanceof LmdbStore) return fresh;
       throw new Error(fresh);
     } catch (error) {
@@ -214,16 +193,16 @@ export class LmdbStore implements Store {
 
   /** Whether the store in a folder can be opened and read. May end the process. */
   static async isSound(folder: string): Promise<boolean> {
-    return (await LmdbStore.#try(folder)) instanceof LmdbStore;
+    return (await LmdbStore.#try(folder, SILENT)) instanceof LmdbStore;
   }
 
   /** The store, or why it cannot be used. */
-  static async #try(folder: string): Promise<LmdbStore | string> {
+  static async #try(folder: string, on: StoreEvents): Promise<LmdbStore | string> {
     let store: LmdbStore | undefined;
     try {
       const damage = damageOf(join(folder, 'data.mdb'));
       if (damage !== undefined) return `it is damaged (${damage})`;
-      store = new LmdbStore(folder);
+      store = new LmdbStore(folder, on);
       const version = store.#root.get('version');
       if (version === undefined && store.#files.getCount() === 0) {
         store.#root.putSync('version', String(VERSION));
@@ -263,11 +242,11 @@ export class LmdbStore implements Store {
   }
 
   putFile(slot: number, file: StoredFile): void {
-    void this.#files.put(slot, file);
+    this.#write(`file ${slot}`, undefined, () => this.#files.put(slot, file));
   }
 
   deleteFile(slot: number): void {
-    void this.#files.remove(slot);
+    this.#write(`file ${slot}`, undefined, () => this.#files.remove(slot));
   }
 
   putTree(tree: Tree): void {
@@ -275,8 +254,9 @@ export class LmdbStore implements Store {
     for (const [level, hashes] of tree.levels.entries()) {
       const lists = level === tree.levels.length - 1 ? 0 : Math.ceil(hashes.length / 32768);
       for (let index = 0; index < lists; index++) {
-        const list = listBytes(tree, level + 1, index);
-        void this.#lists.put(listKey(hash, level + 1, index), Buffer.from(list));
+        const key = listKey(hash, level + 1, index);
+        const list = Buffer.from(listBytes(tree, level + 1, index));
+        this.#write(listName(key), list, () => this.#lists.put(key, list));
       }
     }
   }
@@ -285,10 +265,13 @@ export class LmdbStore implements Store {
     const top = levelCounts(size).length - 1;
     if (top === 0) return NO_LISTS;
     // All of a tree is written at once: if its top is there, so is the rest.
-    if (!this.#lists.doesExist(listKey(hash, top, 0))) return undefined;
+    const key = listKey(hash, top, 0);
+    const unwritten = this.#unwritten.find(listName(key));
+    const isThere = unwritten ? unwritten.value !== undefined : this.#lists.doesExist(key);
+    if (!isThere) return undefined;
     return {
       list: (level, index) => {
-        const list = this.#lists.get(listKey(hash, level, index));
+        const list = this.#list(listKey(hash, level, index));
         if (list === undefined) throw new PeerError('ERR_INTERNAL', 'a list is missing');
         return list;
       },
@@ -299,7 +282,8 @@ export class LmdbStore implements Store {
     const counts = levelCounts(size);
     for (let level = 1; level < counts.length; level++) {
       for (let index = 0; index < (counts[level] ?? 0); index++) {
-        void this.#lists.remove(listKey(hash, level, index));
+        const key = listKey(hash, level, index);
+        this.#write(listName(key), undefined, () => this.#lists.remove(key));
       }
     }
   }
@@ -309,15 +293,45 @@ export class LmdbStore implements Store {
   }
 
   putNote(name: string, bytes: Uint8Array): void {
-    void this.#notes.put(name, Buffer.from(bytes));
+    const note = Buffer.from(bytes);
+    this.#write(`note ${name}`, note, () => this.#notes.put(name, note));
   }
 
   async flushed(): Promise<void> {
+    await this.#unwritten.settled();
     await this.#root.flushed;
   }
 
   async close(): Promise<void> {
-    await this.#root.flushed;
-    await this.#root.close();
+    await this.#unwritten.close();
+    if (this.#unwritten.trouble === undefined) {
+      await this.#root.flushed;
+      await this.#root.close();
+      return;
+    }
+    // After a commit that failed LMDB may wait for it for ever.
+    await Promise.race([this.#root.close(), pause(CLOSE_GRACE)]);
   }
+
+  /** A list, committed or not. */
+  #list(key: Buffer): Uint8Array | undefined {
+    const unwritten = this.#unwritten.find(listName(key));
+    return unwritten === undefined ? this.#lists.get(key) : unwritten.value;
+  }
+
+  #write(name: string, value: Uint8Array | undefined, commit: () => Promise<unknown>): void {
+    this.#unwritten.add({ name, value, commit });
+    if (this.#guarded) return;
+    this.#guarded = true;
+    // The package makes another promise for what is written in one turn of the loop, which is rejected,
+    // too, when the commit fails. It hands it out under this name, until the next write.
+    setImmediate(() => {
+      this.#guarded = false;
+      this.#root.committed.then(nothing, nothing);
+    });
+  }
+}
+
+function nothing(): void {
+  // Who wrote is told by a promise of its own.
 }

@@ -12,6 +12,8 @@ export interface WatcherOwner {
   onSeen(seen: readonly Seen[], burst: boolean): void;
   /** Some folder cannot be watched, or the watch as a whole ended. */
   onWatchError(failure: WatchFailure): void;
+  /** The thread died, and why: nothing is seen any more. */
+  onWatchDied(why: string): void;
 }
 
 export class Watcher {
@@ -36,8 +38,16 @@ export class Watcher {
           owner.onWatchError(message.failure);
       }
     });
+    const died = (why: string): void => {
+      if (this.#closed) return;
+      this.#closed = true;
+      owner.onWatchDied(why);
+    };
     this.#worker.on('error', (error) => {
-      if (!this.#closed) owner.onWatchError({ code: 'unknown', message: error.message });
+      died(error.message);
+    });
+    this.#worker.on('exit', (code) => {
+      died(`exit code ${code}`);
     });
   }
 
