@@ -92,8 +92,9 @@ async function measure(
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  // A second one ends at once.
-  process.once(signal, () => {
+  process.on(signal, () => {
+    // Some senders send it twice: to the process, and to its group.
+    if (isEnding) return;
     isEnding = true;
     void cleanUp().finally(() => {
       process.stderr.write('\n');
