@@ -72,6 +72,11 @@ export class FrameDecoder {
     return this.#headFilled > 0;
   }
 
+  /** Bytes of the frame that has begun and not ended, as far as they have come. */
+  get partial(): number {
+    return this.#headFilled < HEADER_BYTES ? this.#headFilled : HEADER_BYTES + this.#filled;
+  }
+
   /**
    * Take bytes up to the end of at most one frame.
    *

@@ -1,0 +1,182 @@
+/**
+ * Who may come in, and who goes for it, when there are as many connections as there may be.
+ *
+ * To refuse whoever comes next would let the first comers shut out everybody else for as long as they like,
+ * at no cost. So a newcomer is let in and a connection that is of less use goes, as in Bitcoin Core
+ * (`AttemptToEvictConnection`): what cannot be faked cheaply protects, and of equals that client pays which
+ * has most. In this order:
+ *
+ * 1. who has not been answered anything yet (`pending`): the oldest, it has had its chance;
+ * 2. who has been, and is idle: longest of no use (one that only ever said PING: since it came);
+ * 3. who is in the middle of something, only if its client has at least two more than the newcomer's: the
+ *    youngest, it loses least.
+ *
+ * Neighbours never go: searches depend on them, they have been dialled back, and there are few. A client is
+ * an IPv4 address or an IPv6 /64. One that has its full number gives up one of its own, or gets no more.
+ */
+
+export interface AdmissionLimits {
+  /** Connections in all. */
+  total: number;
+  /** Of one client. */
+  perClient: number;
+  /** Of all clients, that have not been answered anything. */
+  pending: number;
+}
+
+/** A connection, to who decides. */
+export interface Guest {
+  /** On whose behalf it counts. */
+  readonly client: string;
+  /** When it came; milliseconds of any clock. */
+  readonly since: number;
+  /** When it was last of use, by the same clock; undefined: never. */
+  readonly lastUse: number | undefined;
+  /** It waits for an answer, or is being sent one. */
+  readonly busy: boolean;
+  /** A neighbour: never goes. */
+  readonly kept: boolean;
+}
+
+export type Verdict<G> = { admitted: true; evict: G | undefined } | { admitted: false };
+
+interface Client<G> {
+  /** In the order in which they came; of these, who have not been answered anything. */
+  readonly all: Set<G>;
+  readonly pending: Set<G>;
+}
+
+export class Admission<G extends Guest> {
+  readonly #limits: Readonly<AdmissionLimits>;
+  readonly #clients = new Map<string, Client<G>>();
+  #size = 0;
+  #pending = 0;
+
+  constructor(limits: AdmissionLimits) {
+    this.#limits = { ...limits };
+  }
+
+  /** Connections that are in. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Of these, who have not been answered anything. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /** @returns whether a connection of this client may come in, and who has to go for it */
+  judge(name: string): Verdict<G> {
+    const own = this.#clients.get(name);
+    const { total, perClient, pending } = this.#limits;
+    if (own !== undefined && own.all.size >= perClient) {
+      return verdictOf(firstIdle(own.pending) ?? this.#weakest([own]));
+    }
+    if (this.#pending >= pending) return verdictOf(this.#oldestPending());
+    if (this.#size < total) return { admitted: true, evict: undefined };
+    const idle = this.#oldestPending() ?? this.#weakest(this.#clients.values());
+    return verdictOf(idle ?? this.#youngestOfMany((own?.all.size ?? 0) + 2));
+  }
+
+  add(guest: G): void {
+    let own = this.#clients.get(guest.client);
+    if (own === undefined) {
+      own = { all: new Set(), pending: new Set() };
+      this.#clients.set(guest.client, own);
+    }
+    own.all.add(guest);
+    own.pending.add(guest);
+    this.#size++;
+    this.#pending++;
+  }
+
+  /** It has been answered something. */
+  proven(guest: G): void {
+    if (this.#clients.get(guest.client)?.pending.delete(guest) === true) this.#pending--;
+  }
+
+  /** It has gone, or is going. */
+  delete(guest: G): void {
+    const own = this.#clients.get(guest.client);
+    if (own?.all.delete(guest) !== true) return;
+    if (own.pending.delete(guest)) this.#pending--;
+    if (own.all.size === 0) this.#clients.delete(guest.client);
+    this.#size--;
+  }
+
+  /**
+   * There is no room even for those that are in: who goes first, so many at most, of those that are of
+   * least use. They are to be deleted.
+   */
+  leastUseful(count: number): G[] {
+    const rank = (guest: G): number => {
+      if (guest.kept) return 3;
+      if (guest.busy) return 2;
+      return this.#clients.get(guest.client)?.pending.has(guest) === true ? 0 : 1;
+    };
+    return Array.from(this.#clients.values(), ({ all }) => [...all])
+      .flat()
+      .map((guest) => ({ guest, rank: rank(guest), use: guest.lastUse ?? guest.since }))
+      .sort((a, b) => a.rank - b.rank || a.use - b.use)
+      .slice(0, count)
+      .map(({ guest }) => guest);
+  }
+
+  /** Of the client that has most of them. */
+  #oldestPending(): G | undefined {
+    if (this.#pending === 0) return undefined;
+    let most: { guest: G; count: number } | undefined;
+    for (const { pending } of this.#clients.values()) {
+      if (pending.size <= (most?.count ?? 0)) continue;
+      const guest = firstIdle(pending);
+      if (guest !== undefined) most = { guest, count: pending.size };
+    }
+    return most?.guest;
+  }
+
+  /** The idle one that is of least use. */
+  #weakest(clients: Iterable<Client<G>>): G | undefined {
+    let weakest: { guest: G; count: number } | undefined;
+    for (const { all } of clients) {
+      for (const guest of all) {
+        const candidate = { guest, count: all.size };
+        if (weakest !== undefined && !isWeaker(candidate, weakest)) continue;
+        if (!guest.busy && !guest.kept) weakest = candidate;
+      }
+    }
+    return weakest?.guest;
+  }
+
+  /** Of the client that has most, if it has so many: the one that came last and may go. */
+  #youngestOfMany(least: number): G | undefined {
+    let most: Set<G> | undefined;
+    for (const { all } of this.#clients.values()) {
+      if (all.size >= Math.max(least, (most?.size ?? 0) + 1)) most = all;
+    }
+    return [...(most ?? [])].filter(({ kept }) => !kept).at(-1);
+  }
+}
+
+interface Counted<G> {
+  guest: G;
+  /** Connections of its client. */
+  count: number;
+}
+
+function isWeaker({ guest: a, count: m }: Counted<Guest>, b: Counted<Guest>): boolean {
+  const isNever = a.lastUse === undefined;
+  if (isNever !== (b.guest.lastUse === undefined)) return isNever;
+  if (m !== b.count) return m > b.count;
+  return (a.lastUse ?? a.since) < (b.guest.lastUse ?? b.guest.since);
+}
+
+/** The oldest that does not wait for an answer. */
+function firstIdle<G extends Guest>(guests: Iterable<G>): G | undefined {
+  for (const guest of guests) if (!guest.busy && !guest.kept) return guest;
+  return undefined;
+}
+
+function verdictOf<G>(evict: G | undefined): Verdict<G> {
+  return evict === undefined ? { admitted: false } : { admitted: true, evict };
+}
