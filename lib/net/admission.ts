@@ -71,7 +71,8 @@ export class Admission<G extends Guest> {
     const own = this.#clients.get(name);
     const { total, perClient, pending } = this.#limits;
     if (own !== undefined && own.all.size >= perClient) {
-      return verdictOf(firstIdle(own.pending) ?? this.#weakest([own]));
+      const mayPend = this.#pending < pending;
+      return verdictOf(firstIdle(own.pending) ?? (mayPend ? this.#weakest([own]) : undefined));
     }
     if (this.#pending >= pending) return verdictOf(this.#oldestPending());
     if (this.#size < total) return { admitted: true, evict: undefined };
