@@ -1,6 +1,7 @@
 /** Who comes in, and who goes for it. */
 import fc from 'fast-check';
 import t from 'tap';
+import { VirtualClock } from '../bench/virtual-clock.js';
 import { Admission, type AdmissionLimits, type Guest } from '../lib/net/admission.js';
 import { sharesOf } from '../lib/net/descriptors.js';
 import { RequestQuota } from '../lib/net/request-quota.js';
@@ -14,9 +15,9 @@ interface Fake extends Guest {
 const ROOMY: AdmissionLimits = { total: 100, perClient: 100, pending: 100 };
 
 /** A door, and one way to come through it. */
-function door(limits: Partial<AdmissionLimits>) {
-  const admission = new Admission<Fake>({ ...ROOMY, ...limits });
-  let time = 0;
+function door(limits: Partial<AdmissionLimits>, step = 10_000) {
+  const clock = new VirtualClock();
+  const admission = new Admission<Fake>({ ...ROOMY, ...limits }, clock);
   /** @returns the newcomer, or undefined; who goes is told to `gone` */
   const gone: Fake[] = [];
   const come = (
@@ -30,9 +31,17 @@ function door(limits: Partial<AdmissionLimits>) {
       gone.push(verdict.evict);
     }
     const { proven = false, ...rest } = is;
-    const guest = { since: time++, lastUse: undefined, busy: false, kept: false, ...rest, client };
+    const guest = {
+      since: clock.now(),
+      lastUse: undefined,
+      busy: false,
+      kept: false,
+      ...rest,
+      client,
+    };
     admission.add(guest);
     if (proven) admission.proven(guest);
+    clock.run(clock.now() + step);
     return guest;
   };
   return { admission, come, gone };
@@ -54,22 +63,23 @@ t.test('room for all', (t) => {
   t.end();
 });
 
-t.test('pending ones go first: the oldest of the client that has most', (t) => {
+t.test('the client that has most gives up its oldest idle one', (t) => {
   const { come, gone } = door({ total: 6 });
-  come('idle', { proven: true });
+  const proven = true;
   come('once');
+  come('useful', { proven, lastUse: 1 });
   come('flood', { busy: true });
-  const oldest = come('flood');
+  const oldest = come('flood', { proven });
   const next = come('flood');
-  come('flood', { proven: true });
+  come('flood', { proven, lastUse: 2 });
   come('new');
-  t.same(gone, [oldest], 'that waits for nothing');
+  t.same(gone, [oldest]);
   come('newer');
   t.same(gone, [oldest, next]);
   t.end();
 });
 
-t.test('then who was never of use, then who was longest ago', (t) => {
+t.test('who was never of use, then who was longest ago', (t) => {
   const { come, gone } = door({ total: 5 });
   const proven = true;
   const early = come('a', { proven, lastUse: 10 });
@@ -83,15 +93,17 @@ t.test('then who was never of use, then who was longest ago', (t) => {
   t.end();
 });
 
-t.test('of equal use: whose client has most', (t) => {
-  const { come, gone } = door({ total: 4 });
+t.test('who has just come', (t) => {
+  const { come, gone } = door({ total: 4 }, 100);
   const proven = true;
-  come('a', { proven, lastUse: 1 });
-  const first = come('b', { proven, lastUse: 5 });
-  come('b', { proven, lastUse: 6 });
-  come('b', { proven, lastUse: 7 });
-  come('c');
-  t.same(gone, [first]);
+  const idle = [come('a', { proven, lastUse: 1 }), come('b', { proven, lastUse: 2 })];
+  const fresh = come('c');
+  come('d', { proven, busy: true });
+  come('e', { proven, busy: true });
+  come('f', { proven, busy: true });
+  t.same(gone, idle, 'has a second');
+  come('g', { proven, busy: true });
+  t.same(gone, [...idle, fresh], 'unless there is nobody else');
   t.end();
 });
 

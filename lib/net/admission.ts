@@ -3,17 +3,20 @@
  *
  * To refuse whoever comes next would let the first comers shut out everybody else for as long as they like,
  * at no cost. So a newcomer is let in and a connection that is of less use goes, as in Bitcoin Core
- * (`AttemptToEvictConnection`): what cannot be faked cheaply protects, and of equals that client pays which
- * has most. In this order:
+ * (`AttemptToEvictConnection`): an idle one of the client that has most, so that it helps nobody to come
+ * often; of several one that has never been of use (it has only said PING, or nothing), then the one whose
+ * last use is longest ago.
  *
- * 1. who has not been answered anything yet (`pending`): the oldest, it has had its chance;
- * 2. who has been, and is idle: longest of no use (one that only ever said PING: since it came);
- * 3. who is in the middle of something, only if its client has at least two more than the newcomer's: the
- *    youngest, it loses least.
+ * If all are in the middle of something, the youngest of the client that has most goes, it loses least; but
+ * only when that client has at least two more than the newcomer's, or they would drive out one another.
+ * Neighbours never go: searches depend on them, they have been dialled back, and there are few. Who has just
+ * come, and not been answered anything, has a second to say what it wants.
  *
- * Neighbours never go: searches depend on them, they have been dialled back, and there are few. A client is
- * an IPv4 address or an IPv6 /64. One that has its full number gives up one of its own, or gets no more.
+ * Those that have not been answered anything (`pending`) have a limit of their own: the oldest of the client
+ * that has most of them goes. A client is an IPv4 address or an IPv6 /64; one that has its full number gives
+ * up one of its own, or gets no more.
  */
+import { systemClock, type Clock } from '../clock.js';
 
 export interface AdmissionLimits {
   /** Connections in all. */
@@ -28,15 +31,18 @@ export interface AdmissionLimits {
 export interface Guest {
   /** On whose behalf it counts. */
   readonly client: string;
-  /** When it came; milliseconds of any clock. */
+  /** When it came: milliseconds of the clock. */
   readonly since: number;
-  /** When it was last of use, by the same clock; undefined: never. */
+  /** When it was last of use; undefined: never. */
   readonly lastUse: number | undefined;
   /** It waits for an answer, or is being sent one. */
   readonly busy: boolean;
   /** A neighbour: never goes. */
   readonly kept: boolean;
 }
+
+/** Milliseconds in which a newcomer that has not been answered anything does not go for others. */
+const NEWCOMER = 1000;
 
 export type Verdict<G> = { admitted: true; evict: G | undefined } | { admitted: false };
 
@@ -48,12 +54,14 @@ interface Client<G> {
 
 export class Admission<G extends Guest> {
   readonly #limits: Readonly<AdmissionLimits>;
+  readonly #clock: Clock;
   readonly #clients = new Map<string, Client<G>>();
   #size = 0;
   #pending = 0;
 
-  constructor(limits: AdmissionLimits) {
+  constructor(limits: AdmissionLimits, clock: Clock = systemClock) {
     this.#limits = { ...limits };
+    this.#clock = clock;
   }
 
   /** Connections that are in. */
@@ -76,8 +84,10 @@ export class Admission<G extends Guest> {
     }
     if (this.#pending >= pending) return verdictOf(this.#oldestPending());
     if (this.#size < total) return { admitted: true, evict: undefined };
-    const idle = this.#oldestPending() ?? this.#weakest(this.#clients.values());
-    return verdictOf(idle ?? this.#youngestOfMany((own?.all.size ?? 0) + 2));
+    const all = this.#clients.values();
+    return verdictOf(
+      this.#weakest(all) ?? this.#oldestPending() ?? this.#youngestOfMany((own?.all.size ?? 0) + 2),
+    );
   }
 
   add(guest: G): void {
@@ -136,17 +146,22 @@ export class Admission<G extends Guest> {
     return most?.guest;
   }
 
-  /** The idle one that is of least use. */
+  /** The idle one that is of least use, of the client that has most. */
   #weakest(clients: Iterable<Client<G>>): G | undefined {
-    let weakest: { guest: G; count: number } | undefined;
-    for (const { all } of clients) {
+    const young = this.#clock.now() - NEWCOMER;
+    let weakest: G | undefined;
+    let most = 0;
+    for (const { all, pending } of clients) {
+      if (all.size < most) continue;
       for (const guest of all) {
-        const candidate = { guest, count: all.size };
-        if (weakest !== undefined && !isWeaker(candidate, weakest)) continue;
-        if (!guest.busy && !guest.kept) weakest = candidate;
+        if (weakest !== undefined && all.size === most && !isOfLessUse(guest, weakest)) continue;
+        if (guest.busy || guest.kept) continue;
+        if (guest.since > young && pending.has(guest)) continue;
+        weakest = guest;
+        most = all.size;
       }
     }
-    return weakest?.guest;
+    return weakest;
   }
 
   /** Of the client that has most, if it has so many: the one that came last and may go. */
@@ -159,17 +174,10 @@ export class Admission<G extends Guest> {
   }
 }
 
-interface Counted<G> {
-  guest: G;
-  /** Connections of its client. */
-  count: number;
-}
-
-function isWeaker({ guest: a, count: m }: Counted<Guest>, b: Counted<Guest>): boolean {
+function isOfLessUse(a: Guest, b: Guest): boolean {
   const isNever = a.lastUse === undefined;
-  if (isNever !== (b.guest.lastUse === undefined)) return isNever;
-  if (m !== b.count) return m > b.count;
-  return (a.lastUse ?? a.since) < (b.guest.lastUse ?? b.guest.since);
+  if (isNever !== (b.lastUse === undefined)) return isNever;
+  return (a.lastUse ?? a.since) < (b.lastUse ?? b.since);
 }
 
 /** The oldest that does not wait for an answer. */
