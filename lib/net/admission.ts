@@ -128,8 +128,8 @@ export class Admission<G extends Guest> {
     };
     return Array.from(this.#clients.values(), ({ all }) => [...all])
       .flat()
-      .map((guest) => ({ guest, rank: rank(guest), use: guest.lastUse ?? guest.since }))
-      .sort((a, b) => a.rank - b.rank || a.use - b.use)
+      .map((guest) => ({ guest, rank: rank(guest) }))
+      .sort((a, b) => a.rank - b.rank || (isOfLessUse(a.guest, b.guest) ? -1 : 1))
       .slice(0, count)
       .map(({ guest }) => guest);
   }

@@ -1,14 +1,14 @@
 /** Far more connections than there may be: descriptors stay below the cap, and honest peers come in. */
-import { spawnSync } from 'node:child_process';
-import { connect as connectSocket, type Socket } from 'node:net';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { connect } from '../../lib/client.js';
-import { parseAddress, type PeerAddress } from '../../lib/net/address.js';
-import { encodeMessage } from '../../lib/wire/messages.js';
 import { bytesOf } from '../fixtures/node.js';
 import { serve } from '../fixtures/cli.js';
-import { HELLO, ID } from '../fixtures/messages.js';
+import { HELLO } from '../fixtures/messages.js';
 import { cpuSeconds, descriptors } from '../fixtures/process.js';
 import { FULL, size } from './sizes.js';
 
@@ -17,60 +17,26 @@ const skip =
     ? false
     : 'no /proc or no prlimit';
 
-const PING = encodeMessage({ type: 'PING', info: { version: 1, id: ID } }, 1);
-const GET = encodeMessage({ type: 'RQFH', hash: HELLO }, 2);
-
-/** Opens connections from many addresses of loopback, and holds those that are not closed. */
-class Crowd {
-  readonly #to: PeerAddress;
-  readonly #open = new Set<Socket>();
-  opened = 0;
-
-  constructor(to: PeerAddress) {
-    this.#to = to;
-  }
-
-  /** @param what every connection sends: the first nothing, the next PING, the next a request */
-  async come(count: number, addresses: number): Promise<void> {
-    const begins = [undefined, PING, Buffer.concat([PING, GET])];
-    for (let i = 0; i < count; i += 50) {
-      await Promise.all(
-        Array.from({ length: Math.min(50, count - i) }, (_, j) => {
-          const n = i + j;
-          const host = `127.1.${Math.floor((n % addresses) / 250)}.${1 + ((n % addresses) % 250)}`;
-          return this.#one(host, begins[n % begins.length]);
-        }),
-      );
-    }
-  }
-
-  /** Resolves when it is connected, or refused. */
-  #one(localAddress: string, begin: Buffer | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const socket = connectSocket({ ...this.#to, localAddress });
-      this.#open.add(socket);
-      socket.on('error', () => undefined);
-      socket.once('connect', () => {
-        this.opened++;
-        if (begin !== undefined) socket.write(begin);
-        resolve();
-      });
-      socket.resume();
-      socket.once('close', () => {
-        this.#open.delete(socket);
-        resolve();
-      });
-    });
-  }
-
-  /** Those that are still open. */
-  get size(): number {
-    return this.#open.size;
-  }
-
-  leave(): void {
-    for (const socket of this.#open) socket.destroy();
-  }
+/** A process that opens connections from many addresses, and holds those that are not closed. */
+async function crowdOf(
+  t: Test,
+  peer: string,
+  count: number,
+  addresses: number,
+): Promise<{ said: string; leave: () => Promise<void> }> {
+  const script = fileURLToPath(new URL('../fixtures/crowd.js', import.meta.url));
+  const args = [peer, String(count), String(addresses)];
+  const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, script, ...args], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const leave = async (): Promise<void> => {
+    if (child.exitCode !== null) return;
+    child.stdin.end();
+    await once(child, 'exit');
+  };
+  t.teardown(leave);
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  return { said: line, leave };
 }
 
 /** An honest peer that comes, fetches and goes. @returns milliseconds */
@@ -119,21 +85,17 @@ t.test('connects from many addresses', { skip }, async (t) => {
   await indexed;
   const { pid = 0 } = child;
   const rest = descriptors(pid);
-  const crowd = new Crowd(parseAddress(peer));
-  t.teardown(() => {
-    crowd.leave();
-  });
   let most = 0;
   const looks = setInterval(() => {
     most = Math.max(most, descriptors(pid));
   }, 20);
   const honest = visitors(peer);
-  await crowd.come(size(2000, 50_000), size(20, 200));
+  const crowd = await crowdOf(t, peer, size(2000, 50_000), size(20, 200));
   const times = await honest.end();
   clearInterval(looks);
   t.ok(most <= rest + cap * 1.02 + 10, `${most} descriptors at most, ${rest} at rest, cap ${cap}`);
   t.ok(times.length > 0, said(times));
-  t.comment(`${crowd.opened} connected, ${crowd.size} still are; ${said(times)}`);
+  t.comment(`${crowd.said}; ${said(times)}`);
   if (FULL) t.ok((times.at(-1) ?? Infinity) <= 1000, 'within 1 s');
   t.equal(stderr().includes('internal error'), false);
 });
@@ -158,11 +120,7 @@ t.test('left with few descriptors', { skip }, async (t) => {
     `${folder}/state`,
   ]);
   await indexed;
-  const crowd = new Crowd(parseAddress(peer));
-  t.teardown(() => {
-    crowd.leave();
-  });
-  await crowd.come(600, 20);
+  await crowdOf(t, peer, 600, 20);
   await visit(peer);
   t.ok(descriptors(child.pid ?? 0) > 600);
   spawnSync('prlimit', ['--pid', String(child.pid), '--nofile=256:256']);
@@ -171,18 +129,14 @@ t.test('left with few descriptors', { skip }, async (t) => {
 
 /** A crowd comes and stays, then leaves. */
 async function besieged(t: Test, pid: number, peer: string): Promise<void> {
-  const crowd = new Crowd(parseAddress(peer));
-  t.teardown(() => {
-    crowd.leave();
-  });
-  await crowd.come(size(500, 5000), 20);
+  const crowd = await crowdOf(t, peer, size(500, 5000), 20);
   await eventually(() => visit(peer));
   t.pass('an honest peer is served beside the crowd');
   const before = cpuSeconds(pid);
   await sleep(1000);
   const used = cpuSeconds(pid) - before;
   t.ok(used < 0.7, `${used.toFixed(2)} s of processor time in a second`);
-  crowd.leave();
+  await crowd.leave();
   const begin = performance.now();
   await eventually(() => visit(peer));
   const after = performance.now() - begin;
