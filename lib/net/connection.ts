@@ -169,6 +169,7 @@ export class Connection {
       onBodyEnd: () => {
         this.#onBodyEnd();
       },
+      isAwaited: (tag) => this.#waiting.has(tag),
       onPartial: () => {
         this.#frames.begun();
       },
@@ -534,9 +535,11 @@ export class Connection {
 
   // ------------------------------------------------------------ the other side's requests
 
-  #onFrame({ id, tag, payload }: Frame): void {
+  #onFrame({ id, tag, payload, skipped }: Frame): void {
     if (!isMessageId(id)) {
       this.#sendError(tag, new PeerError('ERR_UNKNOWN_MESSAGE', `${id} is not known here`));
+    } else if (skipped) {
+      // An answer that nobody waits for.
     } else if (!isRequestId(id)) {
       this.#onAnswer(decodeMessage(id, payload), tag);
     } else if (this.#unanswered >= MAX_UNANSWERED) {

@@ -10,6 +10,8 @@ import type { BodySink } from './body-sink.js';
 export interface InboundOwner {
   /** A frame has come. May call `beginBody`. What it throws counts as the peer's fault. */
   onFrame(frame: Frame): void;
+  /** Whether an answer with this tag is waited for. */
+  isAwaited(tag: number): boolean;
   /** What was read ends inside a frame. */
   onPartial(): void;
   /** All of a body has been given to its sink. */
@@ -28,7 +30,7 @@ const FRAMES_A_TURN = 32;
 
 export class Inbound {
   readonly #owner: InboundOwner;
-  readonly #decoder = new FrameDecoder();
+  readonly #decoder: FrameDecoder;
   #sink: BodySink | undefined;
   /** Read but not used yet, because reading is paused. */
   #rest: Uint8Array | undefined;
@@ -41,6 +43,7 @@ export class Inbound {
 
   constructor(owner: InboundOwner) {
     this.#owner = owner;
+    this.#decoder = new FrameDecoder((tag) => owner.isAwaited(tag));
   }
 
   get paused(): boolean {
