@@ -44,6 +44,9 @@ export interface Guest {
 /** Milliseconds in which a newcomer that has not been answered anything does not go for others. */
 const NEWCOMER = 1000;
 
+/** For how many newcomers it is looked who has to go. */
+const LOOK_AHEAD = 16;
+
 export type Verdict<G> = { admitted: true; evict: G | undefined } | { admitted: false };
 
 interface Client<G> {
@@ -58,6 +61,8 @@ export class Admission<G extends Guest> {
   readonly #clients = new Map<string, Client<G>>();
   #size = 0;
   #pending = 0;
+  /** Who goes next, when all limits but that of all connections are kept. */
+  #next: G[] = [];
 
   constructor(limits: AdmissionLimits, clock: Clock = systemClock) {
     this.#limits = { ...limits };
@@ -84,10 +89,8 @@ export class Admission<G extends Guest> {
     }
     if (this.#pending >= pending) return verdictOf(this.#oldestPending());
     if (this.#size < total) return { admitted: true, evict: undefined };
-    const all = this.#clients.values();
-    return verdictOf(
-      this.#weakest(all) ?? this.#oldestPending() ?? this.#youngestOfMany((own?.all.size ?? 0) + 2),
-    );
+    const most = (own?.all.size ?? 0) + 2;
+    return verdictOf(this.#weakestOfAll() ?? this.#oldestPending() ?? this.#youngestOfMany(most));
   }
 
   add(guest: G): void {
@@ -148,20 +151,38 @@ export class Admission<G extends Guest> {
 
   /** The idle one that is of least use, of the client that has most. */
   #weakest(clients: Iterable<Client<G>>): G | undefined {
+    return this.#weakestFew(clients, 1)[0];
+  }
+
+  /** The same of all. A look at all of them costs as much as it is to accept one: it is for the next, too. */
+  #weakestOfAll(): G | undefined {
+    for (;;) {
+      const next = this.#next.shift();
+      if (next === undefined) break;
+      const { all } = this.#clients.get(next.client) ?? {};
+      if (all?.has(next) === true && !next.busy && !next.kept) return next;
+    }
+    this.#next = this.#weakestFew(this.#clients.values(), LOOK_AHEAD);
+    return this.#next.shift();
+  }
+
+  /** So many at most, the weakest first. */
+  #weakestFew(clients: Iterable<Client<G>>, count: number): G[] {
     const young = this.#clock.now() - NEWCOMER;
-    let weakest: G | undefined;
-    let most = 0;
+    const few: { guest: G; own: number }[] = [];
     for (const { all, pending } of clients) {
-      if (all.size < most) continue;
+      const own = all.size;
       for (const guest of all) {
-        if (weakest !== undefined && all.size === most && !isOfLessUse(guest, weakest)) continue;
+        const last = few.length < count ? undefined : few.at(-1);
+        if (last !== undefined && !isWeaker({ guest, own }, last)) continue;
         if (guest.busy || guest.kept) continue;
         if (guest.since > young && pending.has(guest)) continue;
-        weakest = guest;
-        most = all.size;
+        if (last !== undefined) few.pop();
+        const place = few.findIndex((other) => isWeaker({ guest, own }, other));
+        few.splice(place < 0 ? few.length : place, 0, { guest, own });
       }
     }
-    return weakest;
+    return few.map(({ guest }) => guest);
   }
 
   /** Of the client that has most, if it has so many: the one that came last and may go. */
@@ -172,6 +193,11 @@ export class Admission<G extends Guest> {
     }
     return [...(most ?? [])].filter(({ kept }) => !kept).at(-1);
   }
+}
+
+/** @param own how many connections its client has */
+function isWeaker(a: { guest: Guest; own: number }, b: { guest: Guest; own: number }): boolean {
+  return a.own === b.own ? isOfLessUse(a.guest, b.guest) : a.own > b.own;
 }
 
 function isOfLessUse(a: Guest, b: Guest): boolean {

@@ -9,8 +9,6 @@ import { formatAddress, type PeerAddress } from './address.js';
 const PAUSE = 100;
 /** Milliseconds between looks whether there is a descriptor left: who comes when there is none is not heard of. */
 const LOOK_EVERY = 250;
-/** Connections that may wait to be accepted; the system may allow fewer (net.core.somaxconn). */
-const BACKLOG = 4096;
 
 export interface ListenerOptions {
   onSocket: (socket: Socket) => void;
@@ -114,7 +112,7 @@ function newServer(onSocket: (socket: Socket) => void): Server {
 function listening(server: Server, { host, port }: PeerAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host, port, backlog: BACKLOG }, () => {
+    server.listen({ host, port }, () => {
       server.off('error', reject);
       resolve();
     });
