@@ -69,15 +69,17 @@ export class Listener {
     await closed;
   }
 
+  /** An accept has failed. */
+  readonly fail = (error: Error): void => {
+    if (isShortage(systemCode(error) ?? '') && this.#options.onShortage()) return;
+    // Accepting would be tried again at once until it succeeds, and nothing else happen: stop it.
+    this.#server.close();
+    this.#reopenLater();
+  };
+
   #use(server: Server): void {
     this.#server = server;
-    // That of an accept that failed.
-    server.on('error', (error) => {
-      if (isShortage(systemCode(error) ?? '') && this.#options.onShortage()) return;
-      // Accepting goes on at once until it succeeds, and nothing else happens: stop it.
-      server.close();
-      this.#reopenLater();
-    });
+    server.on('error', this.fail);
   }
 
   #reopenLater(): void {
