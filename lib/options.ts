@@ -42,7 +42,7 @@ export interface NodeOptions {
   stallTimeout?: number | undefined;
   /** Milliseconds until a peer that connects has sent its first frame, or is dropped. @default 10000 */
   firstFrameTimeout?: number | undefined;
-  /** Milliseconds in which a frame that has begun ends, or grows by 4 KiB. @default 10000 */
+  /** Milliseconds in which a frame that has begun ends, or grows by 4 KiB. @default 8000 */
   frameTimeout?: number | undefined;
   /**
    * Connections of others at once; when there are more those of least use go.

@@ -7,7 +7,7 @@ import { systemClock, type Clock } from '../clock.js';
 /** Milliseconds until the first frame of a peer that connects is whole, unless told otherwise. */
 export const FIRST_FRAME_TIMEOUT = 10_000;
 /** Milliseconds in which a frame that has begun is whole, or has grown by so many bytes. */
-export const FRAME_TIMEOUT = 10_000;
+export const FRAME_TIMEOUT = 8_000;
 export const FRAME_PROGRESS = 4096;
 /**
  * Milliseconds from a look that finds no progress to the one that counts: when this process was busy, or

@@ -8,7 +8,7 @@ import { formatAddress, type PeerAddress } from './address.js';
 /** Milliseconds until it is listened again when there was no descriptor for anybody who comes. */
 const PAUSE = 100;
 /** Milliseconds between looks whether there is a descriptor left: who comes when there is none is not heard of. */
-const LOOK_EVERY = 250;
+const LOOK_EVERY = 500;
 
 export interface ListenerOptions {
   onSocket: (socket: Socket) => void;

@@ -35,9 +35,9 @@ t.test(`${CONNECTIONS} connections of broken frames`, { skip }, async (t) => {
   const honest = await connect(peer);
   const pings: number[] = [];
   const seed = Math.floor(Math.random() * 2 ** 32);
-  let isOver = false;
+  const over = new AbortController();
   const pinging = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const begin = performance.now();
       await honest.ping();
       pings.push(performance.now() - begin);
@@ -45,7 +45,7 @@ t.test(`${CONNECTIONS} connections of broken frames`, { skip }, async (t) => {
     }
   })();
   const made = await fuzz(peer, CONNECTIONS, hash, seed);
-  isOver = true;
+  over.abort();
   await pinging;
   await honest.close();
 

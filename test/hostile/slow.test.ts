@@ -3,15 +3,17 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import t from 'tap';
 import type { PeerAddress } from '../../lib/net/address.js';
+import { FIRST_FRAME_TIMEOUT, FRAME_TIMEOUT } from '../../lib/net/frame-watch.js';
 import { encodeMessage } from '../../lib/wire/messages.js';
 import { ID } from '../fixtures/messages.js';
 import { connectTo, listOf, startIndexed } from '../fixtures/node.js';
 import { FULL, size } from './sizes.js';
 
-/** Connections of each kind; milliseconds between two bytes; and until a frame must be there. */
+/** Connections of each kind; milliseconds between two bytes; and until frames must be there. */
 const MANY = size(40, 1000);
 const BYTE_EVERY = size(100, 5000);
-const TIMEOUT = size(400, 10_000);
+const FIRST = size(400, FIRST_FRAME_TIMEOUT);
+const EACH = size(400, FRAME_TIMEOUT);
 
 const PING = encodeMessage({ type: 'PING', info: { version: 1, id: ID } }, 1);
 /** A search that announces as much as a request may have. */
@@ -19,7 +21,7 @@ const LARGE = Buffer.from('525146530000000200010000', 'hex');
 
 /** Sends what a kind of peer sends; `drip` sends the rest byte by byte. */
 interface Kind {
-  begin(socket: Socket): void;
+  begin: (socket: Socket) => void;
   drip?: Buffer;
 }
 
@@ -41,8 +43,8 @@ const KINDS: Record<string, Kind> = {
 for (const [name, kind] of Object.entries(KINDS)) {
   t.test(`${MANY} connections: ${name}`, async (t) => {
     const node = await startIndexed(t, t.testdir({ hello: 'hello\n' }), {
-      firstFrameTimeout: TIMEOUT,
-      frameTimeout: TIMEOUT,
+      firstFrameTimeout: FIRST,
+      frameTimeout: EACH,
     });
     const honest = await connectTo(t, node);
     const begin = performance.now();
