@@ -37,6 +37,7 @@ interface Args {
   advertise: string | undefined;
   'max-peers': number;
   discover: boolean;
+  'max-connections': number | undefined;
   'max-uploads': number | undefined;
   'up-limit': string | undefined;
   grace: number;
@@ -83,6 +84,11 @@ await runCommand<Args>({
       })
       .option('max-peers', { type: 'number', requiresArg: true, ...pick(OPTIONS.maxPeers) })
       .option('discover', { type: 'boolean', ...pick(OPTIONS.discover) })
+      .option('max-connections', {
+        type: 'number',
+        requiresArg: true,
+        describe: OPTIONS.maxConnections.describe,
+      })
       .option('max-uploads', {
         type: 'number',
         requiresArg: true,
@@ -126,6 +132,7 @@ async function serve(args: Args): Promise<number> {
     advertise: args.advertise,
     maxPeers: args['max-peers'],
     discover: args.discover,
+    maxConnections: args['max-connections'],
     maxUploads: args['max-uploads'],
     upLimit: optionalRate('up-limit', args['up-limit']),
     state: checked('state', args.state ?? (await defaultStateFolder(args.dir))),

@@ -1,11 +1,13 @@
 /** A peer that shares a folder: wires the share, the listener and the handlers of every request. */
 import { EventEmitter, once } from 'node:events';
-import type { Server, Socket } from 'node:net';
 import { PeerError, asError } from './errors.js';
-import { formatAddress, parseAddress, type PeerAddress } from './net/address.js';
-import { Connection, type RequestHandler } from './net/connection.js';
+import { parseAddress, type PeerAddress } from './net/address.js';
+import type { Connection, RequestHandler } from './net/connection.js';
+import { openFileLimit, sharesOf } from './net/descriptors.js';
 import type { Exchange } from './net/exchange.js';
-import { listen } from './net/listener.js';
+import { Listener } from './net/listener.js';
+import { Reception } from './net/reception.js';
+import { RequestQuota } from './net/request-quota.js';
 import { checked, option, optional, type NodeOptions } from './options.js';
 import { loadIdentity, newIdentity, type Identity } from './peers/identity.js';
 import { Neighbours, type Neighbour, type PeerChange } from './peers/neighbours.js';
@@ -44,6 +46,9 @@ export interface NodeStats {
   /** Connections accepted, and open now. */
   connections: number;
   openConnections: number;
+  /** Connections not accepted because there were too many, and closed to accept others. */
+  refused: number;
+  evicted: number;
   /** Bytes of files sent, or read to be sent. */
   bytesRead: number;
   /** Of these, those that went out without a copy, by sendfile(2). */
@@ -63,6 +68,9 @@ export function createNode(options: NodeOptions): PeerNode {
 /** Transfers under way from which on each takes little memory, at some cost in speed. */
 const CROWD = 32;
 
+/** Of all connections: what one client may have, and what may be open without having been answered. */
+const CLIENT_SHARE = 1 / 4;
+
 /** Small files that are read, or wait for their turn, on all connections, from which on few are read ahead. */
 const SMALL_AHEAD = 1024;
 
@@ -72,14 +80,14 @@ const PEERS_NOTE = 'peers';
 export class PeerNode extends EventEmitter<NodeEvents> {
   readonly #options: NodeOptions;
   readonly #share: Share;
-  readonly #connections = new Set<Connection>();
-  readonly #stats = { connections: 0, bytesRead: 0, zeroCopied: 0, sent: 0 };
+  readonly #reception: Reception;
+  readonly #stats = { bytesRead: 0, zeroCopied: 0, sent: 0 };
   readonly #uploads: UploadSlots<Connection>;
   /** Small files in memory, or on the way there. */
   #small = 0;
   readonly #upLimit: RateLimit | undefined;
   #identity: Identity | undefined;
-  #server: Server | undefined;
+  #listener: Listener | undefined;
   #lock: Lock | undefined;
   #closed = false;
   /** Transfers may end, and nothing else is waited for any more. */
@@ -99,6 +107,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       host: option('host', options.host),
       answerTimeout: option('answerTimeout', options.answerTimeout),
       stallTimeout: option('stallTimeout', options.stallTimeout),
+      frameTimeout: option('frameTimeout', options.frameTimeout),
       state: options.state === undefined ? undefined : checked('state', options.state),
       peers: option('peers', options.peers),
       advertise:
@@ -108,9 +117,13 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     };
     const upLimit = optional('upLimit', options.upLimit);
     this.#upLimit = upLimit === undefined ? undefined : new RateLimit(upLimit);
+    const shares = sharesOf(openFileLimit(), option('maxPeers', options.maxPeers));
     this.#uploads = new UploadSlots({
-      max: optional('maxUploads', options.maxUploads) ?? Infinity,
+      max: optional('maxUploads', options.maxUploads) ?? shares.transfers,
     });
+    this.#reception = this.#makeReception(
+      optional('maxConnections', options.maxConnections) ?? shares.connections,
+    );
     this.#share = new Share({
       folder: this.#options.share,
       dotfiles: option('dotfiles', options.dotfiles),
@@ -164,7 +177,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   get stats(): Readonly<NodeStats> {
     return {
       ...this.#stats,
-      openConnections: this.#connections.size,
+      ...this.#reception.stats,
       uploads: this.#uploads.active,
       waitingUploads: this.#uploads.waiting,
     };
@@ -185,13 +198,15 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       this.#identity = await loadIdentity(state);
       this.#lock = await lockState(state);
     }
-    const { server, address } = await listen({ host, port }, (socket) => {
-      this.#accept(socket);
-    }).catch((error: unknown) => {
+    const { accept, shed } = this.#reception;
+    this.#listener = await Listener.open(
+      { host, port },
+      { onSocket: accept, onShortage: shed },
+    ).catch((error: unknown) => {
       this.#lock?.release();
       throw error;
     });
-    this.#server = server;
+    const { address } = this.#listener;
     this.#address = address;
     const neighbours = this.#makeNeighbours(this.#identity.id, address);
     this.#neighbours = neighbours;
@@ -235,16 +250,14 @@ export class PeerNode extends EventEmitter<NodeEvents> {
    */
   async close({ grace = 0 }: { grace?: number } = {}): Promise<void> {
     this.#closed = true;
-    const server = this.#server;
-    this.#server = undefined;
-    const closed = server === undefined ? undefined : once(server, 'close');
-    server?.close();
+    const closed = this.#listener?.close();
+    this.#listener = undefined;
     if (grace > 0) await this.#finish(checked('grace', grace) * 1000);
     else this.#noGrace.abort();
     this.#searches?.close();
     this.#neighbours?.close();
     const error = new PeerError('ERR_CLOSED', 'this node was closed');
-    for (const connection of this.#connections) connection.destroy(error);
+    for (const connection of this.#reception.connections) connection.destroy(error);
     await Promise.all([closed, this.#share.close()]);
     this.#lock?.release();
   }
@@ -255,8 +268,8 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     this.#uploads.close(new PeerError('ERR_BUSY', 'this peer is closing'));
     const last = [...this.#uploads.connections];
     // Connections that this node made end with them: unless a peer fetches over one.
-    if (last.every((connection) => this.#connections.has(connection))) this.#neighbours?.close();
-    for (const connection of this.#connections) {
+    if (last.every((connection) => this.#reception.has(connection))) this.#neighbours?.close();
+    for (const connection of this.#reception.connections) {
       if (!this.#uploads.has(connection)) connection.end();
     }
     const timer = setTimeout(() => {
@@ -270,29 +283,27 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     clearTimeout(timer);
   }
 
-  #accept(socket: Socket): void {
-    const name = formatAddress({
-      host: socket.remoteAddress ?? 'unknown',
-      port: socket.remotePort ?? 0,
-    });
-    const connection = new Connection(socket, {
-      name,
+  #makeReception(total: number): Reception {
+    const { answerTimeout, stallTimeout, firstFrameTimeout, frameTimeout } = this.#options;
+    const part = Math.ceil(total * CLIENT_SHARE);
+    return new Reception({
       handler: this.#handle,
-      answerTimeout: option('answerTimeout', this.#options.answerTimeout),
-      stallTimeout: this.#options.stallTimeout,
-      onInternalError: (error) => {
+      answerTimeout: option('answerTimeout', answerTimeout),
+      stallTimeout,
+      firstFrameTimeout: option('firstFrameTimeout', firstFrameTimeout),
+      frameTimeout,
+      quota: new RequestQuota(),
+      limits: {
+        total,
+        perClient: optional('maxPerClient', this.#options.maxPerClient) ?? part,
+        pending: optional('maxPending', this.#options.maxPending) ?? part,
+      },
+      clientOf,
+      isKept: (connection) => this.#neighbours?.isLinked(connection) === true,
+      onInternalError: (error, name) => {
         this.#warn(name, error);
       },
-    }).readEvents();
-    this.#stats.connections++;
-    this.#connections.add(connection);
-    connection.closed.addEventListener(
-      'abort',
-      () => {
-        this.#connections.delete(connection);
-      },
-      { once: true },
-    );
+    });
   }
 
   #makeNeighbours(self: PeerId, listening: PeerAddress): Neighbours {

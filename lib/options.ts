@@ -4,6 +4,7 @@
  */
 import { PeerError } from './errors.js';
 import { DEFAULT_PORT, parseAddress } from './net/address.js';
+import { FIRST_FRAME_TIMEOUT, FRAME_TIMEOUT } from './net/frame-watch.js';
 import { STALL_TIMEOUT } from './net/stall-watch.js';
 import type { PeerTimes } from './peers/times.js';
 import { MAX_RATE, MIN_RATE } from './transfer/rate.js';
@@ -39,7 +40,23 @@ export interface NodeOptions {
   answerTimeout?: number | undefined;
   /** Milliseconds in which a peer takes nothing of what waits for it, until it is dropped. @default 90000 */
   stallTimeout?: number | undefined;
-  /** Transfers at once; more wait, fairly by client, and get ERR_BUSY after 20 s. @default no limit */
+  /** Milliseconds until a peer that connects has sent its first frame, or is dropped. @default 10000 */
+  firstFrameTimeout?: number | undefined;
+  /** Milliseconds in which a frame that has begun ends, or grows by 4 KiB. @default 8000 */
+  frameTimeout?: number | undefined;
+  /**
+   * Connections of others at once; when there are more those of least use go.
+   * @default what the limit of open files allows, at most 8192
+   */
+  maxConnections?: number | undefined;
+  /** Of these, of one client: an IPv4 address or an IPv6 /64. @default a quarter */
+  maxPerClient?: number | undefined;
+  /** Of these, that have not been answered anything yet. @default a quarter */
+  maxPending?: number | undefined;
+  /**
+   * Transfers at once; more wait, fairly by client, and get ERR_BUSY after 20 s.
+   * @default what the limit of open files allows: 1,990 of 20,000
+   */
   maxUploads?: number | undefined;
   /** Bytes of files per second, of all transfers together, fairly by client. @default no limit */
   upLimit?: number | undefined;
@@ -147,8 +164,22 @@ export const OPTIONS = {
     default: 300,
     check: integer(1, 1_000_000),
   }),
+  maxConnections: without<number>({
+    describe:
+      'connections of others at once; then those of least use go [default: half the limit of open files, at most 8192]',
+    check: integer(1, 1_000_000),
+  }),
+  maxPerClient: without<number>({
+    describe: 'connections of one client, an IPv4 address or IPv6 /64 [default: a quarter of all]',
+    check: integer(1, 1_000_000),
+  }),
+  maxPending: without<number>({
+    describe: 'connections that have not been answered anything yet [default: a quarter of all]',
+    check: integer(1, 1_000_000),
+  }),
   maxUploads: without<number>({
-    describe: 'transfers at once; more wait, fairly by client [default: no limit]',
+    describe:
+      'transfers at once; more wait, fairly by client [default: a tenth of the limit of open files]',
     check: integer(1, 1_000_000),
   }),
   upLimit: without<number>({
@@ -170,6 +201,16 @@ export const OPTIONS = {
     describe:
       'milliseconds in which a peer takes nothing of what waits for it, until it is dropped',
     default: STALL_TIMEOUT,
+    check: integer(1, MAX_TIMEOUT),
+  }),
+  firstFrameTimeout: withDefault<number>({
+    describe: 'milliseconds until a peer that connects has sent its first frame, or is dropped',
+    default: FIRST_FRAME_TIMEOUT,
+    check: integer(1, MAX_TIMEOUT),
+  }),
+  frameTimeout: withDefault<number>({
+    describe: 'milliseconds in which a frame that has begun ends, or grows by 4 KiB',
+    default: FRAME_TIMEOUT,
     check: integer(1, MAX_TIMEOUT),
   }),
   peers: withDefault<readonly string[]>({

@@ -1,4 +1,6 @@
 /** What every command has in common: its arguments, its help, how it fails and with which code. */
+import { writeSync } from 'node:fs';
+import { inspect } from 'node:util';
 import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 // Not lib/index.js: a client starts faster without what only a server needs.
@@ -14,6 +16,8 @@ export const EXIT = {
   notFound: 3,
   unreachable: 4,
   mismatch: 5,
+  /** EX_SOFTWARE of sysexits(3): what should not have happened has. */
+  software: 70,
 } as const;
 
 const EXIT_OF: Partial<Record<ErrorCode, number>> = {
@@ -41,6 +45,7 @@ export interface Command<T> {
 export async function runCommand<T>(command: Command<T>): Promise<void> {
   const { name } = command;
   handleStdoutErrors(name);
+  endOnFault(name);
   try {
     const parsed = await parse(command);
     if (parsed !== undefined) process.exitCode = (await command.run(parsed)) ?? EXIT.done;
@@ -49,6 +54,23 @@ export async function runCommand<T>(command: Command<T>): Promise<void> {
     process.stderr.write(`${name}: ${printable(text)}\n`);
     process.exitCode = code;
   }
+}
+
+/**
+ * An exception that nobody expected, or a rejection that nobody waits for: say all that is known of it, the
+ * cause, too, and end. What goes on after it would be in a state that nobody has thought of.
+ */
+function endOnFault(name: string): void {
+  process.on('uncaughtException', (error, origin) => {
+    try {
+      const lines = inspect(error, { depth: 4 }).split('\n').map(printable).join('\n');
+      // Whole before the process ends, also into a pipe.
+      writeSync(2, `${name}: internal error (${origin}): ${lines}\n`);
+    } catch {
+      // Nobody reads it.
+    }
+    process.exit(EXIT.software);
+  });
 }
 
 /**

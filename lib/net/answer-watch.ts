@@ -1,5 +1,8 @@
 /** Looks whether the other side gives the answers that it owes. */
 
+/** Bytes of a body that must come in the time in which an answer must; or its end. */
+export const BODY_PROGRESS = 1024;
+
 export interface AnswerWatched {
   /** Whether the other side owes an answer and could send it: it is not us who cannot take more. */
   owed(): boolean;
@@ -15,7 +18,7 @@ export class AnswerWatch {
   readonly #watched: AnswerWatched;
   #timer: NodeJS.Timeout | undefined;
   #lastProgress = 0;
-  /** What was left of the body at the last look. */
+  /** What was left of the body at the last progress. */
   #bodyLeft = 0;
 
   constructor(timeout: number, watched: AnswerWatched) {
@@ -23,14 +26,22 @@ export class AnswerWatch {
     this.#watched = watched;
   }
 
-  /** Something was asked, or came that was owed, or can be taken again. What was not asked for is not. */
+  /** Something came that was owed, or can be taken again. */
   update(): void {
+    this.#lastProgress = performance.now();
+    this.#bodyLeft = this.#watched.bodyLeft();
+    this.asked();
+  }
+
+  /** Something was asked, or given up: that is no progress of what was asked before. */
+  asked(): void {
     if (!this.#watched.owed()) {
       this.stop();
-      return;
+    } else if (this.#timer === undefined) {
+      this.#lastProgress = performance.now();
+      this.#bodyLeft = this.#watched.bodyLeft();
+      this.#timer = setTimeout(this.#look, this.#timeout);
     }
-    this.#lastProgress = performance.now();
-    this.#timer ??= setTimeout(this.#look, this.#timeout);
   }
 
   stop(): void {
@@ -40,10 +51,13 @@ export class AnswerWatch {
 
   readonly #look = (): void => {
     this.#timer = undefined;
-    // A body's bytes are counted by what is left of them, without a call for each.
+    // A body's bytes are counted by what is left of them, without a call for each. More than before is
+    // another body.
     const left = this.#watched.bodyLeft();
-    if (left !== this.#bodyLeft) this.#lastProgress = performance.now();
-    this.#bodyLeft = left;
+    if (left > this.#bodyLeft || this.#bodyLeft - left >= BODY_PROGRESS) {
+      this.#lastProgress = performance.now();
+      this.#bodyLeft = left;
+    }
     const idle = performance.now() - this.#lastProgress;
     if (idle + 1 < this.#timeout) this.#timer = setTimeout(this.#look, this.#timeout - idle);
     else this.#watched.onSilence();

@@ -30,8 +30,10 @@ import {
 import { AnswerWatch } from './answer-watch.js';
 import { DiscardSink, type BodySink } from './body-sink.js';
 import { BodyQueue, type Exchange, type Place } from './exchange.js';
+import { FRAME_TIMEOUT, FrameWatch } from './frame-watch.js';
 import { Inbound } from './inbound.js';
 import { Outbound } from './outbound.js';
+import { RequestQuota } from './request-quota.js';
 import { STALL_TIMEOUT, StallWatch } from './stall-watch.js';
 
 /** The answer that completes a request. */
@@ -71,6 +73,14 @@ export interface ConnectionOptions {
   answerTimeout: number;
   /** Milliseconds in which the other side takes nothing of what waits for it. @default STALL_TIMEOUT */
   stallTimeout?: number | undefined;
+  /** Milliseconds until the other side's first frame has come. @default none need come */
+  firstFrameTimeout?: number | undefined;
+  /** Milliseconds in which a frame that has begun ends or grows by 4 KiB. @default FRAME_TIMEOUT */
+  frameTimeout?: number | undefined;
+  /** What requests of the other side are counted in, with those of other connections. @default its own */
+  quota?: RequestQuota | undefined;
+  /** Told when the other side's first request has been answered well. */
+  onUse?: (() => void) | undefined;
   /** Told of errors of the handler that are nobody's fault but ours. */
   onInternalError?: ((error: Error) => void) | undefined;
 }
@@ -98,6 +108,9 @@ const WRITE_HIGH_WATER = 1024 * 1024;
 const PREPARED = 64;
 const LARGE_PREPARED = 4;
 
+/** Milliseconds without a byte until the kernel asks whether the other machine is still there. */
+const KEEPALIVE = 4_000;
+
 const NEAR = Promise.resolve();
 
 export class Connection {
@@ -107,6 +120,8 @@ export class Connection {
   readonly #outbound: Outbound;
   readonly #answers: AnswerWatch;
   readonly #stalls: StallWatch;
+  readonly #frames: FrameWatch;
+  readonly #quota: RequestQuota;
   readonly #bodies = new BodyQueue(PREPARED, LARGE_PREPARED);
   readonly #waiting = new Map<number, Waiting>();
   /** Requests that wait until fewer are unanswered, by tag. */
@@ -117,6 +132,9 @@ export class Connection {
   #nextTag = 1;
   /** Requests of the other side that are not answered yet. */
   #unanswered = 0;
+  /** When a request that brings something was last answered well: performance.now(). */
+  #lastUse: number | undefined;
+  #used = false;
   #peerEnded = false;
   /** Why the connection ends, if anything is wrong. */
   #error: PeerError | undefined;
@@ -151,21 +169,37 @@ export class Connection {
       onBodyEnd: () => {
         this.#onBodyEnd();
       },
+      isAwaited: (tag) => this.#waiting.has(tag),
+      onPartial: () => {
+        this.#frames.begun();
+      },
       mayTakeFrame: () => this.#outbound.waitingBytes < WRITE_HIGH_WATER,
       onPause: (paused) => {
         if (paused) socket.pause();
         else socket.resume();
-        this.#answers.update();
+        // That others have their turn is no progress.
+        if (this.#inbound.sink !== undefined) this.#answers.update();
+        else this.#answers.asked();
         this.#endIfDone();
       },
       onFault: (thrown) => {
         this.#onFault(thrown);
       },
     });
+    const { firstFrameTimeout: first, frameTimeout: frame = FRAME_TIMEOUT } = options;
+    this.#frames = new FrameWatch(this.#inbound, {
+      first,
+      frame,
+      onLate: (what, ms) => {
+        this.#giveUpPeer(what, ms);
+      },
+    });
+    this.#quota = options.quota ?? new RequestQuota();
     // Every search and every file under way listens: more than the ten at which Node warns.
     setMaxListeners(0, this.#closed.signal);
     socket.setNoDelay(true);
-    socket.setKeepAlive(true, 60_000);
+    // A machine that is gone is found out 10 s later: libuv has it asked ten times, every second.
+    socket.setKeepAlive(true, KEEPALIVE);
     socket.on('drain', () => {
       if (this.#inbound.sink === undefined) this.#inbound.resume();
     });
@@ -200,6 +234,19 @@ export class Connection {
   /** Whether a request can be sent and answered. */
   get usable(): boolean {
     return !this.#socket.destroyed && !this.#socket.writableEnded && !this.#peerEnded;
+  }
+
+  /** Whether the other side waits for something, or has not taken all that it asked for. */
+  get busy(): boolean {
+    return this.#unanswered > 0 || this.#outbound.waitingBytes > 0;
+  }
+
+  /**
+   * When it was last of use: a request other than PING was answered well, or one of ours was answered
+   * (performance.now()). Undefined: never.
+   */
+  get lastUse(): number | undefined {
+    return this.#lastUse;
   }
 
   /** For a socket made with `onread`: where its reads go. */
@@ -305,6 +352,20 @@ export class Connection {
     this.#socket.end();
   }
 
+  /** End the connection at once, and say why where nothing else is being said. */
+  dismiss(error: PeerError): void {
+    if (
+      !this.#outbound.inBody &&
+      this.#outbound.waitingBytes === 0 &&
+      isWireErrorCode(error.code)
+    ) {
+      const { code, message } = error;
+      // Goes out now or never.
+      this.#socket.write(encodeMessage({ type: 'ERRR', code, message }, 0));
+    }
+    this.destroy(error);
+  }
+
   /** End the connection at once; whatever is under way fails with `error`. */
   destroy(error?: PeerError): void {
     this.#error ??= error;
@@ -349,7 +410,7 @@ export class Connection {
     };
     this.#waiting.set(tag, asked);
     signal?.addEventListener('abort', onAbort, { once: true });
-    this.#answers.update();
+    this.#answers.asked();
     const frame = encodeMessage(request, tag);
     // More than the other side takes at once wait here.
     if (this.#waiting.size > MAX_UNANSWERED) this.#backlog.set(tag, frame);
@@ -413,12 +474,16 @@ export class Connection {
       }
     }
     waiting.fail(error);
-    this.#answers.update();
+    this.#answers.asked();
   }
 
   #onAnswer(answer: Answer, tag: number): void {
     const waiting = this.#waiting.get(tag);
     if (waiting === undefined) {
+      // Why the connection is about to be closed.
+      if (tag === 0 && answer.type === 'ERRR' && answer.code === 'ERR_BUSY') {
+        this.#error ??= new PeerError('ERR_BUSY', `${this.name}: ${answer.message}`);
+      }
       // Late, or never asked for: ignored, unless bytes follow of which nobody knows the meaning.
       if (answer.type === 'ACKN' && answer.of === 'RQFH') {
         throw new PeerError('ERR_MALFORMED', 'a body that was not asked for');
@@ -451,6 +516,7 @@ export class Connection {
 
   #settled(tag: number): void {
     this.#waiting.delete(tag);
+    this.#lastUse = performance.now();
     this.#sendBacklog();
     this.#answers.update();
   }
@@ -469,13 +535,17 @@ export class Connection {
 
   // ------------------------------------------------------------ the other side's requests
 
-  #onFrame({ id, tag, payload }: Frame): void {
+  #onFrame({ id, tag, payload, skipped }: Frame): void {
     if (!isMessageId(id)) {
       this.#sendError(tag, new PeerError('ERR_UNKNOWN_MESSAGE', `${id} is not known here`));
+    } else if (skipped) {
+      // An answer that nobody waits for.
     } else if (!isRequestId(id)) {
       this.#onAnswer(decodeMessage(id, payload), tag);
     } else if (this.#unanswered >= MAX_UNANSWERED) {
       this.#sendError(tag, new PeerError('ERR_BUSY', `${MAX_UNANSWERED} requests are unanswered`));
+    } else if (!this.#quota.allows(this.#unanswered)) {
+      this.#sendError(tag, new PeerError('ERR_BUSY', 'too many requests of all peers'));
     } else {
       let request: Request;
       try {
@@ -491,6 +561,7 @@ export class Connection {
 
   #onRequest(request: Request, tag: number): void {
     this.#unanswered++;
+    this.#quota.inFlight++;
     if (request.type === 'RQFH') {
       this.#bodies.add((place) => this.#handle(request, tag, place));
     } else {
@@ -504,6 +575,7 @@ export class Connection {
     let owed = 1;
     const answered = (): void => {
       this.#unanswered -= owed;
+      this.#quota.inFlight -= owed;
       owed = 0;
     };
     const outbound = this.#outbound;
@@ -535,6 +607,7 @@ export class Connection {
     try {
       this.#closed.signal.throwIfAborted();
       await this.#options.handler(request, exchange, this);
+      this.#onUse(request.type);
     } catch (error) {
       if (body.begun) this.destroy(asPeerError(error));
       else if (!this.#closed.signal.aborted) this.#sendError(tag, error);
@@ -542,6 +615,13 @@ export class Connection {
       answered();
       this.#endIfDone();
     }
+  }
+
+  #onUse(type: Request['type']): void {
+    if (type !== 'PING') this.#lastUse = performance.now();
+    if (this.#used) return;
+    this.#used = true;
+    this.#options.onUse?.();
   }
 
   #sendError(tag: number, thrown: unknown): void {
@@ -584,6 +664,7 @@ export class Connection {
     const error = this.#error ?? this.#lost();
     this.#answers.stop();
     this.#stalls.stop();
+    this.#frames.stop();
     this.#inbound.stop();
     this.#failAll(error);
     this.#closed.abort(error);

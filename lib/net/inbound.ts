@@ -10,6 +10,10 @@ import type { BodySink } from './body-sink.js';
 export interface InboundOwner {
   /** A frame has come. May call `beginBody`. What it throws counts as the peer's fault. */
   onFrame(frame: Frame): void;
+  /** Whether an answer with this tag is waited for. */
+  isAwaited(tag: number): boolean;
+  /** What was read ends inside a frame. */
+  onPartial(): void;
   /** All of a body has been given to its sink. */
   onBodyEnd(): void;
   /** Whether another frame may be taken now; when it may not, the owner calls `resume` later. */
@@ -26,18 +30,20 @@ const FRAMES_A_TURN = 32;
 
 export class Inbound {
   readonly #owner: InboundOwner;
-  readonly #decoder = new FrameDecoder();
+  readonly #decoder: FrameDecoder;
   #sink: BodySink | undefined;
   /** Read but not used yet, because reading is paused. */
   #rest: Uint8Array | undefined;
   #paused = false;
   #stopped = false;
+  #frames = 0;
   #scratch: Buffer | undefined;
   /** Memory lent to the socket for its next read, and the sink it came from. */
   #lent: { memory: Uint8Array; sink: BodySink } | undefined;
 
   constructor(owner: InboundOwner) {
     this.#owner = owner;
+    this.#decoder = new FrameDecoder((tag) => owner.isAwaited(tag));
   }
 
   get paused(): boolean {
@@ -47,6 +53,16 @@ export class Inbound {
   /** Whether everything that was read has been used. */
   get drained(): boolean {
     return this.#rest === undefined;
+  }
+
+  /** Frames that have come. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** Bytes of a frame that has not come whole. */
+  get partial(): number {
+    return this.#stopped ? 0 : this.#decoder.partial;
   }
 
   /** The sink of the body that is being read. */
@@ -162,6 +178,7 @@ export class Inbound {
         const { used, frame } = this.#decoder.write(rest);
         rest = rest.subarray(used);
         if (frame === undefined) continue;
+        this.#frames++;
         this.#owner.onFrame(frame);
         if (++frames < FRAMES_A_TURN || rest.length === 0 || this.#sink !== undefined) continue;
         // Others want their turn, too.
@@ -173,6 +190,7 @@ export class Inbound {
         return;
       }
     }
+    if (this.#decoder.inFrame && !this.#stopped) this.#owner.onPartial();
     // Full already: stop before the next read rather than after it, so that it need not be copied.
     if (this.#sink !== undefined && this.#sink.space() === undefined) this.#pause(undefined);
   }

@@ -1,31 +1,114 @@
 /** Accept connections. */
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { PeerError, systemCode } from '../errors.js';
+import { PeerError, isShortage, systemCode } from '../errors.js';
 import { formatAddress, type PeerAddress } from './address.js';
 
+/** Milliseconds until it is listened again when there was no descriptor for anybody who comes. */
+const PAUSE = 100;
+/** Milliseconds between looks whether there is a descriptor left: who comes when there is none is not heard of. */
+const LOOK_EVERY = 500;
+
+export interface ListenerOptions {
+  onSocket: (socket: Socket) => void;
+  /** The process has no descriptor left. @returns whether some have been closed */
+  onShortage: () => boolean;
+}
+
 /**
- * Listen, and hand every socket over.
- *
- * @param address port 0 picks a free one
- * @throws PeerError ERR_USAGE when it cannot be listened on
+ * Listens, and hands every socket over. Lives on when the process has no descriptor left: libuv then
+ * accepts and closes whoever comes, by way of one that it keeps for that; where it has none of these either
+ * it would try again without end.
  */
-export async function listen(
-  address: PeerAddress,
-  onSocket: (socket: Socket) => void,
-): Promise<{ server: Server; address: PeerAddress }> {
-  // Half open: who sends a request and ends (a pipe into netcat) still gets the answer.
-  const server = createServer({ allowHalfOpen: true }, onSocket);
-  try {
-    await listening(server, address);
-  } catch (error) {
-    // A machine without IPv6 has no "::": what is meant is every address there is.
-    if (address.host !== '::' || !isNoIpv6(error)) throw refused(address, error);
-    await listening(server, { ...address, host: '0.0.0.0' }).catch((second: unknown) => {
-      throw refused(address, second);
-    });
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #look: NodeJS.Timeout;
+  /** Where it listens. */
+  readonly address: PeerAddress;
+  #server: Server;
+  #pause: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  private constructor(options: ListenerOptions, server: Server, address: PeerAddress) {
+    this.#options = options;
+    this.#server = server;
+    this.address = address;
+    this.#use(server);
+    this.#look = setInterval(this.#onLook, LOOK_EVERY).unref();
   }
-  const bound = server.address() as AddressInfo;
-  return { server, address: { host: bound.address, port: bound.port } };
+
+  /**
+   * @param address port 0 picks a free one
+   * @throws PeerError ERR_USAGE when it cannot be listened on
+   */
+  static async open(address: PeerAddress, options: ListenerOptions): Promise<Listener> {
+    let server = newServer(options.onSocket);
+    try {
+      await listening(server, address);
+    } catch (error) {
+      // A machine without IPv6 has no "::": what is meant is every address there is.
+      if (address.host !== '::' || !isNoIpv6(error)) throw refused(address, error);
+      server = newServer(options.onSocket);
+      await listening(server, { ...address, host: '0.0.0.0' }).catch((second: unknown) => {
+        throw refused(address, second);
+      });
+    }
+    const bound = server.address() as AddressInfo;
+    return new Listener(options, server, { host: bound.address, port: bound.port });
+  }
+
+  /** No new connections. Resolves when those that were accepted have ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#look);
+    clearTimeout(this.#pause);
+    if (!this.#server.listening) return;
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    await closed;
+  }
+
+  /** An accept has failed. */
+  readonly fail = (error: Error): void => {
+    if (isShortage(systemCode(error) ?? '') && this.#options.onShortage()) return;
+    // Accepting would be tried again at once until it succeeds, and nothing else happen: stop it.
+    this.#server.close();
+    this.#reopenLater();
+  };
+
+  #use(server: Server): void {
+    this.#server = server;
+    server.on('error', this.fail);
+  }
+
+  #reopenLater(): void {
+    this.#pause = setTimeout(() => {
+      const server = newServer(this.#options.onSocket);
+      listening(server, this.address).then(
+        () => {
+          if (this.#closed) server.close();
+          else this.#use(server);
+        },
+        () => {
+          if (!this.#closed) this.#reopenLater();
+        },
+      );
+    }, PAUSE);
+  }
+
+  readonly #onLook = (): void => {
+    try {
+      closeSync(openSync('/', 'r'));
+    } catch (error) {
+      if (isShortage(systemCode(error) ?? '')) this.#options.onShortage();
+    }
+  };
+}
+
+function newServer(onSocket: (socket: Socket) => void): Server {
+  // Half open: who sends a request and ends (a pipe into netcat) still gets the answer.
+  return createServer({ allowHalfOpen: true }, onSocket);
 }
 
 function listening(server: Server, { host, port }: PeerAddress): Promise<void> {

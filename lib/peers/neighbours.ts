@@ -181,6 +181,11 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
     return this.#links;
   }
 
+  /** Whether this connection is kept for searches. */
+  isLinked(connection: Connection): boolean {
+    return this.#links.on(connection) !== undefined;
+  }
+
   /** Who is at the other end: of a link, or of a connection whose PING said so. A claim. */
   idOf(connection: Connection): PeerId | undefined {
     return this.#links.on(connection)?.id ?? this.#callers.idOf(connection);

@@ -28,12 +28,13 @@ export function isRequestId(id: string): id is RequestId {
 
 /**
  * A frame as it came in. `payload` may point into the chunk it was read from: it is valid until the
- * next call of `write`. The payload of an unknown id is skipped, not kept: it is empty.
+ * next call of `write`. A payload that was `skipped`, of an unknown id or of no use, is empty.
  */
 export interface Frame {
   readonly id: string;
   readonly tag: number;
   readonly payload: Uint8Array;
+  readonly skipped: boolean;
 }
 
 /** A frame's bytes. Throws ERR_TOO_LARGE where the payload exceeds the message's limit. */
@@ -62,14 +63,30 @@ export class FrameDecoder {
   #id = '';
   #tag = 0;
   #length = 0;
+  /** Whether the payload is not kept. */
+  #skips = false;
+  readonly #isAwaited: (tag: number) => boolean;
   /** Bytes of the payload seen so far. */
   #filled = 0;
   /** Holds a payload that came in parts; undefined while it is skipped or has not begun. */
   #payload: Uint8Array | undefined;
 
+  /**
+   * @param isAwaited whether an answer with this tag is waited for. One that is not is skipped when it is
+   *   longer than a request may be: or whoever likes could have as much kept for every connection.
+   */
+  constructor(isAwaited: (tag: number) => boolean = () => true) {
+    this.#isAwaited = isAwaited;
+  }
+
   /** Whether a frame has begun and not ended. */
   get inFrame(): boolean {
     return this.#headFilled > 0;
+  }
+
+  /** Bytes of the frame that has begun and not ended, as far as they have come. */
+  get partial(): number {
+    return this.#headFilled < HEADER_BYTES ? this.#headFilled : HEADER_BYTES + this.#filled;
   }
 
   /**
@@ -95,11 +112,12 @@ export class FrameDecoder {
     const rest = chunk.subarray(used);
     const n = Math.min(this.#length - this.#filled, rest.length);
     used += n;
-    if (!isMessageId(this.#id)) {
+    if (this.#skips) {
       this.#filled += n;
       return this.#filled < this.#length ? { used } : { used, frame: this.#end(NOTHING) };
     }
     if (n === this.#length) return { used, frame: this.#end(rest.subarray(0, n)) };
+    if (n === 0) return { used };
     this.#payload ??= Buffer.allocUnsafe(this.#length);
     this.#payload.set(rest.subarray(0, n), this.#filled);
     this.#filled += n;
@@ -127,11 +145,13 @@ export class FrameDecoder {
         `${this.#id} announces ${this.#length} bytes (limit ${limit})`,
       );
     }
+    const isLong = this.#length > MAX_REQUEST_BYTES;
+    this.#skips = !isMessageId(this.#id) || (isLong && !this.#isAwaited(this.#tag));
   }
 
   #end(payload: Uint8Array): Frame {
     this.#headFilled = 0;
     this.#payload = undefined;
-    return { id: this.#id, tag: this.#tag, payload };
+    return { id: this.#id, tag: this.#tag, payload, skipped: this.#skips };
   }
 }
