@@ -135,7 +135,8 @@ export class HonestClients {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#kept, ...this.#retired].map((peer) => peer?.close()));
+    const peers = [...this.#kept, ...this.#retired].filter((peer) => peer !== undefined);
+    await Promise.all(peers.map((peer) => peer.close()));
     this.#kept.length = 0;
   }
 
@@ -185,12 +186,14 @@ export class HonestClients {
     const kept = this.#kept[place];
     if (kept !== undefined && this.#random() > 0.05) return kept;
     const peer = await connect(this.#node.peer);
-    if (kept !== undefined) {
-      this.#retired.add(kept);
+    // Another may have come there meanwhile.
+    const replaced = this.#kept[place];
+    if (replaced !== undefined) {
+      this.#retired.add(replaced);
       // By then those who use it have finished.
       setTimeout(() => {
-        this.#retired.delete(kept);
-        void kept.close();
+        this.#retired.delete(replaced);
+        void replaced.close();
       }, RETIRED).unref();
     }
     this.#kept[place] = peer;

@@ -125,7 +125,7 @@ export class RudePeers {
       { type: 'ACKN', of: 'RQLT', peers: [{ id: ID, host: '10.0.0.1', port: 25, seen: 1 }] },
       { type: 'ERRR', code: 'ERR_BUSY', message: 'busy' },
     ];
-    return all[this.#below(all.length)] as Message;
+    return all[this.#below(all.length)] ?? { type: 'RQLT' };
   }
 
   #queryId(): string {
