@@ -9,6 +9,7 @@ import { listen } from './net/listener.js';
 import { checked, option, optional, type NodeOptions } from './options.js';
 import { loadIdentity, newIdentity, type Identity } from './peers/identity.js';
 import { Neighbours, type Neighbour, type PeerChange } from './peers/neighbours.js';
+import { noOffences, type OffenceStats } from './peers/offenders.js';
 import { clientOf } from './peers/scope.js';
 import { PEER_TIMES } from './peers/times.js';
 import { lockState, type Lock } from './share/lock.js';
@@ -222,6 +223,11 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     return this.#searches.stats;
   }
 
+  /** What peers did that no honest one does, and what came of it, since the start. */
+  get offences(): OffenceStats {
+    return this.#neighbours?.offences ?? noOffences();
+  }
+
   /** Compare the folder with the index now, rather than at the next rescan. */
   rescan(): void {
     this.#share.rescan();
@@ -286,6 +292,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     }).readEvents();
     this.#stats.connections++;
     this.#connections.add(connection);
+    this.#neighbours?.accepted(connection);
     connection.closed.addEventListener(
       'abort',
       () => {
@@ -330,6 +337,9 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       idOf: (connection) => neighbours.idOf(connection),
       peerIdsOf: (connection) => neighbours.peerIdsOf(connection),
       answer: (search, client) => this.#answer(search, client),
+      offends: (connection, offence) => {
+        neighbours.offends(connection, offence);
+      },
       onError: (error) => {
         this.#warn('search', asError(error));
       },

@@ -115,6 +115,8 @@ export class Connection {
   /** The request whose body is being read. */
   #reading: { waiting: Waiting; head: FileHead } | undefined;
   #nextTag = 1;
+  /** Tags have begun again from 1. */
+  #allUsed = false;
   /** Requests of the other side that are not answered yet. */
   #unanswered = 0;
   #peerEnded = false;
@@ -371,7 +373,13 @@ export class Connection {
     let tag = this.#nextTag;
     while (tag === 0 || this.#waiting.has(tag)) tag = (tag + 1) >>> 0;
     this.#nextTag = (tag + 1) >>> 0;
+    this.#allUsed ||= this.#nextTag < tag;
     return tag;
+  }
+
+  /** Whether a request with this tag was ever made here. */
+  #wasUsed(tag: number): boolean {
+    return tag !== 0 && (this.#allUsed || tag < this.#nextTag);
   }
 
   #lost(): PeerError {
@@ -419,9 +427,12 @@ export class Connection {
   #onAnswer(answer: Answer, tag: number): void {
     const waiting = this.#waiting.get(tag);
     if (waiting === undefined) {
-      // Late, or never asked for: ignored, unless bytes follow of which nobody knows the meaning.
+      // Late: ignored, unless bytes follow of which nobody knows the meaning.
       if (answer.type === 'ACKN' && answer.of === 'RQFH') {
         throw new PeerError('ERR_MALFORMED', 'a body that was not asked for');
+      }
+      if (answer.type !== 'ERRR' && !this.#wasUsed(tag)) {
+        throw new PeerError('ERR_MALFORMED', `${answer.type} answers nothing that was asked`);
       }
       return;
     }

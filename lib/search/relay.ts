@@ -10,7 +10,7 @@ import { Askers } from './askers.js';
 import { RELAY_LIMITS, type RelayLimits } from './limits.js';
 import { OpenSearch, SEEN_BEFORE, type SearchHost } from './open-search.js';
 import type { Asker, RelayStats, SearchEvents } from './parties.js';
-import { Holders, SeenSearches, type SeenSearch } from './seen.js';
+import { Holders, SeenSearches, keyOf, type SeenSearch } from './seen.js';
 
 export interface RelayHost extends SearchHost {
   /** A new id for a search: 16 random bytes as 32 lower-case hex digits. */
@@ -52,6 +52,8 @@ export class Relay {
     relayed: 0,
     dropped: 0,
     capped: 0,
+    excess: 0,
+    oversized: 0,
     repeated: 0,
     stray: 0,
     late: 0,
@@ -91,25 +93,30 @@ export class Relay {
       return;
     }
     const now = this.#host.clock.now();
-    if (!this.#askers.admits(asker.key, now)) this.#refuse('too many searches; ask more slowly');
+    if (!this.#askers.admits(asker, now)) {
+      this.#refuse('too many searches; ask more slowly', asker, now);
+    }
     const ttl = Math.min(search.ttl, this.#limits.ttl);
     const id = search.queryId ?? this.#host.newId();
-    const seen = this.#seen.get(id, now);
+    const key = keyOf(id, search);
+    const seen = this.#seen.get(key, now);
     if (seen !== undefined && ttl <= seen.ttl) {
       this.#decline(seen, ttl, asker);
       return;
     }
-    if (ttl > 0 && !this.#askers.begins(asker.key)) this.#refuse('too many searches are under way');
+    if (ttl > 0 && !this.#askers.begins(asker)) {
+      this.#refuse('too many searches are under way', asker, now);
+    }
     if (seen === undefined) this.stats.fresh++;
     else this.stats.again++;
-    const entry = seen ?? this.#seen.add(id, ttl, now);
+    const entry = seen ?? this.#seen.add(key, ttl, now);
     entry.ttl = ttl;
     if (ttl === 0) {
       this.#answerAlone(search, asker);
       return;
     }
     this.#begin({ ...search, ttl, queryId: id }, asker, entry, seen !== undefined, () => {
-      this.#askers.ends(asker.key);
+      this.#askers.ends(asker);
     });
   }
 
@@ -122,7 +129,8 @@ export class Relay {
     const { ttl = 4, budget, max } = settings;
     const queryId = this.#host.newId();
     // Whatever ttl it comes back with, this node has passed it on to all it knows.
-    const entry = this.#seen.add(queryId, this.#limits.ttl, this.#host.clock.now());
+    const key = keyOf(queryId, wanted);
+    const entry = this.#seen.add(key, this.#limits.ttl, this.#host.clock.now());
     const asker = new OwnAsker(this.#host.self, on);
     const hops = Math.min(ttl, this.#limits.ttl);
     const search: Search = { type: 'RQFS', ...wanted, ttl: hops, queryId, budget, max };
@@ -192,8 +200,9 @@ export class Relay {
     });
   }
 
-  #refuse(why: string): never {
+  #refuse(why: string, asker: Asker, now: number): never {
     this.stats.refused++;
+    if (this.#askers.floods(asker, now)) asker.offends?.('flood');
     throw new PeerError('ERR_BUSY', why);
   }
 }
