@@ -101,9 +101,13 @@ export class OpenSearch implements AskedOwner {
     const { files, bytes } = upTo(first, Math.min(bytesPerResult, room.bytes));
     if (files.length < Math.min(result.files.length, filesPerResult)) this.stats.capped++;
     if (files.length === 0) return;
-    const isOwn = this.#shares.take(share, files.length, bytes);
-    if (this.#opening.asker.send({ ...result, files }, !isOwn)) this.stats.relayed++;
-    else this.stats.dropped++;
+    const isSpare = files.length > share.files || bytes > share.bytes;
+    if (this.#opening.asker.send({ ...result, files }, isSpare)) {
+      this.stats.relayed++;
+      this.#shares.take(share, files.length, bytes);
+    } else {
+      this.stats.dropped++;
+    }
   }
 
   ended(share?: Share): void {

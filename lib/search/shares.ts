@@ -69,12 +69,10 @@ export class Shares {
     return { files: this.#files.room(files), bytes: this.#bytes.room(bytes) };
   }
 
-  /** Take what there is room for. @returns whether all of it was kept for this neighbour */
-  take(share: Share, files: number, bytes: number): boolean {
-    const isOwn = files <= share.files && bytes <= share.bytes;
+  /** Take what there is room for. */
+  take(share: Share, files: number, bytes: number): void {
     share.files = this.#files.take(files, share.files);
     share.bytes = this.#bytes.take(bytes, share.bytes);
-    return isOwn;
   }
 
   /** A neighbour brings nothing more: what was kept for it is for all. */
