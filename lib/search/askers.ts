@@ -75,6 +75,16 @@ class Accounts {
   }
 }
 
+/** Count a refusal. @returns how many there were lately */
+function refuse(account: Account | undefined, now: number): number {
+  if (account === undefined) return 0;
+  if (now - account.since > REFUSALS_FOR) {
+    account.refused = 0;
+    account.since = now;
+  }
+  return ++account.refused;
+}
+
 export class Askers {
   readonly #limits: Readonly<RelayLimits>;
   readonly #askers: Accounts;
@@ -122,14 +132,12 @@ export class Askers {
   }
 
   /** An asker was refused. @returns whether it goes on although it was told again and again */
-  floods({ key }: Who, now: number): boolean {
-    const account = this.#askers.get(key);
-    if (account === undefined) return false;
-    if (now - account.since > REFUSALS_FOR) {
-      account.refused = 0;
-      account.since = now;
-    }
-    return ++account.refused > this.#limits.flood;
+  floods({ key, client }: Who, now: number): boolean {
+    const { flood, perClient } = this.#limits;
+    const mine = refuse(this.#askers.get(key), now);
+    const all = refuse(client === undefined ? undefined : this.#clients.get(client), now);
+    // Who was ended for it and comes again need not be told as often.
+    return mine > flood || (all > flood * perClient && mine > flood / 10);
   }
 
   #add({ key, client }: Who, change: 1 | -1): void {

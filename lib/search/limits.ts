@@ -25,6 +25,8 @@ export interface RelayLimits {
   burst: number;
   /** How much more than one asker those may together that come from one client. */
   perClient: number;
+  /** The part of `rate` and `burst`, those of a neighbour, that this node uses itself to pass searches on. */
+  passShare: number;
   /** Refusals of one asker within 10 s that nobody causes who heeds them. */
   flood: number;
   /** Milliseconds in which a neighbour that refused a search is asked nothing. */
@@ -63,7 +65,8 @@ export const RELAY_LIMITS: Readonly<RelayLimits> = {
   rate: 50,
   burst: 200,
   perClient: 4,
-  flood: 5000,
+  passShare: 0.8,
+  flood: 2000,
   busyPause: 1000,
   askers: 10_000,
   seen: 100_000,

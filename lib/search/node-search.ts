@@ -65,9 +65,10 @@ export class NodeSearch {
       newId: newQueryId,
       neighbours: () => this.#neighbours(),
       settle: setImmediate,
-      answer: (search, then) => {
-        host.answer(search, undefined).then(then, (error: unknown) => {
-          host.onError(error);
+      answer: (search, then, asker) => {
+        host.answer(search, asker?.signal).then(then, (error: unknown) => {
+          // Of one that is gone it is not wanted any more.
+          if (asker?.signal?.aborted !== true) host.onError(error);
           then(NOTHING);
         });
       },
@@ -135,6 +136,7 @@ export class NodeSearch {
 class ExchangeAsker implements Asker {
   readonly id: PeerId | undefined;
   readonly key: object;
+  readonly signal: AbortSignal;
   readonly client: string | undefined;
   readonly #host: NodeSearchHost;
   readonly #search: Search;
@@ -153,6 +155,7 @@ class ExchangeAsker implements Asker {
   ) {
     this.id = host.idOf(connection);
     this.key = connection;
+    this.signal = exchange.closed;
     const { remoteHost } = connection;
     this.client = remoteHost === undefined ? undefined : clientOf(remoteHost);
     this.#host = host;

@@ -13,8 +13,8 @@ export interface SearchHost {
   readonly clock: Clock;
   /** Those that searches may be passed on to, each peer once. */
   neighbours(): Iterable<Neighbour>;
-  /** Tell the node's own matches, now or later. */
-  answer(search: Search, then: (list: FileList) => void): void;
+  /** Tell the node's own matches, now or later. @param asker for whom */
+  answer(search: Search, then: (list: FileList) => void, asker?: Asker): void;
   /**
    * Call `action` when what has arrived by now has been looked at. A search that comes by several ways
    * is then passed on once, by the best of them. @default at once
@@ -123,9 +123,13 @@ export class OpenSearch implements AskedOwner {
     if (this.#over) this.#forgetAsker();
     else if (again) this.#answer(SEEN_BEFORE);
     else {
-      host.answer(search, (list) => {
-        this.#answer(list);
-      });
+      host.answer(
+        search,
+        (list) => {
+          this.#answer(list);
+        },
+        asker,
+      );
     }
     // Most searches of a large network are over already: nobody was left to be asked.
     if (this.#isOver()) return;

@@ -39,6 +39,8 @@ export interface Asker {
   readonly id?: PeerId | undefined;
   /** The same for all searches that share a rate, such as those of one connection. */
   readonly key: object | string;
+  /** Aborted when it is gone. Those for whom a node searches its own files take turns. */
+  readonly signal?: AbortSignal | undefined;
   /** From where it comes, if that is known: several may come from there. */
   readonly client?: string | undefined;
   /**
@@ -67,6 +69,8 @@ export interface RelayStats {
   duplicates: number;
   /** Searches refused as busy. */
   refused: number;
+  /** Searches answered and not passed on, because their client had more than its part. */
+  kept: number;
   /** Times that a search was sent to a neighbour. */
   passedOn: number;
   /** TPHF sent to askers; and those that found the asker's queue full. */

@@ -5,9 +5,10 @@
  * Knows neither sockets nor clocks: the same code runs in a node and in a network in memory.
  */
 import { PeerError } from '../errors.js';
-import type { PeerId, Search, SearchEnd, Wanted } from '../wire/messages.js';
+import type { FileList, PeerId, Search, SearchEnd, Wanted } from '../wire/messages.js';
 import { Askers } from './askers.js';
 import { RELAY_LIMITS, type RelayLimits } from './limits.js';
+import { Passing } from './passing.js';
 import { OpenSearch, SEEN_BEFORE, type SearchHost } from './open-search.js';
 import type { Asker, RelayStats, SearchEvents } from './parties.js';
 import { Holders, SeenSearches, keyOf, type SeenSearch } from './seen.js';
@@ -51,6 +52,7 @@ export class Relay {
     passedOn: 0,
     relayed: 0,
     dropped: 0,
+    kept: 0,
     capped: 0,
     excess: 0,
     oversized: 0,
@@ -62,6 +64,7 @@ export class Relay {
   readonly #limits: Readonly<RelayLimits>;
   readonly #seen: SeenSearches;
   readonly #askers: Askers;
+  readonly #passing: Passing;
   readonly #open = new Set<OpenSearch>();
 
   constructor(host: RelayHost) {
@@ -69,6 +72,7 @@ export class Relay {
     this.#limits = { ...RELAY_LIMITS, ...host.limits };
     this.#seen = new SeenSearches(this.#limits.seen, this.#limits.seenFor);
     this.#askers = new Askers(this.#limits);
+    this.#passing = new Passing(this.#limits);
   }
 
   /** Searches under way. */
@@ -102,6 +106,10 @@ export class Relay {
     const seen = this.#seen.get(key, now);
     if (seen !== undefined && ttl <= seen.ttl) {
       this.#decline(seen, ttl, asker);
+      return;
+    }
+    if (ttl > 0 && asker.client !== undefined && !this.#passing.admits(asker.client, now)) {
+      this.#keep(search, asker, key, seen, now);
       return;
     }
     if (ttl > 0 && !this.#askers.begins(asker)) {
@@ -186,6 +194,24 @@ export class Relay {
     return open;
   }
 
+  /** It is answered, but not passed on: whether others have it nobody will have to ask here. */
+  #keep(
+    search: Search,
+    asker: Asker,
+    key: string,
+    seen: SeenSearch | undefined,
+    now: number,
+  ): void {
+    this.stats.kept++;
+    if (seen === undefined) this.#seen.add(key, 0, now);
+    const end = (list: FileList): void => {
+      asker.send(list);
+      asker.send(NOTHING_PASSED_ON);
+    };
+    if (seen === undefined) this.#host.answer(search, end, asker);
+    else end(SEEN_BEFORE);
+  }
+
   /** It was here before, with as high a ttl. */
   #decline(seen: SeenSearch, ttl: number, asker: Asker): void {
     this.stats.duplicates++;
@@ -195,9 +221,13 @@ export class Relay {
   }
 
   #answerAlone(search: Search, asker: Asker): void {
-    this.#host.answer(search, (list) => {
-      asker.send(list);
-    });
+    this.#host.answer(
+      search,
+      (list) => {
+        asker.send(list);
+      },
+      asker,
+    );
   }
 
   #refuse(why: string, asker: Asker, now: number): never {
