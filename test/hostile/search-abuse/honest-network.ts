@@ -61,7 +61,7 @@ const calls = {
     const one = async (): Promise<void> => {
       const begin = performance.now();
       const found = new Set<string>();
-      for await (const { peer: who, files } of peer.searchNetwork(QUERY, { timeout: 3000 })) {
+      for await (const { peer: who, files } of peer.searchNetwork(QUERY, { timeout: 30_000 })) {
         if (files.some(({ path }) => path.startsWith(`${QUERY}-`))) found.add(who.id);
         // What abusers say takes its time until it is over; what is wanted is there.
         if (ids.every((id) => found.has(id))) break;
