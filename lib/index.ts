@@ -21,6 +21,7 @@ export {
   type NodeOptions,
 } from './options.js';
 export type { Neighbour, PeerChange } from './peers/neighbours.js';
+export type { OffenceStats } from './peers/offenders.js';
 export { printable, printableJson } from './printable.js';
 export { defaultStateFolder } from './state-folder.js';
 export type { Progress } from './share/share.js';

@@ -11,6 +11,7 @@ import { RequestQuota } from './net/request-quota.js';
 import { checked, option, optional, type NodeOptions } from './options.js';
 import { loadIdentity, newIdentity, type Identity } from './peers/identity.js';
 import { Neighbours, type Neighbour, type PeerChange } from './peers/neighbours.js';
+import { noOffences, type OffenceStats } from './peers/offenders.js';
 import { clientOf } from './peers/scope.js';
 import { PEER_TIMES } from './peers/times.js';
 import { lockState, type Lock } from './share/lock.js';
@@ -237,6 +238,11 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     return this.#searches.stats;
   }
 
+  /** What peers did that no honest one does, and what came of it, since the start. */
+  get offences(): OffenceStats {
+    return this.#neighbours?.offences ?? noOffences();
+  }
+
   /** Compare the folder with the index now, rather than at the next rescan. */
   rescan(): void {
     this.#share.rescan();
@@ -300,6 +306,9 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       },
       clientOf,
       isKept: (connection) => this.#neighbours?.isLinked(connection) === true,
+      onAccept: (connection) => {
+        this.#neighbours?.accepted(connection);
+      },
       onInternalError: (error, name) => {
         this.#warn(name, error);
       },
@@ -341,6 +350,9 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       idOf: (connection) => neighbours.idOf(connection),
       peerIdsOf: (connection) => neighbours.peerIdsOf(connection),
       answer: (search, client) => this.#answer(search, client),
+      offends: (connection, offence) => {
+        neighbours.offends(connection, offence);
+      },
       onError: (error) => {
         this.#warn('search', asError(error));
       },

@@ -1,7 +1,7 @@
 /** Who comes in, and who goes for it. */
 import fc from 'fast-check';
 import t from 'tap';
-import { VirtualClock } from '../bench/virtual-clock.js';
+import { VirtualClock } from '../bench/common/virtual-clock.js';
 import { Admission, type AdmissionLimits, type Guest } from '../lib/net/admission.js';
 import { sharesOf } from '../lib/net/descriptors.js';
 import { RequestQuota } from '../lib/net/request-quota.js';

@@ -1,6 +1,6 @@
 /** What is begun has to come to its end, and a body to grow; in a time that passes as it is told to. */
 import t from 'tap';
-import { VirtualClock } from '../bench/virtual-clock.js';
+import { VirtualClock } from '../bench/common/virtual-clock.js';
 import { FRAME_PROGRESS, FrameWatch } from '../lib/net/frame-watch.js';
 
 /** A connection of which frames and bytes come as a test says. */

@@ -1,5 +1,6 @@
 /** What one relay does with a search, message by message, and what bounds it. */
 import t from 'tap';
+import type { FileMatch } from '../lib/wire/messages.js';
 import {
   PlayedAsker,
   SELF,
@@ -212,13 +213,101 @@ t.test('files relayed at once and in all', (t) => {
     t.equal(asked[0]?.search.max, 100);
     on.files(fileList(1000));
   }
-  t.match(asker.got.slice(1), [
-    { total: 1000, files: { length: 100 } },
-    { total: 1000, files: { length: 100 } },
-  ]);
-  t.same([asker.got.length, relay.stats.capped], [3, 2]);
+  const sizes = asker.got.slice(1).map((got) => (got.type === 'TPHF' ? got.files.length : -1));
+  t.same(sizes, [100, 88, 31, 31], 'of 250 each of 4 has 31 that no other can take');
+  t.match(asker.got.at(-1), { total: 1000 });
+  t.equal(relay.stats.capped, 3);
   t.end();
 });
+
+t.test('one neighbour that floods a search leaves to the others what is theirs', (t) => {
+  const { relay, neighbours } = play(5, { files: 1000, resultsPerNeighbour: 1000 });
+  const [liar, ...honest] = neighbours;
+  const asker = new PlayedAsker();
+  relay.handle(search(), asker);
+  liar?.on.files({ type: 'RPFL', total: 0, files: [] });
+  // In the names of all there are, the honest ones among them.
+  for (let i = 2; i < 500; i++) liar?.on.third(third(i, { files: someFiles(50) }));
+  for (const { on } of honest) on.files(fileList(60));
+  const of = (n: number): number[] =>
+    asker.got.flatMap((got) =>
+      got.type === 'TPHF' && got.peer.id === id(n) ? [got.files.length] : [],
+    );
+  for (const n of [2, 3, 4, 5])
+    t.same(of(n), [50, 60], 'what is said in its name, and what is its');
+  const files = asker.got.reduce(
+    (sum, got) => sum + (got.type === 'TPHF' ? got.files.length : 0),
+    0,
+  );
+  t.equal(files, 600 + 4 * 60);
+  for (const { on } of honest.slice(0, 3)) on.end(searchEnd());
+  liar?.on.third(third(900, { files: someFiles(100) }));
+  t.equal(of(900)[0], 100, 'what the others leave is for all');
+  t.end();
+});
+
+t.test('bytes in one result, in a search and from one neighbour', (t) => {
+  const long = (count: number): FileMatch[] =>
+    someFiles(count).map((file) => ({ ...file, path: file.path.padEnd(952, 'y') }));
+  const limits = { bytesPerResult: 10_000, bytes: 100_000, bytesPerNeighbour: 200_000 };
+  const { relay, neighbours, neighbour } = play(2, limits);
+  const offences: string[] = [];
+  Object.assign(neighbour, { offends: (offence: string) => offences.push(offence) });
+  const asker = new PlayedAsker();
+  relay.handle(search(), asker);
+  neighbour.on.files({ type: 'RPFL', total: 0, files: [] });
+  for (let i = 3; i < 13; i++) neighbour.on.third(third(i, { total: 20, files: long(20) }));
+  const sizes = asker.got.slice(1).map((got) => (got.type === 'TPHF' ? got.files.length : -1));
+  t.same(sizes, [10, 10, 10, 10, 10, 10, 10, 5], 'three quarters of 100, the rest is not its');
+  t.same([relay.stats.capped, offences], [10, []]);
+  neighbour.on.third(third(99));
+  t.same([relay.stats.excess, offences], [1, ['excess']]);
+  t.ok(neighbour.asked[0]?.givenUp);
+  neighbours[1]?.on.files(fileList(1));
+  neighbours[1]?.on.end(searchEnd());
+  t.same(asker.end, searchEnd({ asked: 2, answered: 2 }), 'and nobody waits for it');
+  t.end();
+});
+
+t.test('somebody sends another search with the same id ahead', (t) => {
+  const { relay, neighbour } = play(1);
+  relay.handle(search({ query: 'y', ttl: 7 }), new PlayedAsker(8));
+  const asker = new PlayedAsker(9);
+  relay.handle(search({ ttl: 2 }), asker);
+  t.same(asker.got, [fileList(1)], 'is no reason not to answer');
+  t.match(neighbour.asked, [
+    { search: { query: 'y', ttl: 6 } },
+    { search: { query: 'x', ttl: 1 } },
+  ]);
+  const long = 'z'.repeat(1000);
+  relay.handle(search({ query: `${long}a` }), new PlayedAsker(8));
+  relay.handle(search({ query: `${long}b` }), new PlayedAsker(8));
+  relay.handle(search({ query: `${long}a` }), new PlayedAsker(9));
+  t.match(relay.stats, { fresh: 4, duplicates: 1 });
+  t.end();
+});
+
+t.test(
+  'more entries than were asked for, results of other searches: told to who keeps account',
+  (t) => {
+    const { relay, neighbour } = play(1);
+    const offences: string[] = [];
+    Object.assign(neighbour, { offends: (offence: string) => offences.push(offence) });
+    relay.handle(search({ max: 5 }), new PlayedAsker());
+    neighbour.on.files(fileList(6));
+    neighbour.on.third(third(3, { query: 'y' }));
+    neighbour.on.third(third(4, { hops: 3 }));
+    neighbour.on.third(third(5, { peer: { ...third(5).peer, id: SELF } }));
+    neighbour.on.end(undefined);
+    neighbour.on.third(third(6, { query: 'y' }));
+    t.same(offences, ['oversized', 'stray', 'stray'], 'not: its own, and what comes late');
+    t.match(relay.stats, { oversized: 1, stray: 3, late: 1 });
+    relay.handle(search({ max: 0, queryId: queryId(2) }), new PlayedAsker());
+    neighbour.on.files(fileList(1));
+    t.equal(offences.length, 3, '0 counts as 1');
+    t.end();
+  },
+);
 
 t.test('an asker whose queue is full loses results, but neither list nor end', (t) => {
   const { relay, neighbour } = play(1);
@@ -262,6 +351,41 @@ t.test('how fast one asker may ask', (t) => {
   );
   t.equal(relay.remembered.askers, 1);
   t.equal(relay.stats.refused, 4);
+  t.end();
+});
+
+t.test('how fast all may ask that come from one client', (t) => {
+  const limits = { rate: 10, burst: 3, perClient: 2, openPerAsker: 2, flood: 2 };
+  const { relay, clock, neighbour } = play(1, limits);
+  let n = 0;
+  const offences: string[] = [];
+  const ask = (key: string, client: string, ttl = 0): boolean => {
+    const asker = Object.assign(new PlayedAsker(undefined, key), {
+      client,
+      offends: (offence: string) => offences.push(`${key} ${offence}`),
+    });
+    try {
+      relay.handle(search({ queryId: queryId(++n), ttl, budget: 60_000 }), asker);
+      return true;
+    } catch (error) {
+      t.match(error, { code: 'ERR_BUSY' });
+      return false;
+    }
+  };
+  const asked = ['a', 'a', 'a', 'b', 'b', 'b', 'c'].map((key) => ask(key, 'mallory'));
+  t.same(asked, [true, true, true, true, true, true, false], 'twice what one may');
+  t.ok(ask('d', 'alice'), 'another is not concerned');
+  clock.run(10_000);
+  const open = ['a', 'a', 'b', 'b', 'c'].map((key) => ask(key, 'mallory', 2));
+  t.same(open, [true, true, true, true, false], 'twice as many under way');
+  t.ok(ask('d', 'alice', 2));
+  t.same(offences, []);
+  clock.run(20_001);
+  for (let i = 0; i < 2; i++) t.notOk(ask('c', 'mallory', 2));
+  t.same(offences, [], 'refusals are forgotten');
+  t.notOk(ask('c', 'mallory', 2));
+  t.same(offences, ['c flood'], 'who goes on although it is refused');
+  for (const { on } of [neighbour]) on.end(undefined);
   t.end();
 });
 

@@ -130,6 +130,8 @@ export class Connection {
   /** The request whose body is being read. */
   #reading: { waiting: Waiting; head: FileHead } | undefined;
   #nextTag = 1;
+  /** Tags have begun again from 1. */
+  #allUsed = false;
   /** Requests of the other side that are not answered yet. */
   #unanswered = 0;
   /** When a request that brings something was last answered well: performance.now(). */
@@ -432,7 +434,13 @@ export class Connection {
     let tag = this.#nextTag;
     while (tag === 0 || this.#waiting.has(tag)) tag = (tag + 1) >>> 0;
     this.#nextTag = (tag + 1) >>> 0;
+    this.#allUsed ||= this.#nextTag < tag;
     return tag;
+  }
+
+  /** Whether a request with this tag was ever made here. */
+  #wasUsed(tag: number): boolean {
+    return tag !== 0 && (this.#allUsed || tag < this.#nextTag);
   }
 
   #lost(): PeerError {
@@ -484,9 +492,12 @@ export class Connection {
       if (tag === 0 && answer.type === 'ERRR' && answer.code === 'ERR_BUSY') {
         this.#error ??= new PeerError('ERR_BUSY', `${this.name}: ${answer.message}`);
       }
-      // Late, or never asked for: ignored, unless bytes follow of which nobody knows the meaning.
+      // Late: ignored, unless bytes follow of which nobody knows the meaning.
       if (answer.type === 'ACKN' && answer.of === 'RQFH') {
         throw new PeerError('ERR_MALFORMED', 'a body that was not asked for');
+      }
+      if (answer.type !== 'ERRR' && !this.#wasUsed(tag)) {
+        throw new PeerError('ERR_MALFORMED', `${answer.type} answers nothing that was asked`);
       }
       return;
     }

@@ -15,6 +15,8 @@ export interface ReceptionOptions extends Omit<
   clientOf: (host: string) => string;
   /** Whether this is a neighbour's, which stays. */
   isKept: (connection: Connection) => boolean;
+  /** It is in. */
+  onAccept: (connection: Connection) => void;
   onInternalError: (error: Error, name: string) => void;
 }
 
@@ -79,6 +81,7 @@ export class Reception {
     this.#stats.connections++;
     this.#visitors.set(connection, visitor);
     this.#admission.add(visitor);
+    this.#options.onAccept(connection);
     connection.closed.addEventListener(
       'abort',
       () => {

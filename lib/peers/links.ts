@@ -13,6 +13,8 @@ export interface LinksOptions {
   owner: LinkOwner;
   /** Told of links made and ended, whatever the reason. */
   onChange: (kind: 'linked' | 'unlinked', peer: PeerContact) => void;
+  /** Told of a link that is about to be made. */
+  onLink?: ((link: Link) => void) | undefined;
 }
 
 export class Links {
@@ -50,7 +52,7 @@ export class Links {
 
   /** Keep a connection to a peer to which there is no link, and to which there is room for one. */
   add(contact: PeerContact, connection: Connection, direction: Direction): void {
-    const { times, owner, onChange } = this.#options;
+    const { times, owner, onChange, onLink } = this.#options;
     if (this.full || this.#links.has(contact.id)) throw new TypeError('no such link can be made');
     const link = new Link(contact, connection, direction, times, {
       ...owner,
@@ -60,6 +62,7 @@ export class Links {
       },
     });
     this.#links.set(contact.id, link);
+    onLink?.(link);
     onChange('linked', contact);
     link.start();
   }

@@ -16,6 +16,8 @@ import type { Direction, Link } from './link.js';
 import { Links } from './links.js';
 import { NamedPeers, resolveHost } from './named.js';
 import { decodePeers, encodePeers } from './saved.js';
+import { Offenders, type OffenceStats } from './offenders.js';
+import type { Offence } from './offences.js';
 import { AddressPolicy, groupOf, interfaceAddresses, literal, scopeOf } from './scope.js';
 import { PeerTable } from './table.js';
 import type { PeerTimes } from './times.js';
@@ -56,9 +58,12 @@ export interface Neighbour extends PeerContact {
   link: Direction | undefined;
 }
 
-/** What has become of a peer: it can be reached (no more); a connection to it is kept (no more). */
+/**
+ * What has become of a peer: it can be reached (no more); a connection to it is kept (no more); it did what
+ * no honest peer does, and is not dialled for a while.
+ */
 export interface PeerChange extends PeerContact {
-  kind: 'up' | 'down' | 'linked' | 'unlinked';
+  kind: 'up' | 'down' | 'linked' | 'unlinked' | 'banned';
 }
 
 /** Connections this node makes for itself; the rest of `maxPeers` is for those that come in. */
@@ -74,6 +79,10 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   readonly #dice = new Dice(Math.random);
   readonly #links: Links;
   readonly #tries: Tries;
+  readonly #offenders = new Offenders((peer) => {
+    this.#table.ban(peer);
+    this.emit('change', { kind: 'banned', ...peer });
+  });
   readonly #end = new AbortController();
   readonly #timers = new Set<NodeJS.Timeout>();
   #advertised: { host: string | undefined; port: number };
@@ -113,6 +122,9 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
         },
       },
       onChange: (kind, peer) => this.emit('change', { kind, ...peer }),
+      onLink: ({ connection, contact }) => {
+        this.#offenders.linked(connection, contact);
+      },
     });
     this.#callers = new Callers(times);
     this.#tries = new Tries({
@@ -200,6 +212,20 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
     const id = this.idOf(connection);
     const link = this.#links.on(connection) ?? (id === undefined ? undefined : this.#links.to(id));
     return link?.peerIds ?? this.#callers.peerIdsOf(connection);
+  }
+
+  /** A peer has connected: what it does wrong is counted. */
+  accepted(connection: Connection): void {
+    this.#offenders.watch(connection);
+  }
+
+  /** A peer has done what no honest one does. */
+  offends(connection: Connection, offence: Offence): void {
+    this.#offenders.offends(connection, offence);
+  }
+
+  get offences(): OffenceStats {
+    return this.#offenders.stats;
   }
 
   /** The answer to RQLT. */

@@ -15,7 +15,7 @@ export class RecentMap<V> {
     this.#now = now;
   }
 
-  /** Entries, those included that have ended and were not looked at since. */
+  /** Entries, those included that have ended since one was made. */
   get size(): number {
     return this.#entries.size;
   }
@@ -36,10 +36,10 @@ export class RecentMap<V> {
     // Behind all others again: the order is that of age.
     this.#entries.delete(key);
     this.#entries.set(key, { value, until: this.#now() + this.#lifetime });
-    if (this.#entries.size <= this.#max) return;
-    for (const oldest of this.#entries.keys()) {
+    const now = this.#now();
+    for (const [oldest, { until }] of this.#entries) {
+      if (until > now && this.#entries.size <= this.#max) return;
       this.#entries.delete(oldest);
-      return;
     }
   }
 

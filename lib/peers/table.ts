@@ -4,6 +4,7 @@
  */
 import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
+import { Bans } from './bans.js';
 import { Dice } from './dice.js';
 import { KnownPeers, isUp, newPeer, type KnownPeer, type UpPeer } from './known.js';
 import { RecentMap } from './recent.js';
@@ -54,6 +55,7 @@ export class PeerTable {
   readonly #dropped: RecentMap<number>;
   /** Other addresses of peers, and whose. */
   readonly #aliases: RecentMap<PeerId>;
+  readonly #bans: Bans;
 
   constructor(options: TableOptions) {
     const { times, now, random, max = MAX_PEERS, onChange } = options;
@@ -62,6 +64,7 @@ export class PeerTable {
     this.#peers = new KnownPeers(max, this.#dice, (peer) => onChange?.('down', peer));
     this.#dropped = new RecentMap(MAX_REMEMBERED, times.dropped, now);
     this.#aliases = new RecentMap(MAX_REMEMBERED, times.alias, now);
+    this.#bans = new Bans(times.banned, now);
   }
 
   /** Peers known in any way. */
@@ -71,7 +74,7 @@ export class PeerTable {
 
   /** Things remembered of peers that are not in the table. */
   get remembered(): number {
-    return this.#dropped.size + this.#aliases.size;
+    return this.#dropped.size + this.#aliases.size + this.#bans.size;
   }
 
   /** Peers heard of from a source and never reached. */
@@ -120,7 +123,7 @@ export class PeerTable {
     if (this.#peers.isFull(source)) return false;
     const key = formatAddress(address);
     if (this.#peers.at(address) !== undefined) return false;
-    if (this.#aliases.has(key) || this.#dropped.has(key)) return false;
+    if (this.#aliases.has(key) || this.#dropped.has(key) || this.#bans.has(address)) return false;
     return this.#peers.add(this.#new(address, source)) !== undefined;
   }
 
@@ -129,6 +132,7 @@ export class PeerTable {
    * failures still count.
    */
   greet(address: PeerAddress, source: string): void {
+    if (this.#bans.has(address)) return;
     const { soon, pauses } = this.#options.times;
     const known = this.#peers.at(address);
     if (known !== undefined) {
@@ -159,6 +163,8 @@ export class PeerTable {
    */
   reached(address: PeerAddress, id: PeerId, rtt: number): Reached {
     const { self } = this.#options;
+    // It was banned while it was dialled.
+    if (this.#bans.has(address)) return 'full';
     const known = this.#peers.at(address);
     const first = this.#peers.withId(id);
     if (id === self || (first?.up === true && first !== known)) {
@@ -216,6 +222,21 @@ export class PeerTable {
     this.#dropped.set(formatAddress(address), peer.lastTry);
   }
 
+  /** The peer at an address did what no honest one does: it is not dialled for a while. */
+  ban(address: PeerAddress): void {
+    this.#bans.add(address);
+    const peer = this.#peers.at(address);
+    if (peer === undefined) return;
+    if (peer.id !== undefined) this.#aliases.deleteValue(peer.id);
+    // What the user named stays in the table, and is tried again afterwards.
+    if (peer.named) this.#peers.setDown(peer);
+    else this.#peers.delete(peer);
+  }
+
+  isBanned(address: PeerAddress): boolean {
+    return this.#bans.has(address);
+  }
+
   // ------------------------------------------------------------ what is asked
 
   /**
@@ -230,7 +251,7 @@ export class PeerTable {
     const bySource = new Map<string, KnownPeer[]>();
     let best: KnownPeer | undefined;
     for (const peer of this.#peers.all()) {
-      if (peer.nextTry > now || skip(peer)) continue;
+      if (peer.nextTry > now || skip(peer) || this.#bans.has(peer.address)) continue;
       if (peer.named) return peer;
       if (peer.id !== undefined) {
         if (best === undefined || peer.nextTry < best.nextTry) best = peer;
@@ -250,7 +271,8 @@ export class PeerTable {
     const more = this.#peers.roomForReached;
     for (const peer of this.#peers.all()) {
       if (peer.nextTry >= due || skip(peer)) continue;
-      if (more || peer.named || peer.id !== undefined) due = peer.nextTry;
+      if (!more && !peer.named && peer.id === undefined) continue;
+      due = Math.min(due, Math.max(peer.nextTry, this.#bans.until(peer.address)));
     }
     return due;
   }

@@ -23,6 +23,8 @@ export interface PeerTimes {
   soon: number;
   /** How long a dropped peer is not taken up again because somebody else speaks of it. */
   dropped: number;
+  /** How long a peer is not dialled that did what no honest one does, the first time. */
+  banned: number;
   /** How long another address of a known peer, or of this node, is not dialled. */
   alias: number;
   /** For which the list of a peer that searches is remembered. */
@@ -50,6 +52,7 @@ export const PEER_TIMES: PeerTimes = {
   namedPause: 30_000,
   soon: 500,
   dropped: 10 * 60_000,
+  banned: 10 * 60_000,
   alias: 10 * 60_000,
   asked: 30_000,
   resolve: 30_000,

@@ -2,16 +2,17 @@
 import type { FileList, PeerId, Search, SearchEnd, ThirdPartyHasFiles } from '../wire/messages.js';
 import type { RelayLimits } from './limits.js';
 import type { Neighbour, RelayStats, SearchEvents } from './parties.js';
+import { entryBytes, type Share } from './shares.js';
 
 /** The search that it was asked in. */
 export interface AskedOwner {
   readonly self: PeerId;
   readonly limits: Readonly<RelayLimits>;
   readonly stats: RelayStats;
-  /** A result that can be relayed, as it stands in TPHF to the asker. */
-  result(result: ThirdPartyHasFiles): void;
-  /** Nothing more comes from this one. */
-  ended(): void;
+  /** A result that can be relayed, as it stands in TPHF to the asker. @param share whose it is */
+  result(result: ThirdPartyHasFiles, share: Share): void;
+  /** Nothing more comes from this one. @param share what was kept for it */
+  ended(share: Share): void;
 }
 
 export type Counts = Omit<SearchEnd, 'type' | 'of'>;
@@ -20,6 +21,9 @@ export class Asked implements SearchEvents {
   readonly #owner: AskedOwner;
   readonly #neighbour: Neighbour;
   readonly #search: Search;
+  readonly #share: Share;
+  /** Bytes of files' entries that it has sent. */
+  #bytes = 0;
   #giveUp: (() => void) | undefined;
   #over = false;
   #late = false;
@@ -32,10 +36,12 @@ export class Asked implements SearchEvents {
   #peers: Set<PeerId> | undefined;
   #counts: Counts | undefined;
 
-  constructor(owner: AskedOwner, neighbour: Neighbour, search: Search) {
+  /** @param share what is kept for this neighbour of what the search may relay */
+  constructor(owner: AskedOwner, neighbour: Neighbour, search: Search, share: Share) {
     this.#owner = owner;
     this.#neighbour = neighbour;
     this.#search = search;
+    this.#share = share;
   }
 
   ask(): void {
@@ -63,6 +69,10 @@ export class Asked implements SearchEvents {
     } else {
       this.#answered = true;
       this.#duplicate = list.duplicate === true;
+      if (list.files.length > Math.max(1, this.#search.max ?? Infinity)) {
+        stats.oversized++;
+        this.#neighbour.offends?.('oversized');
+      }
       if (list.files.length > 0 && !this.#duplicate) this.#firstHand(list);
       // With ttl 0 there is no ACKN.
       if (this.#search.ttl === 0) this.#end();
@@ -73,7 +83,8 @@ export class Asked implements SearchEvents {
     const { stats, limits } = this.#owner;
     if (this.#over) stats.late++;
     else if (this.#results >= limits.resultsPerNeighbour) stats.capped++;
-    else if (!this.#belongs(result)) stats.stray++;
+    else if (this.#isTooMuch(result)) this.#exceed();
+    else if (!this.#belongs(result)) this.#stray(result);
     else if (this.#isNew(result.peer.id)) this.#pass(result);
     // Whatever it was, there is an end to how many are looked at.
     this.#results++;
@@ -109,11 +120,32 @@ export class Asked implements SearchEvents {
     const { query, hash } = this.#search;
     const wanted = hash === undefined ? { query } : { hash };
     const { contact: peer } = this.#neighbour;
-    this.#owner.result({ type: 'TPHF', ...wanted, peer, hops: 1, total, files });
+    this.#owner.result({ type: 'TPHF', ...wanted, peer, hops: 1, total, files }, this.#share);
   }
 
   #pass(result: ThirdPartyHasFiles): void {
-    if (result.files.length > 0) this.#owner.result({ ...result, hops: result.hops + 1 });
+    if (result.files.length === 0) return;
+    this.#owner.result({ ...result, hops: result.hops + 1 }, this.#share);
+  }
+
+  /** Counts what comes, whatever it is. */
+  #isTooMuch({ files }: ThirdPartyHasFiles): boolean {
+    for (const file of files) this.#bytes += entryBytes(file);
+    return this.#bytes > this.#owner.limits.bytesPerNeighbour;
+  }
+
+  /** Nobody may send that much: whatever else comes is not looked at. */
+  #exceed(): void {
+    this.#owner.stats.excess++;
+    this.giveUp(false);
+    this.#owner.ended(this.#share);
+    this.#neighbour.offends?.('excess');
+  }
+
+  #stray({ peer }: ThirdPartyHasFiles): void {
+    this.#owner.stats.stray++;
+    // That a result of this node itself comes back to it is odd, but no lie.
+    if (peer.id !== this.#owner.self) this.#neighbour.offends?.('stray');
   }
 
   #belongs({ query, hash, hops, peer }: ThirdPartyHasFiles): boolean {
@@ -137,6 +169,6 @@ export class Asked implements SearchEvents {
 
   #end(): void {
     this.#over = true;
-    this.#owner.ended();
+    this.#owner.ended(this.#share);
   }
 }

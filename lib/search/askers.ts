@@ -1,6 +1,11 @@
-/** How much each asker may ask: a token bucket, and a number of searches under way. */
+/**
+ * How much each asker may ask: a token bucket, and a number of searches under way. The same, a few times as
+ * large, for all that come from one client: many connections give nobody more than that.
+ */
 import type { RelayLimits } from './limits.js';
+import type { Asker } from './parties.js';
 
+type Who = Pick<Asker, 'key' | 'client'>;
 type Key = object | string;
 
 interface Account {
@@ -10,16 +15,86 @@ interface Account {
   at: number;
   /** Searches under way. */
   open: number;
+  /** Refusals since then, in milliseconds. */
+  refused: number;
+  since: number;
+}
+
+/** Milliseconds over which refusals are counted. */
+const REFUSALS_FOR = 10_000;
+
+/** Accounts of one kind. */
+class Accounts {
+  readonly #rate: number;
+  readonly #burst: number;
+  readonly #open: number;
+  readonly #max: number;
+  /** Those that asked last are last. */
+  readonly #accounts = new Map<Key, Account>();
+
+  /** @param factor how much larger than for one asker everything is */
+  constructor({ rate, burst, openPerAsker, askers }: Readonly<RelayLimits>, factor: number) {
+    this.#rate = rate * factor;
+    this.#burst = burst * factor;
+    this.#open = openPerAsker * factor;
+    this.#max = askers;
+  }
+
+  get size(): number {
+    return this.#accounts.size;
+  }
+
+  get(key: Key): Account | undefined {
+    return this.#accounts.get(key);
+  }
+
+  /** The account, brought up to date and made if need be; undefined when there are too many. */
+  at(key: Key, now: number): Account | undefined {
+    this.#forget(now);
+    const fresh = { tokens: this.#burst, at: now, open: 0, refused: 0, since: now };
+    const account = this.#accounts.get(key) ?? fresh;
+    if (!this.#accounts.delete(key) && this.#accounts.size >= this.#max) return undefined;
+    this.#accounts.set(key, account);
+    const earned = ((now - account.at) * this.#rate) / 1000;
+    account.tokens = Math.min(this.#burst, account.tokens + earned);
+    account.at = now;
+    return account;
+  }
+
+  hasRoom(key: Key): boolean {
+    const account = this.#accounts.get(key);
+    return account !== undefined && account.open < this.#open;
+  }
+
+  /** Those that have asked nothing for so long that they may ask as if for the first time. */
+  #forget(now: number): void {
+    for (const [key, { at, open }] of this.#accounts) {
+      if (open > 0 || (now - at) * this.#rate < this.#burst * 1000) return;
+      this.#accounts.delete(key);
+    }
+  }
+}
+
+/** Count a refusal. @returns how many there were lately */
+function refuse(account: Account | undefined, now: number): number {
+  if (account === undefined) return 0;
+  if (now - account.since > REFUSALS_FOR) {
+    account.refused = 0;
+    account.since = now;
+  }
+  return ++account.refused;
 }
 
 export class Askers {
   readonly #limits: Readonly<RelayLimits>;
-  /** Those that asked last are last. */
-  readonly #accounts = new Map<Key, Account>();
+  readonly #askers: Accounts;
+  readonly #clients: Accounts;
   #open = 0;
 
   constructor(limits: Readonly<RelayLimits>) {
     this.#limits = limits;
+    this.#askers = new Accounts(limits, 1);
+    this.#clients = new Accounts(limits, limits.perClient);
   }
 
   /** Searches under way, for all. */
@@ -29,46 +104,49 @@ export class Askers {
 
   /** Askers that are remembered. */
   get size(): number {
-    return this.#accounts.size;
+    return this.#askers.size;
   }
 
   /** Whether an asker may ask now; it has asked then. @param now milliseconds */
-  admits(key: Key, now: number): boolean {
-    const { rate, burst, askers } = this.#limits;
-    this.#forget(now);
-    const account = this.#accounts.get(key) ?? { tokens: burst, at: now, open: 0 };
-    if (!this.#accounts.delete(key) && this.#accounts.size >= askers) return false;
-    this.#accounts.set(key, account);
-    account.tokens = Math.min(burst, account.tokens + ((now - account.at) * rate) / 1000);
-    account.at = now;
-    if (account.tokens < 1) return false;
-    account.tokens--;
+  admits({ key, client }: Who, now: number): boolean {
+    const asker = this.#askers.at(key, now);
+    if (asker === undefined || asker.tokens < 1) return false;
+    const all = client === undefined ? undefined : this.#clients.at(client, now);
+    if (client !== undefined && (all === undefined || all.tokens < 1)) return false;
+    asker.tokens--;
+    if (all !== undefined) all.tokens--;
     return true;
   }
 
   /** Whether an asker that was admitted may have one more search under way; it has it then. */
-  begins(key: Key): boolean {
-    const account = this.#accounts.get(key);
-    if (account === undefined || account.open >= this.#limits.openPerAsker) return false;
-    if (this.#open >= this.#limits.open) return false;
-    account.open++;
-    this.#open++;
+  begins({ key, client }: Who): boolean {
+    if (this.#open >= this.#limits.open || !this.#askers.hasRoom(key)) return false;
+    if (client !== undefined && !this.#clients.hasRoom(client)) return false;
+    this.#add({ key, client }, 1);
     return true;
   }
 
   /** A search that began is over. */
-  ends(key: Key): void {
-    const account = this.#accounts.get(key);
-    if (account !== undefined) account.open--;
-    this.#open--;
+  ends(who: Who): void {
+    this.#add(who, -1);
   }
 
-  /** Those that have asked nothing for so long that they may ask as if for the first time. */
-  #forget(now: number): void {
-    const { rate, burst } = this.#limits;
-    for (const [key, { at, open }] of this.#accounts) {
-      if (open > 0 || (now - at) * rate < burst * 1000) return;
-      this.#accounts.delete(key);
+  /** An asker was refused. @returns whether it goes on although it was told again and again */
+  floods({ key, client }: Who, now: number): boolean {
+    const { flood, perClient } = this.#limits;
+    const mine = refuse(this.#askers.get(key), now);
+    const all = refuse(client === undefined ? undefined : this.#clients.get(client), now);
+    // Who was ended for it and comes again need not be told as often.
+    return mine > flood || (all > flood * perClient && mine > flood / 10);
+  }
+
+  #add({ key, client }: Who, change: 1 | -1): void {
+    for (const account of [
+      this.#askers.get(key),
+      client === undefined ? undefined : this.#clients.get(client),
+    ]) {
+      if (account !== undefined) account.open += change;
     }
+    this.#open += change;
   }
 }

@@ -23,6 +23,14 @@ export interface RelayLimits {
   /** Searches a second from one asker, and how many at once after a pause. */
   rate: number;
   burst: number;
+  /** How much more than one asker those may together that come from one client. */
+  perClient: number;
+  /** The part of `rate` and `burst`, those of a neighbour, that this node uses itself to pass searches on. */
+  passShare: number;
+  /** Refusals of one asker within 10 s that nobody causes who heeds them. */
+  flood: number;
+  /** Milliseconds in which a neighbour that refused a search is asked nothing. */
+  busyPause: number;
   /** Askers whose rate is remembered. */
   askers: number;
   /** Searches remembered, and for how many milliseconds. */
@@ -32,8 +40,13 @@ export interface RelayLimits {
   filesPerResult: number;
   /** TPHF taken from one neighbour in one search. */
   resultsPerNeighbour: number;
-  /** Files relayed in one search. */
+  /** Bytes of files' entries relayed in one TPHF. */
+  bytesPerResult: number;
+  /** Files relayed in one search, and bytes of their entries. */
   files: number;
+  bytes: number;
+  /** Bytes of files' entries in all answers of one neighbour to one search; nobody may send more. */
+  bytesPerNeighbour: number;
   /** What a neighbour may add to each count of an ACKN. */
   count: number;
 }
@@ -51,11 +64,18 @@ export const RELAY_LIMITS: Readonly<RelayLimits> = {
   open: 1024,
   rate: 50,
   burst: 200,
+  perClient: 4,
+  passShare: 0.8,
+  flood: 2000,
+  busyPause: 1000,
   askers: 10_000,
   seen: 100_000,
   seenFor: 10 * 60 * 1000,
   filesPerResult: 100,
   resultsPerNeighbour: 2000,
+  bytesPerResult: 64 * 1024,
   files: 20_000,
+  bytes: 8 * 1024 * 1024,
+  bytesPerNeighbour: 16 * 1024 * 1024,
   count: 100_000,
 };

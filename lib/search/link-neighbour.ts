@@ -1,6 +1,7 @@
 /** A connection to a peer, as one that searches are passed on to. */
 import type { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
+import type { Offence } from '../peers/offences.js';
 import type { PeerContact, Search } from '../wire/messages.js';
 import type { Neighbour, SearchEvents } from './parties.js';
 
@@ -9,23 +10,31 @@ export class LinkNeighbour implements Neighbour {
   readonly #connection: Connection;
 
   readonly #onFail: (error: PeerError) => void;
+  readonly #onOffence: (offence: Offence) => void;
 
   /**
    * @param contact where the peer was reached
    * @param onFail told why a search came to nothing
+   * @param onOffence told of what no honest peer does
    */
   constructor(
     contact: PeerContact,
     connection: Connection,
     onFail: (error: PeerError) => void = () => undefined,
+    onOffence: (offence: Offence) => void = () => undefined,
   ) {
     this.contact = contact;
     this.#connection = connection;
     this.#onFail = onFail;
+    this.#onOffence = onOffence;
   }
 
   get id(): string {
     return this.contact.id;
+  }
+
+  offends(offence: Offence): void {
+    this.#onOffence(offence);
   }
 
   ask(search: Search, on: SearchEvents): () => void {

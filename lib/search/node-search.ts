@@ -4,7 +4,9 @@ import { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import type { Exchange } from '../net/exchange.js';
 import type { FileList, PeerContact, PeerId, Search, Wanted } from '../wire/messages.js';
-import type { RelayLimits } from './limits.js';
+import type { Offence } from '../peers/offences.js';
+import { clientOf } from '../peers/scope.js';
+import { RELAY_LIMITS, type RelayLimits } from './limits.js';
 import { LinkNeighbour } from './link-neighbour.js';
 import type { Asker, RelayStats } from './parties.js';
 import { Relay } from './relay.js';
@@ -31,6 +33,8 @@ export interface NodeSearchHost {
    */
   answer(search: Search, client: AbortSignal | undefined): Promise<FileList>;
   onError(error: unknown): void;
+  /** The peer at the other end has done what no honest one does. */
+  offends?(connection: Connection, offence: Offence): void;
   limits?: Partial<RelayLimits> | undefined;
 }
 
@@ -40,7 +44,8 @@ export interface SearchStats extends RelayStats {
   open: number;
 }
 
-/** Bytes waiting to be sent to an asker at which results for it are dropped. */
+/** Bytes waiting to be sent to an asker at which results for it are dropped; at half of it those that
+ * are more than their neighbour's share. */
 const BACKLOG = 512 * 1024;
 const NOTHING: FileList = { type: 'RPFL', total: 0, files: [] };
 const NOBODY: ReadonlySet<PeerId> = new Set();
@@ -48,6 +53,8 @@ const NOBODY: ReadonlySet<PeerId> = new Set();
 export class NodeSearch {
   readonly #host: NodeSearchHost;
   readonly #relay: Relay;
+  /** Until when neighbours that refused a search are asked nothing; ms of `performance.now`. */
+  readonly #busy = new WeakMap<Connection, number>();
   readonly #closed = new AbortController();
 
   constructor(host: NodeSearchHost) {
@@ -58,9 +65,10 @@ export class NodeSearch {
       newId: newQueryId,
       neighbours: () => this.#neighbours(),
       settle: setImmediate,
-      answer: (search, then) => {
-        host.answer(search, undefined).then(then, (error: unknown) => {
-          host.onError(error);
+      answer: (search, then, asker) => {
+        host.answer(search, asker?.signal).then(then, (error: unknown) => {
+          // Of one that is gone it is not wanted any more.
+          if (asker?.signal?.aborted !== true) host.onError(error);
           then(NOTHING);
         });
       },
@@ -108,8 +116,19 @@ export class NodeSearch {
   }
 
   *#neighbours(): Generator<LinkNeighbour> {
+    const { busyPause: pause } = { ...RELAY_LIMITS, ...this.#host.limits };
     for (const { contact, connection } of this.#host.links()) {
-      if (connection.usable) yield new LinkNeighbour(contact, connection);
+      if (!connection.usable || (this.#busy.get(connection) ?? 0) > performance.now()) continue;
+      yield new LinkNeighbour(
+        contact,
+        connection,
+        ({ code }) => {
+          if (code === 'ERR_BUSY') this.#busy.set(connection, performance.now() + pause);
+        },
+        (offence) => {
+          this.#host.offends?.(connection, offence);
+        },
+      );
     }
   }
 }
@@ -117,6 +136,8 @@ export class NodeSearch {
 class ExchangeAsker implements Asker {
   readonly id: PeerId | undefined;
   readonly key: object;
+  readonly signal: AbortSignal;
+  readonly client: string | undefined;
   readonly #host: NodeSearchHost;
   readonly #search: Search;
   readonly #exchange: Exchange;
@@ -134,6 +155,9 @@ class ExchangeAsker implements Asker {
   ) {
     this.id = host.idOf(connection);
     this.key = connection;
+    this.signal = exchange.closed;
+    const { remoteHost } = connection;
+    this.client = remoteHost === undefined ? undefined : clientOf(remoteHost);
     this.#host = host;
     this.#search = search;
     this.#exchange = exchange;
@@ -152,8 +176,13 @@ class ExchangeAsker implements Asker {
     });
   }
 
-  send(answer: Parameters<Asker['send']>[0]): boolean {
-    if (answer.type === 'TPHF' && this.#exchange.waitingBytes > BACKLOG) return false;
+  offends(offence: Offence): void {
+    this.#host.offends?.(this.#connection, offence);
+  }
+
+  send(answer: Parameters<Asker['send']>[0], spare = false): boolean {
+    const most = spare ? BACKLOG / 2 : BACKLOG;
+    if (answer.type === 'TPHF' && this.#exchange.waitingBytes > most) return false;
     this.#exchange.send(answer);
     const last = this.#search.ttl === 0 ? 'RPFL' : 'ACKN';
     if (answer.type === last) {

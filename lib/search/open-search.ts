@@ -1,10 +1,11 @@
 /** One search under way: own files first, then what the neighbours say, as it comes, until all ended. */
-import type { FileList, PeerId, Search, ThirdPartyHasFiles } from '../wire/messages.js';
+import type { FileList, FileMatch, PeerId, Search, ThirdPartyHasFiles } from '../wire/messages.js';
 import { Asked, type AskedOwner, type Counts } from './asked.js';
 import type { Clock } from '../clock.js';
 import type { RelayLimits } from './limits.js';
 import type { Asker, Neighbour, RelayStats } from './parties.js';
 import type { Holders } from './seen.js';
+import { Shares, entryBytes, type Share } from './shares.js';
 
 /** What a search needs of the node it runs in. */
 export interface SearchHost {
@@ -12,8 +13,8 @@ export interface SearchHost {
   readonly clock: Clock;
   /** Those that searches may be passed on to, each peer once. */
   neighbours(): Iterable<Neighbour>;
-  /** Tell the node's own matches, now or later. */
-  answer(search: Search, then: (list: FileList) => void): void;
+  /** Tell the node's own matches, now or later. @param asker for whom */
+  answer(search: Search, then: (list: FileList) => void, asker?: Asker): void;
   /**
    * Call `action` when what has arrived by now has been looked at. A search that comes by several ways
    * is then passed on once, by the best of them. @default at once
@@ -54,11 +55,11 @@ export class OpenSearch implements AskedOwner {
   readonly #opening: Opening;
   readonly #deadline: number;
   readonly #asked: Asked[] = [];
+  readonly #shares: Shares;
   /** How many of them have not ended; one more until all are asked. */
   #waiting = 1;
   #over = false;
   #answered = false;
-  #files = 0;
   #stopTimer: (() => void) | undefined;
   #stopListTimer: (() => void) | undefined;
   #forgetAsker: (() => void) | undefined;
@@ -67,6 +68,7 @@ export class OpenSearch implements AskedOwner {
     this.#opening = opening;
     this.limits = opening.limits;
     this.stats = opening.stats;
+    this.#shares = new Shares(this.limits.files, this.limits.bytes);
     this.#deadline = opening.host.clock.now() + opening.budget;
   }
 
@@ -92,18 +94,24 @@ export class OpenSearch implements AskedOwner {
   }
 
   /** Relay a result, as far as the limits allow. */
-  result(result: ThirdPartyHasFiles): void {
-    const files = result.files.slice(0, this.limits.filesPerResult);
-    if (this.#files + files.length > this.limits.files) {
-      this.stats.capped++;
-      return;
+  result(result: ThirdPartyHasFiles, share: Share): void {
+    const { filesPerResult, bytesPerResult } = this.limits;
+    const room = this.#shares.room(share);
+    const first = result.files.slice(0, Math.min(filesPerResult, room.files));
+    const { files, bytes } = upTo(first, Math.min(bytesPerResult, room.bytes));
+    if (files.length < Math.min(result.files.length, filesPerResult)) this.stats.capped++;
+    if (files.length === 0) return;
+    const isSpare = files.length > share.files || bytes > share.bytes;
+    if (this.#opening.asker.send({ ...result, files }, isSpare)) {
+      this.stats.relayed++;
+      this.#shares.take(share, files.length, bytes);
+    } else {
+      this.stats.dropped++;
     }
-    this.#files += files.length;
-    if (this.#opening.asker.send({ ...result, files })) this.stats.relayed++;
-    else this.stats.dropped++;
   }
 
-  ended(): void {
+  ended(share?: Share): void {
+    if (share !== undefined) this.#shares.release(share);
     if (--this.#waiting === 0) this.#finish();
   }
 
@@ -115,9 +123,13 @@ export class OpenSearch implements AskedOwner {
     if (this.#over) this.#forgetAsker();
     else if (again) this.#answer(SEEN_BEFORE);
     else {
-      host.answer(search, (list) => {
-        this.#answer(list);
-      });
+      host.answer(
+        search,
+        (list) => {
+          this.#answer(list);
+        },
+        asker,
+      );
     }
     // Most searches of a large network are over already: nobody was left to be asked.
     if (this.#isOver()) return;
@@ -172,11 +184,16 @@ export class OpenSearch implements AskedOwner {
       const max = Math.min(search.max ?? filesPerResult, filesPerResult);
       // Frozen: it is the same for all.
       const next = Object.freeze<Search>({ ...search, ttl, budget, max, after: undefined });
+      const chosen: Neighbour[] = [];
       for (const neighbour of host.neighbours()) {
         if (neighbour.id === host.self || neighbour.id === asker.id) continue;
         if (holders.has(neighbour.id, ttl)) continue;
         holders.tell(neighbour.id, ttl);
-        this.#asked.push(new Asked(this, neighbour, next));
+        chosen.push(neighbour);
+      }
+      for (const [i, share] of this.#shares.divide(chosen.length).entries()) {
+        const neighbour = chosen[i];
+        if (neighbour !== undefined) this.#asked.push(new Asked(this, neighbour, next, share));
       }
       // All are chosen before the first is asked: asking may lose a neighbour at once.
       this.#waiting += this.#asked.length;
@@ -218,4 +235,16 @@ export class OpenSearch implements AskedOwner {
   #knows(known: boolean): boolean {
     return known || this.#over;
   }
+}
+
+/** The first of them whose entries have at most so many bytes. */
+function upTo(files: readonly FileMatch[], most: number): { files: FileMatch[]; bytes: number } {
+  let [count, bytes] = [0, 0];
+  for (const file of files) {
+    const more = entryBytes(file);
+    if (bytes + more > most) break;
+    bytes += more;
+    count++;
+  }
+  return { files: files.slice(0, count), bytes };
 }

@@ -1,4 +1,5 @@
 /** Who takes part in a search: those who ask this node, and those it asks. */
+import type { Offence } from '../peers/offences.js';
 import type {
   FileList,
   PeerContact,
@@ -28,6 +29,8 @@ export interface Neighbour {
    * @returns gives up: what comes from then on is not wanted
    */
   ask(search: Search, on: SearchEvents): () => void;
+  /** It has done what no honest peer does. */
+  offends?(offence: Offence): void;
 }
 
 /** Who sent a search. */
@@ -36,6 +39,10 @@ export interface Asker {
   readonly id?: PeerId | undefined;
   /** The same for all searches that share a rate, such as those of one connection. */
   readonly key: object | string;
+  /** Aborted when it is gone. Those for whom a node searches its own files take turns. */
+  readonly signal?: AbortSignal | undefined;
+  /** From where it comes, if that is known: several may come from there. */
+  readonly client?: string | undefined;
   /**
    * Tell the ids of the peers that it passes searches on to itself: at once when they are remembered,
    * later when it must be asked. An empty set when that fails; perhaps never.
@@ -44,9 +51,12 @@ export interface Asker {
   /**
    * Send one answer. RPFL and ACKN, one of each a search, are always taken.
    *
+   * @param spare a TPHF that may only have a part of the room, so that others have some, too
    * @returns false when so much waits to be sent that this TPHF is dropped
    */
-  send(answer: FileList | ThirdPartyHasFiles | SearchEnd): boolean;
+  send(answer: FileList | ThirdPartyHasFiles | SearchEnd, spare?: boolean): boolean;
+  /** It has done what no honest peer does. */
+  offends?(offence: Offence): void;
   /** Call `action` when it is gone, or now if it is gone already. @returns forgets it */
   onClosed(action: () => void): () => void;
 }
@@ -59,13 +69,19 @@ export interface RelayStats {
   duplicates: number;
   /** Searches refused as busy. */
   refused: number;
+  /** Searches answered and not passed on, because their client had more than its part. */
+  kept: number;
   /** Times that a search was sent to a neighbour. */
   passedOn: number;
   /** TPHF sent to askers; and those that found the asker's queue full. */
   relayed: number;
   dropped: number;
-  /** TPHF above a limit. */
+  /** TPHF above a limit, left out or cut short. */
   capped: number;
+  /** Neighbours given up because they sent more than anybody may. */
+  excess: number;
+  /** Lists with more entries than were asked for. */
+  oversized: number;
   /** TPHF that named a peer for the second time. */
   repeated: number;
   /** Answers that do not belong to what was asked. */

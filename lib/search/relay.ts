@@ -5,12 +5,13 @@
  * Knows neither sockets nor clocks: the same code runs in a node and in a network in memory.
  */
 import { PeerError } from '../errors.js';
-import type { PeerId, Search, SearchEnd, Wanted } from '../wire/messages.js';
+import type { FileList, PeerId, Search, SearchEnd, Wanted } from '../wire/messages.js';
 import { Askers } from './askers.js';
 import { RELAY_LIMITS, type RelayLimits } from './limits.js';
+import { Passing } from './passing.js';
 import { OpenSearch, SEEN_BEFORE, type SearchHost } from './open-search.js';
 import type { Asker, RelayStats, SearchEvents } from './parties.js';
-import { Holders, SeenSearches, type SeenSearch } from './seen.js';
+import { Holders, SeenSearches, keyOf, type SeenSearch } from './seen.js';
 
 export interface RelayHost extends SearchHost {
   /** A new id for a search: 16 random bytes as 32 lower-case hex digits. */
@@ -51,7 +52,10 @@ export class Relay {
     passedOn: 0,
     relayed: 0,
     dropped: 0,
+    kept: 0,
     capped: 0,
+    excess: 0,
+    oversized: 0,
     repeated: 0,
     stray: 0,
     late: 0,
@@ -60,6 +64,7 @@ export class Relay {
   readonly #limits: Readonly<RelayLimits>;
   readonly #seen: SeenSearches;
   readonly #askers: Askers;
+  readonly #passing: Passing;
   readonly #open = new Set<OpenSearch>();
 
   constructor(host: RelayHost) {
@@ -67,6 +72,7 @@ export class Relay {
     this.#limits = { ...RELAY_LIMITS, ...host.limits };
     this.#seen = new SeenSearches(this.#limits.seen, this.#limits.seenFor);
     this.#askers = new Askers(this.#limits);
+    this.#passing = new Passing(this.#limits);
   }
 
   /** Searches under way. */
@@ -91,25 +97,34 @@ export class Relay {
       return;
     }
     const now = this.#host.clock.now();
-    if (!this.#askers.admits(asker.key, now)) this.#refuse('too many searches; ask more slowly');
+    if (!this.#askers.admits(asker, now)) {
+      this.#refuse('too many searches; ask more slowly', asker, now);
+    }
     const ttl = Math.min(search.ttl, this.#limits.ttl);
     const id = search.queryId ?? this.#host.newId();
-    const seen = this.#seen.get(id, now);
+    const key = keyOf(id, search);
+    const seen = this.#seen.get(key, now);
     if (seen !== undefined && ttl <= seen.ttl) {
       this.#decline(seen, ttl, asker);
       return;
     }
-    if (ttl > 0 && !this.#askers.begins(asker.key)) this.#refuse('too many searches are under way');
+    if (ttl > 0 && asker.client !== undefined && !this.#passing.admits(asker.client, now)) {
+      this.#keep(search, asker, key, seen, now);
+      return;
+    }
+    if (ttl > 0 && !this.#askers.begins(asker)) {
+      this.#refuse('too many searches are under way', asker, now);
+    }
     if (seen === undefined) this.stats.fresh++;
     else this.stats.again++;
-    const entry = seen ?? this.#seen.add(id, ttl, now);
+    const entry = seen ?? this.#seen.add(key, ttl, now);
     entry.ttl = ttl;
     if (ttl === 0) {
       this.#answerAlone(search, asker);
       return;
     }
     this.#begin({ ...search, ttl, queryId: id }, asker, entry, seen !== undefined, () => {
-      this.#askers.ends(asker.key);
+      this.#askers.ends(asker);
     });
   }
 
@@ -122,7 +137,8 @@ export class Relay {
     const { ttl = 4, budget, max } = settings;
     const queryId = this.#host.newId();
     // Whatever ttl it comes back with, this node has passed it on to all it knows.
-    const entry = this.#seen.add(queryId, this.#limits.ttl, this.#host.clock.now());
+    const key = keyOf(queryId, wanted);
+    const entry = this.#seen.add(key, this.#limits.ttl, this.#host.clock.now());
     const asker = new OwnAsker(this.#host.self, on);
     const hops = Math.min(ttl, this.#limits.ttl);
     const search: Search = { type: 'RQFS', ...wanted, ttl: hops, queryId, budget, max };
@@ -178,6 +194,24 @@ export class Relay {
     return open;
   }
 
+  /** It is answered, but not passed on: whether others have it nobody will have to ask here. */
+  #keep(
+    search: Search,
+    asker: Asker,
+    key: string,
+    seen: SeenSearch | undefined,
+    now: number,
+  ): void {
+    this.stats.kept++;
+    if (seen === undefined) this.#seen.add(key, 0, now);
+    const end = (list: FileList): void => {
+      asker.send(list);
+      asker.send(NOTHING_PASSED_ON);
+    };
+    if (seen === undefined) this.#host.answer(search, end, asker);
+    else end(SEEN_BEFORE);
+  }
+
   /** It was here before, with as high a ttl. */
   #decline(seen: SeenSearch, ttl: number, asker: Asker): void {
     this.stats.duplicates++;
@@ -187,13 +221,18 @@ export class Relay {
   }
 
   #answerAlone(search: Search, asker: Asker): void {
-    this.#host.answer(search, (list) => {
-      asker.send(list);
-    });
+    this.#host.answer(
+      search,
+      (list) => {
+        asker.send(list);
+      },
+      asker,
+    );
   }
 
-  #refuse(why: string): never {
+  #refuse(why: string, asker: Asker, now: number): never {
     this.stats.refused++;
+    if (this.#askers.floods(asker, now)) asker.offends?.('flood');
     throw new PeerError('ERR_BUSY', why);
   }
 }

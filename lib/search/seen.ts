@@ -1,5 +1,6 @@
 /** Searches that came by, remembered for a while, and who is known to have them. */
-import type { PeerId } from '../wire/messages.js';
+import { createHash } from 'node:crypto';
+import type { PeerId, Wanted } from '../wire/messages.js';
 
 const NOBODY: ReadonlySet<PeerId> = new Set();
 /** Askers of one search that are remembered. */
@@ -40,6 +41,19 @@ export class Holders {
   }
 }
 
+/** Longer ones are not kept. */
+const KEPT_QUERY = 64;
+
+/**
+ * What a search is known by: its id together with what it looks for. Somebody who has seen the id of a
+ * search, and sends another with it ahead, does not keep it from being answered.
+ */
+export function keyOf(id: string, { hash, query }: Wanted): string {
+  const wanted = hash ?? query;
+  if (wanted.length <= KEPT_QUERY) return `${id} ${wanted}`;
+  return `${id} ${createHash('sha256').update(wanted).digest('base64')}`;
+}
+
 export interface SeenSearch {
   /** The highest it came with. */
   ttl: number;
@@ -54,7 +68,7 @@ export interface SeenSearch {
 export class SeenSearches {
   readonly #max: number;
   readonly #lifetime: number;
-  /** By id, the oldest first. */
+  /** By `keyOf`, the oldest first. */
   readonly #searches = new Map<string, SeenSearch>();
 
   /** @param lifetime milliseconds */
@@ -68,21 +82,21 @@ export class SeenSearches {
   }
 
   /** @param now milliseconds; never less than before */
-  get(id: string, now: number): SeenSearch | undefined {
-    const seen = this.#searches.get(id);
+  get(key: string, now: number): SeenSearch | undefined {
+    const seen = this.#searches.get(key);
     return seen === undefined || now - seen.at >= this.#lifetime ? undefined : seen;
   }
 
   /** Remember a search that is not known; the oldest makes room. */
-  add(id: string, ttl: number, now: number): SeenSearch {
+  add(key: string, ttl: number, now: number): SeenSearch {
     // A search that comes again after its time is a new one, and the youngest.
-    this.#searches.delete(id);
+    this.#searches.delete(key);
     for (const [old, { at }] of this.#searches) {
       if (this.#searches.size < this.#max && now - at < this.#lifetime) break;
       this.#searches.delete(old);
     }
     const seen = { ttl, at: now, holders: undefined, open: 0 };
-    this.#searches.set(id, seen);
+    this.#searches.set(key, seen);
     return seen;
   }
 }

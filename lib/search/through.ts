@@ -2,13 +2,16 @@
 import { systemClock } from '../clock.js';
 import type { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
-import { MAX_FILES } from '../wire/limits.js';
+import { MAX_ANSWER_BYTES, MAX_FILES } from '../wire/limits.js';
 import type { FileList, PeerContact, Wanted } from '../wire/messages.js';
+import { RELAY_LIMITS } from './limits.js';
 import { LinkNeighbour } from './link-neighbour.js';
 import { Relay } from './relay.js';
 import { MAX_HOPS, newQueryId, results, type NetworkSearchOptions } from './results.js';
 import type { SearchResult } from './results.js';
 
+/** All that the first peer may send: nothing is kept for others, of which there are none. */
+const ALL = { bytes: RELAY_LIMITS.bytesPerNeighbour };
 const NOTHING: FileList = { type: 'RPFL', total: 0, files: [] };
 
 /**
@@ -34,7 +37,12 @@ export async function* searchThrough(
     answer: (_search, then) => {
       then(NOTHING);
     },
-    limits: { ttl: MAX_HOPS + 1, filesPerResult: MAX_FILES },
+    limits: {
+      ttl: MAX_HOPS + 1,
+      filesPerResult: MAX_FILES,
+      bytesPerResult: MAX_ANSWER_BYTES,
+      ...ALL,
+    },
   });
   const found = results(
     options,

@@ -1,0 +1,111 @@
+/**
+ * Search abuse: what is asked and answered as it should not be is bounded and counted, who does it is dropped
+ * and not dialled for a while, and honest searches beside it find all that there is.
+ */
+import { join } from 'node:path';
+import t from 'tap';
+import { Child } from '../../bench/common/child.js';
+import { formatAddress } from '../../lib/index.js';
+import { writeFiles } from '../fixtures/bytes.js';
+import { TIMES } from '../fixtures/network.js';
+import { linksOf, startIndexed, until } from '../fixtures/node.js';
+import { id } from '../fixtures/search.js';
+import type { AbuserCalls, Manner } from './search-abuse/abusers.js';
+import { QUERY, type HonestCalls, type Rate } from './search-abuse/honest-network.js';
+import { FULL, size } from './sizes.js';
+
+// The other processes run as they would by themselves.
+delete process.env['NODE_OPTIONS'];
+process.execArgv = [];
+
+const SECONDS = size(0.5, 4);
+const RATE = 10;
+
+t.test(
+  'honest searches beside every kind of abuse',
+  { timeout: 240_000, skip: FULL ? false : 'in full only: it needs a machine to itself' },
+  async (t) => {
+    const folder = t.testdir();
+    writeFiles(join(folder, 'own'), { [`${QUERY}-0.txt`]: '0' });
+    const node = await startIndexed(t, join(folder, 'own'), {
+      times: { ...TIMES, banned: 600_000 },
+    });
+    const address = formatAddress(node.address);
+    const honest = new Child<HonestCalls>('test/hostile/search-abuse/honest-network.js');
+    const abusers = new Child<AbuserCalls>('test/hostile/search-abuse/abusers.js');
+    t.teardown(() => Promise.all([honest.stop(), abusers.stop()]));
+    const friends = await honest.call('start', { folder, node: address });
+    await until(node, () => linksOf(node).length === 2);
+
+    let links = 0;
+    /** An abuser on an address of its own becomes a neighbour. */
+    const link = async (): Promise<string> => {
+      const n = 1_000_000 + ++links;
+      await abusers.call('link', { node: address, host: `127.0.0.${100 + links}`, n });
+      await until(node, () => linksOf(node).includes(id(n)));
+      return id(n);
+    };
+    const search = (): Promise<Rate> =>
+      honest.call('search', { node: address, rate: RATE, seconds: SECONDS });
+    const usual = await search();
+    const say = (what: string, rate: Rate, isFlood = false): void => {
+      const share = Math.round((100 * rate.perSecond) / usual.perSecond);
+      const times = `median ${rate.median.toFixed(1)} ms, longest ${rate.longest.toFixed(0)} ms`;
+      t.comment(`${what}: ${rate.perSecond.toFixed(1)} searches/s, ${share} % of usual; ${times}`);
+      // Under a flood it is a matter of speed, which is measured and not promised here.
+      if (!isFlood)
+        t.equal(rate.complete, rate.begun, `${what}: every honest search finds all that there is`);
+    };
+    say('nobody else', usual);
+
+    const floods = {
+      'a flood': { ttl: 0, budget: 1000 },
+      'ttl 255': { ttl: 255, budget: 600_000 },
+    };
+    for (const [name, query] of Object.entries(floods)) {
+      const before = node.searchStats.refused;
+      const milliseconds = SECONDS * 1000;
+      const flood = { node: address, connections: size(4, 20), milliseconds, ...query };
+      const [rate, { sent, ended }] = await Promise.all([search(), abusers.call('flood', flood)]);
+      say(name, rate, true);
+      const refused = node.searchStats.refused - before;
+      t.comment(`${name}: ${sent} sent, ${refused} refused, ${ended} times dropped`);
+    }
+    t.ok(node.searchStats.open <= 256, 'one client has so many under way at most');
+
+    const banned: [Manner, 'malformed' | 'stray' | 'excess'][] = [
+      ['unasked', 'malformed'],
+      ['stray', 'stray'],
+      ['large', 'excess'],
+    ];
+    for (const [manner, offence] of banned) {
+      const abuser = await link();
+      const gone = until(node, () => !linksOf(node).includes(abuser));
+      const { dials } = await abusers.call('counts', undefined);
+      const before = node.offences;
+      await abusers.call('behave', { as: manner, honest: [] });
+      say(`${manner} results`, await search());
+      await gone;
+      const { offences } = node;
+      t.ok(offences[offence] > before[offence], offence);
+      t.equal(offences.banned, before.banned + 1, 'the one who did it is banned');
+      await abusers.call('behave', { as: 'politely', honest: [] });
+      await search();
+      t.equal((await abusers.call('counts', undefined)).dials, dials, 'and not dialled any more');
+      t.equal(linksOf(node).length, 2, 'nobody else');
+    }
+
+    const { offences } = node;
+    for (const manner of ['for others', 'colliding', 'endless'] as const) {
+      const abuser = await link();
+      await abusers.call('behave', { as: manner, honest: [...friends, address] });
+      say(manner, await search());
+      t.ok(linksOf(node).includes(abuser), 'what an honest peer could do is borne');
+    }
+    t.same(node.offences, offences);
+    const { capped, refused, late } = node.searchStats;
+    t.comment(JSON.stringify({ capped, refused, late, ...offences }));
+    t.ok(capped > 0);
+    await honest.call('stop', undefined);
+  },
+);
