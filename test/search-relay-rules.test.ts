@@ -355,7 +355,7 @@ t.test('how fast one asker may ask', (t) => {
 });
 
 t.test('how fast all may ask that come from one client', (t) => {
-  const limits = { rate: 10, burst: 3, perClient: 2, openPerAsker: 2, flood: 2 };
+  const limits = { rate: 10, burst: 3, perClient: 2, openPerAsker: 2, flood: 2, passShare: 100 };
   const { relay, clock, neighbour } = play(1, limits);
   let n = 0;
   const offences: string[] = [];

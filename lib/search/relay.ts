@@ -108,12 +108,13 @@ export class Relay {
       this.#decline(seen, ttl, asker);
       return;
     }
-    if (ttl > 0 && asker.client !== undefined && !this.#passing.admits(asker.client, now)) {
-      this.#keep(search, asker, key, seen, now);
-      return;
-    }
     if (ttl > 0 && !this.#askers.begins(asker)) {
       this.#refuse('too many searches are under way', asker, now);
+    }
+    if (ttl > 0 && asker.client !== undefined && !this.#passing.admits(asker.client, now)) {
+      this.#askers.ends(asker);
+      this.#keep(search, asker, key, seen, now);
+      return;
     }
     if (seen === undefined) this.stats.fresh++;
     else this.stats.again++;
