@@ -7,14 +7,15 @@ import type { WriteAnswer, WriteMessage } from './file-writer.js';
 const PIECE_BYTES = 32 * 1024;
 
 function write({ fd, bytes, position }: WriteMessage): WriteAnswer {
+  let written = 0;
   try {
-    for (let done = 0; done < bytes.length;) {
-      const n = Math.min(PIECE_BYTES, bytes.length - done);
-      done += writeSync(fd, bytes, done, n, position + done);
+    while (written < bytes.length) {
+      const n = Math.min(PIECE_BYTES, bytes.length - written);
+      written += writeSync(fd, bytes, written, n, position + written);
     }
-    return 'done';
+    return { written, error: undefined };
   } catch (error) {
-    return { code: systemCode(error), message: asError(error).message };
+    return { written, error: { code: systemCode(error), message: asError(error).message } };
   }
 }
 

@@ -20,13 +20,22 @@ export interface WriteMessage {
   readonly position: number;
 }
 
-/** The answers come in the order of the messages: what went wrong, if anything. */
-export type WriteAnswer = { readonly code: string | undefined; readonly message: string } | 'done';
-
-interface Waiting {
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
+/** The answers come in the order of the messages. */
+export interface WriteAnswer {
+  /** Bytes that have been written: all, or those before an error. */
+  readonly written: number;
+  readonly error: { readonly code: string | undefined; readonly message: string } | undefined;
 }
+
+/** What has become of a write. */
+export interface Written {
+  /** Bytes that have been written: all, or those before an error. */
+  readonly written: number;
+  /** The system's, with its `code`. */
+  readonly error: Error | undefined;
+}
+
+type Waiting = (written: Written) => void;
 
 export class FileWriter {
   #before = 0;
@@ -45,18 +54,17 @@ export class FileWriter {
   }
 
   /**
-   * Write all of some bytes. The file must stay open until it is done.
+   * Write bytes. The file must stay open until it is done.
    *
    * @param position of the first byte in the file
-   * @throws the system's error, with its `code`
    */
-  write(fd: number, bytes: Uint8Array, position: number): Promise<void> {
-    return new Promise((resolve, reject) => {
+  write(fd: number, bytes: Uint8Array, position: number): Promise<Written> {
+    return new Promise((resolve) => {
       const worker = this.#worker;
       if (worker === undefined) throw new TypeError('no thread');
       // While it has something to do, the process does not end.
       if (this.#waiting.length === 0) worker.ref();
-      this.#waiting.push({ resolve, reject });
+      this.#waiting.push(resolve);
       const message: WriteMessage = { fd, bytes, position };
       worker.postMessage(message);
     });
@@ -76,16 +84,17 @@ export class FileWriter {
       }
       const waiting = this.#waiting.shift();
       if (this.#waiting.length === 0) worker.unref();
-      if (answer === 'done') waiting?.resolve();
-      else waiting?.reject(Object.assign(new Error(answer.message), { code: answer.code }));
+      const { written, error: said } = answer;
+      const error = said && Object.assign(new Error(said.message), { code: said.code });
+      waiting?.({ written, error });
     });
     worker.on('error', () => undefined);
     worker.on('exit', () => {
       this.#failed = true;
       this.#ready = false;
       this.#worker = undefined;
-      for (const { reject } of this.#waiting.splice(0)) {
-        reject(new Error('the thread that writes has died'));
+      for (const done of this.#waiting.splice(0)) {
+        done({ written: 0, error: new Error('the thread that writes has died') });
       }
     });
   }

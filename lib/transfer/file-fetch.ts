@@ -78,11 +78,10 @@ export class FileFetch implements Fetch {
     this.#wanted = wanted;
     this.#part = part;
     this.#sink = {
-      write: async (bytes, position) => {
-        await part.write(bytes, position);
-        const last = Math.floor((position + bytes.length - 1) / BLOCK_BYTES);
-        for (let i = Math.floor(position / BLOCK_BYTES); i <= last; i++) this.#add(i);
-      },
+      write: (bytes, position) =>
+        part.write(bytes, position, (written) => {
+          this.#addWritten(position, written);
+        }),
     };
   }
 
@@ -235,6 +234,16 @@ export class FileFetch implements Fetch {
         this.#plan?.hashes.keep(level, index, hashes);
       },
     };
+  }
+
+  /** Bytes have been written; a block of which some are missing does not count. */
+  #addWritten(position: number, bytes: number): void {
+    for (let i = Math.floor(position / BLOCK_BYTES); ; i++) {
+      const { size, offset, length } = this.#known();
+      const end = Math.min(offset + length, i * BLOCK_BYTES + blockLength(size, i));
+      if (end > position + bytes || i * BLOCK_BYTES >= end) return;
+      this.#add(i);
+    }
   }
 
   /** The bytes of a block that are wanted are in the part, and right. */

@@ -29,7 +29,7 @@ export class PartFile implements ByteSink {
   readonly #lock: Lock;
   #handle: Promise<FileHandle> | undefined;
   /** Under way in the writer's thread, which uses the descriptor. */
-  readonly #writes = new Set<Promise<void>>();
+  readonly #writes = new Set<Promise<unknown>>();
   /** It was not there before, and nothing has been written to it. */
   #fresh = false;
 
@@ -91,21 +91,36 @@ export class PartFile implements ByteSink {
     return done;
   }
 
-  /** @param position in the file that is fetched; anywhere at or behind `base` */
-  async write(bytes: Uint8Array, position: number): Promise<void> {
+  /**
+   * @param position in the file that is fetched; anywhere at or behind `base`
+   * @param onWritten told how many of the bytes are there, also when it then throws
+   */
+  async write(
+    bytes: Uint8Array,
+    position: number,
+    onWritten: (bytes: number) => void = () => undefined,
+  ): Promise<void> {
     const handle = await this.#open();
+    const at = position - this.#base;
     if (fileWriter.takes(bytes)) {
-      this.#fresh = false;
-      const written = fileWriter.write(handle.fd, bytes, position - this.#base);
-      this.#writes.add(written);
-      await written.finally(() => this.#writes.delete(written));
+      const writing = fileWriter.write(handle.fd, bytes, at);
+      this.#writes.add(writing);
+      const { written, error } = await writing;
+      this.#writes.delete(writing);
+      if (written > 0) this.#fresh = false;
+      onWritten(written);
+      if (error !== undefined) throw error;
       return;
     }
-    for (let done = 0; done < bytes.length;) {
-      const at = position - this.#base + done;
-      const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at);
-      this.#fresh = false;
-      done += bytesWritten;
+    let done = 0;
+    try {
+      while (done < bytes.length) {
+        const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at + done);
+        this.#fresh = false;
+        done += bytesWritten;
+      }
+    } finally {
+      onWritten(done);
     }
   }
 
