@@ -6,6 +6,7 @@ import { PeerTable, type TableOptions } from '../lib/peers/table.js';
 import { PEER_TIMES } from '../lib/peers/times.js';
 import type { PeerAddress } from '../lib/net/address.js';
 import { seeded } from './fixtures/bytes.js';
+import { size as sizeOf } from './hostile/sizes.js';
 
 const SELF = 'ff'.repeat(32);
 const MAX = 1000;
@@ -280,7 +281,7 @@ t.test('kept and restored; nothing of it is told before it is reached again', (t
 });
 
 t.test('one lying source with 100,000 addresses owns no more than its share', (t) => {
-  const RUNS = 1000;
+  const RUNS = sizeOf(200, 1000);
   const INVENTED = 100_000;
   let most = 0;
   let largest = 0;

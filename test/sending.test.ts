@@ -21,11 +21,12 @@ import { FrameDecoder } from '../lib/wire/frame.js';
 import { encodeMessage } from '../lib/wire/messages.js';
 import { pattern, random, seeded, writeFiles, writeLarge } from './fixtures/bytes.js';
 import { bytesOf, connectTo, listOf, startIndexed } from './fixtures/node.js';
+import { size as sizeOf } from './hostile/sizes.js';
 
 const ABSENT = 'ab'.repeat(32);
 const MiB = 2 ** 20;
-/** Connections that are broken off, for each way of sending; more with STORM=10000, say. */
-const STORM = Number(process.env['STORM'] ?? 400);
+/** Connections that are broken off, for each way of sending. */
+const STORM = sizeOf(200, 5000);
 
 async function hashOf(bytes: Buffer): Promise<string> {
   return hashStream(

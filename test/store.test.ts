@@ -19,6 +19,7 @@ import { LmdbStore } from '../lib/share/store.js';
 import { random, seeded, writeFiles, writeLarge } from './fixtures/bytes.js';
 import { command, serve, run } from './fixtures/cli.js';
 import { bytesOf, connectTo, listOf, startIndexed, startNode } from './fixtures/node.js';
+import { size as sizeOf } from './hostile/sizes.js';
 
 const nothingSetAside = (why: string): never => {
   throw new Error(why);
@@ -115,7 +116,7 @@ t.test('kill -9 at random moments', async (t) => {
   const next = seeded(9);
   for (let i = 0; i < 600; i++) writeFiles(share, { [`d${i % 30}/f${i}`]: random(2000) });
   let hashed = 0;
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < sizeOf(4, 50); round++) {
     const args = [share, '--state', state, '--port', '0', '--host', '127.0.0.1', '--verbose'];
     const child = spawn(...command('p2p-serve', args), { stdio: ['ignore', 'pipe', 'pipe'] });
     const exited = once(child, 'exit');
