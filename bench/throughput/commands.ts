@@ -123,7 +123,9 @@ export async function measureFiles(
         'all of each file is compared afterwards, outside of its time',
         ...curlMissing(servers),
         ...(hasAria2 ? [] : [missing('aria2c', 'aria2')]),
-        ...(bt === undefined ? [missing('libtorrent', 'python3-libtorrent')] : []),
+        ...(bt === undefined
+          ? [`${missing('libtorrent', 'python3-libtorrent')}, or it got stuck`]
+          : []),
       ],
     };
   } finally {

@@ -40,22 +40,32 @@ while True:
     time.sleep(1)
 `;
 
-/** TORRENT FOLDER PORT: fetch from the seed, and end. */
+/** TORRENT FOLDER PORT SECONDS: fetch from the seed, and end; with code 1 when it takes longer. */
 const FETCH = `${SESSION}
-torrent, folder, port = sys.argv[1:]
+torrent, folder, port, seconds = sys.argv[1:]
 s = session('0')
 h = s.add_torrent({'ti': lt.torrent_info(torrent), 'save_path': folder})
-h.connect_peer(('127.0.0.1', int(port)))
+end = time.monotonic() + float(seconds)
+ask = 0
 while not h.status().is_seeding:
+    now = time.monotonic()
+    if now > end:
+        sys.exit(1)
+    if now > ask and h.status().num_peers == 0:
+        h.connect_peer(('127.0.0.1', int(port)))
+        ask = now + 1
     time.sleep(0.01)
 `;
+
+/** Bytes per second below which libtorrent is left out: it was seen to stand still. */
+const LEAST_RATE = 20e6;
 
 export interface Torrent {
   contestant: Contestant;
   stop: () => Promise<void>;
 }
 
-/** Undefined when the binding is not installed. @param folder for its files */
+/** Undefined when the binding is not installed, or does not get the file in time. @param folder for its files */
 export async function startTorrent(file: Served, folder: string): Promise<Torrent | undefined> {
   const python = PYTHONS.find((one) => {
     return spawnSync(one, ['-c', 'import libtorrent'], { stdio: 'ignore' }).status === 0;
@@ -71,16 +81,23 @@ export async function startTorrent(file: Served, folder: string): Promise<Torren
   const ready: IteratorResult<string, unknown> = await lines.next();
   if (ready.done === true) throw new Error('the seed of libtorrent ended');
   const into = join(folder, 'torrented');
+  const seconds = String(Math.ceil(5 + file.size / LEAST_RATE));
   const contestant: Contestant = {
     name: 'libtorrent, from a seed',
     once: async () => {
       rmSync(into, { recursive: true, force: true });
       const run = await withServers([serverGroup({ pid: seed.pid ?? 0 })], () =>
-        runToEnd(python, ['-c', FETCH, torrent, into, port], { name: 'client' }),
+        runToEnd(python, ['-c', FETCH, torrent, into, port, seconds], { name: 'client' }),
       );
       await checkFile(join(into, file.name), file, 'libtorrent');
       return run;
     },
   };
+  try {
+    await contestant.once();
+  } catch {
+    await stop();
+    return undefined;
+  }
   return { contestant, stop };
 }
