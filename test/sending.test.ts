@@ -26,7 +26,7 @@ import { size as sizeOf } from './hostile/sizes.js';
 const ABSENT = 'ab'.repeat(32);
 const MiB = 2 ** 20;
 /** Connections that are broken off, for each way of sending. */
-const STORM = sizeOf(200, 5000);
+const STORM = sizeOf(100, 5000);
 
 async function hashOf(bytes: Buffer): Promise<string> {
   return hashStream(
@@ -70,7 +70,7 @@ for (const sendfile of [true, false]) {
       const hash = await hashOf(content);
       const next = seeded(1);
       const at = (): number => Math.floor(next() * content.length);
-      for (let i = 0; i < 40; i++) {
+      for (let i = 0; i < sizeOf(20, 40); i++) {
         const [offset, end] = [at(), at()].sort((a, b) => a - b) as [number, number];
         const range = { offset, length: end - offset };
         const got = await bytesOf(peer.fetch(hash, range));
@@ -132,7 +132,7 @@ for (const sendfile of [true, false]) {
       t.ok(first.length > 0);
       // Until nothing moves any more: the loop of pings gives both ends their turns.
       let read = -1;
-      for (let same = 0; same < 50;) {
+      for (let same = 0; same < sizeOf(20, 50);) {
         await other.ping();
         same = node.stats.bytesRead === read ? same + 1 : 0;
         read = node.stats.bytesRead;
@@ -245,7 +245,7 @@ for (const sendfile of [true, false]) {
         socket.write(encodeMessage({ type: 'RQFH', hash: found?.hash ?? '' }, 1));
         // Until all buffers are full: the sender waits in the middle of a write.
         let sent = -1;
-        for (let same = 0; same < 30;) {
+        for (let same = 0; same < sizeOf(12, 30);) {
           await peer.ping();
           same = sent > 0 && node.stats.bytesRead === sent ? same + 1 : 0;
           sent = node.stats.bytesRead;

@@ -60,10 +60,10 @@ t.test('SIGSTOP to who fetches', async (t) => {
   t.equal(node.stats.uploads, 1);
   fetching.kill('SIGSTOP');
   const { openConnections } = node.stats;
-  while (node.stats.openConnections === openConnections) {
+  // Dropped, and its place is free; or this never ends.
+  while (node.stats.openConnections === openConnections || node.stats.uploads > 0) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  t.equal(node.stats.uploads, 0, 'dropped, and its place is free');
   fetching.kill('SIGCONT');
   fetching.stdout.resume();
   const [code] = (await exited) as [number];
