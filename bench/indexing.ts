@@ -2,7 +2,6 @@
  * The index: hashed the first time, kept over a restart, following changes; against b3sum on the same
  * files and find(1) on the same tree.
  */
-import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Report } from './common/report.js';
 import type { Progress, Settings, Subject } from './common/subject.js';
@@ -28,9 +27,9 @@ async function run(settings: Settings, progress: Progress): Promise<Report[]> {
 
 /** What happens to a folder that is being watched. */
 async function follow(folder: string, settings: Settings, progress: Progress): Promise<Report[]> {
-  const { share } = await startShare(folder, `${folder}.state`);
+  const { share, watching } = await startShare(folder, `${folder}.state`);
   try {
-    await once(share, 'watching');
+    await watching;
     return [
       await followSingle(share, folder, settings.size, progress),
       await followMany(share, folder, settings, progress),

@@ -9,6 +9,8 @@ export interface Started {
   milliseconds: number;
   /** Files whose content was read. */
   hashed: number;
+  /** Resolves when changes are seen; perhaps before all is indexed. */
+  watching: Promise<unknown>;
 }
 
 /** Index a folder. The caller closes the share. */
@@ -18,11 +20,15 @@ export async function startShare(folder: string, state: string): Promise<Started
     rescan: 2 ** 30,
   });
   const indexed = once(share, 'indexed');
+  const watching = once(share, 'watching');
+  // Not everybody waits for it.
+  watching.catch(() => undefined);
   const begin = performance.now();
   await share.check();
   await share.start();
   await indexed;
-  return { share, hashed: share.hashed, milliseconds: performance.now() - begin };
+  const milliseconds = performance.now() - begin;
+  return { share, hashed: share.hashed, milliseconds, watching };
 }
 
 /** Index a folder of which nothing is known. */
