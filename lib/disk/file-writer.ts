@@ -7,7 +7,7 @@
  * in pieces that are made of the small pages used last. Why a thread: to wake one for each piece, as
  * node:fs does, costs more than to write it.
  */
-import { Worker } from 'node:worker_threads';
+import { Thread } from '../thread.js';
 
 /** Bytes that are written by node:fs before a thread is started. */
 const BEFORE = 32 * 1024 * 1024;
@@ -35,22 +35,19 @@ export interface Written {
   readonly error: Error | undefined;
 }
 
-type Waiting = (written: Written) => void;
-
 export class FileWriter {
   #before = 0;
-  #worker: Worker | undefined;
-  #ready = false;
-  /** It could not be started, or died. */
-  #failed = false;
-  readonly #waiting: Waiting[] = [];
+  /** Once it has died, node:fs writes all. */
+  #thread: Thread<WriteMessage, WriteAnswer> | undefined;
 
   /** Whether `write` takes these bytes; if not, node:fs is to write them. */
   takes(bytes: Uint8Array): boolean {
     if (!(bytes.buffer instanceof SharedArrayBuffer)) return false;
     this.#before += bytes.length;
-    if (this.#before > BEFORE && this.#worker === undefined && !this.#failed) this.#start();
-    return this.#ready;
+    if (this.#before > BEFORE) {
+      this.#thread ??= new Thread(new URL('./file-writer-worker.js', import.meta.url));
+    }
+    return this.#thread?.ready === true;
   }
 
   /**
@@ -58,45 +55,16 @@ export class FileWriter {
    *
    * @param position of the first byte in the file
    */
-  write(fd: number, bytes: Uint8Array, position: number): Promise<Written> {
-    return new Promise((resolve) => {
-      const worker = this.#worker;
-      if (worker === undefined) throw new TypeError('no thread');
-      // While it has something to do, the process does not end.
-      if (this.#waiting.length === 0) worker.ref();
-      this.#waiting.push(resolve);
-      const message: WriteMessage = { fd, bytes, position };
-      worker.postMessage(message);
-    });
-  }
-
-  #start(): void {
-    // Flags and loaders of the main thread are none of its business.
-    const worker = new Worker(new URL('./file-writer-worker.js', import.meta.url), {
-      execArgv: [],
-    });
-    this.#worker = worker;
-    worker.unref();
-    worker.on('message', (answer: 'ready' | WriteAnswer) => {
-      if (answer === 'ready') {
-        this.#ready = true;
-        return;
-      }
-      const waiting = this.#waiting.shift();
-      if (this.#waiting.length === 0) worker.unref();
-      const { written, error: said } = answer;
-      const error = said && Object.assign(new Error(said.message), { code: said.code });
-      waiting?.({ written, error });
-    });
-    worker.on('error', () => undefined);
-    worker.on('exit', () => {
-      this.#failed = true;
-      this.#ready = false;
-      this.#worker = undefined;
-      for (const done of this.#waiting.splice(0)) {
-        done({ written: 0, error: new Error('the thread that writes has died') });
-      }
-    });
+  async write(fd: number, bytes: Uint8Array, position: number): Promise<Written> {
+    const answer = await this.#thread?.ask({ fd, bytes, position });
+    if (answer === undefined) {
+      return { written: 0, error: new Error('the thread that writes has died') };
+    }
+    const { written, error } = answer;
+    return {
+      written,
+      error: error && Object.assign(new Error(error.message), { code: error.code }),
+    };
   }
 }
 

@@ -4,12 +4,12 @@
  * threads see, and a message says no more than which of them: to copy them would cost as much again.
  */
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import { Thread } from '../thread.js';
 import { hashBlock } from './blake3.js';
 import { SharedRun } from './shared-run.js';
 import type { ReceivedBlock } from './verifier.js';
 
-/** Blocks that are compared here before a thread is started: to start one costs as much as to hash them. */
+/** Blocks that are compared here before a thread is started: for a short fetch it is not worth it. */
 const HERE = 64;
 
 /** A run that will be used, or is not any more. */
@@ -24,19 +24,10 @@ export interface CheckMessage {
   readonly count: number;
 }
 
-interface Waiting {
-  readonly blocks: readonly ReceivedBlock[];
-  readonly resolve: (right: number) => void;
-}
-
 export class BlockChecker {
   #here = 0;
-  #worker: Worker | undefined;
-  /** The thread has said that it is there. */
-  #ready = false;
-  /** There is none, it could not be started, or it died: all is compared here. */
-  #alone = availableParallelism() === 1;
-  readonly #waiting: Waiting[] = [];
+  /** Once it has died, and with one core, all is compared here. */
+  #thread: Thread<CheckMessage, number> | undefined;
   readonly #runs = new Set<SharedRun>();
   #nextId = 0;
 
@@ -60,49 +51,26 @@ export class BlockChecker {
    * @param first the place of the first of them in the run, in blocks
    * @returns how many are right, from the first: all of them, or the number of the first that is wrong
    */
-  check(run: SharedRun, first: number, blocks: readonly ReceivedBlock[]): Promise<number> {
-    const worker = this.#worker;
-    if (worker === undefined || !this.#ready) {
+  async check(run: SharedRun, first: number, blocks: readonly ReceivedBlock[]): Promise<number> {
+    if (this.#thread?.ready !== true) {
       this.#here += blocks.length;
-      if (this.#here >= HERE && worker === undefined && !this.#alone) this.#start();
-      return Promise.resolve(countRight(blocks));
+      if (this.#here >= HERE && this.#thread === undefined) this.#start();
+      return countRight(blocks);
     }
     for (const [i, { whole, hash }] of blocks.entries()) run.expect(first + i, whole.length, hash);
-    return new Promise((resolve) => {
-      // While it has something to do, the process does not end.
-      if (this.#waiting.length === 0) worker.ref();
-      this.#waiting.push({ blocks, resolve });
-      const message: CheckMessage = { id: run.id, first, count: blocks.length };
-      worker.postMessage(message);
-    });
+    const right = await this.#thread.ask({ id: run.id, first, count: blocks.length });
+    return right ?? countRight(blocks);
   }
 
   #start(): void {
-    // Flags and loaders of the main thread are none of its business.
-    const worker = new Worker(new URL('./block-checker-worker.js', import.meta.url), {
-      execArgv: [],
-    });
-    this.#worker = worker;
-    worker.unref();
-    worker.on('message', (answer: 'ready' | number) => {
-      if (answer === 'ready') this.#ready = true;
-      else this.#waiting.shift()?.resolve(answer);
-      if (this.#waiting.length === 0) worker.unref();
-    });
-    // Without it everything is as before, but slower.
-    worker.on('error', () => undefined);
-    worker.on('exit', () => {
-      this.#alone = true;
-      this.#ready = false;
-      this.#worker = undefined;
-      for (const { blocks, resolve } of this.#waiting.splice(0)) resolve(countRight(blocks));
-    });
+    if (availableParallelism() === 1) return;
+    this.#thread = new Thread(new URL('./block-checker-worker.js', import.meta.url));
     for (const { id, shared } of this.#runs) this.#tell(id, shared);
   }
 
   #tell(id: number, memory: SharedArrayBuffer | undefined): void {
     const message: RunMessage = { id, memory };
-    this.#worker?.postMessage(message);
+    this.#thread?.tell(message);
   }
 }
 

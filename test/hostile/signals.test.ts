@@ -49,7 +49,8 @@ t.test('SIGSTOP to who fetches', async (t) => {
   const folder = t.testdir();
   writeLarge(join(folder, 'large'), LARGE);
   const node = await startIndexed(t, folder, { stallTimeout: 400 });
-  const [file] = await listOf((await connectTo(t, node)).search('large'));
+  const other = await connectTo(t, node);
+  const [file] = await listOf(other.search('large'));
   const { host, port } = node.address;
   const fetching = spawn(...command('p2p-fetch', [`${host}:${port}`, file?.hash ?? '']), {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -62,7 +63,7 @@ t.test('SIGSTOP to who fetches', async (t) => {
   const { openConnections } = node.stats;
   // Dropped, and its place is free; or this never ends.
   while (node.stats.openConnections === openConnections || node.stats.uploads > 0) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await other.ping();
   }
   fetching.kill('SIGCONT');
   fetching.stdout.resume();
