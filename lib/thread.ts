@@ -12,14 +12,10 @@ export class Thread<Question, Answer extends object | number> {
     // Flags and loaders of the main thread are none of its business.
     const worker = new Worker(entry, { execArgv: [] });
     this.#worker = worker;
-    worker.unref();
-    worker.once('message', () => {
-      this.#ready = true;
-      worker.on('message', (answer: Answer) => {
-        const resolve = this.#waiting.shift();
-        if (this.#waiting.length === 0) worker.unref();
-        resolve?.(answer);
-      });
+    worker.on('message', (message: unknown) => {
+      if (this.#ready) this.#waiting.shift()?.(message as Answer);
+      else this.#ready = true;
+      if (this.#waiting.length === 0) worker.unref();
     });
     // Who asked is told by the answer that does not come.
     worker.on('error', () => undefined);
@@ -27,6 +23,8 @@ export class Thread<Question, Answer extends object | number> {
       this.#dead = true;
       for (const resolve of this.#waiting.splice(0)) resolve(undefined);
     });
+    // After the listeners: the first one for messages holds the process, as ref does.
+    worker.unref();
   }
 
   /** Whether it runs; not before it has said so, and not after it has died. */
