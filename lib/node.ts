@@ -47,7 +47,10 @@ export interface NodeStats {
   /** Connections accepted, and open now. */
   connections: number;
   openConnections: number;
-  /** Connections not accepted because there were too many, and closed to accept others. */
+  /**
+   * Connections not accepted because there were too many, or their client floods this node; and closed to
+   * accept others.
+   */
   refused: number;
   evicted: number;
   /** Bytes of files sent, or read to be sent. */
@@ -305,6 +308,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
         pending: optional('maxPending', this.#options.maxPending) ?? part,
       },
       clientOf,
+      shunFor: { ...PEER_TIMES, ...this.#options.times }.shunned,
       isKept: (connection) => this.#neighbours?.isLinked(connection) === true,
       onAccept: (connection) => {
         this.#neighbours?.accepted(connection);
@@ -329,6 +333,9 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       answerTimeout: option('answerTimeout', answerTimeout),
       stallTimeout: option('stallTimeout', this.#options.stallTimeout),
       handler: this.#handle,
+      onFlood: (connection) => {
+        this.#reception.shun(connection);
+      },
       onInternalError: (error) => {
         this.#warn('peers', error);
       },

@@ -1,6 +1,6 @@
 /** A node whose neighbours and askers do all they should not; what is honest in a search comes all the same. */
-import { getEventListeners } from 'node:events';
-import { Socket } from 'node:net';
+import { getEventListeners, once } from 'node:events';
+import { Socket, connect } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { formatAddress } from '../lib/net/address.js';
@@ -10,7 +10,7 @@ import type { PeerNode } from '../lib/node.js';
 import { NodeSearch } from '../lib/search/node-search.js';
 import type { NetworkSearchOptions } from '../lib/search/results.js';
 
-import { encodeMessage, type Search } from '../lib/wire/messages.js';
+import { encodeMessage, type Message, type Search } from '../lib/wire/messages.js';
 import { startNeighbour, type Asked } from './fixtures/fake-neighbour.js';
 import { outcomeOf, startSharing, type Outcome } from './fixtures/network.js';
 import { linksOf, until } from './fixtures/node.js';
@@ -232,6 +232,37 @@ t.test('a flood of searches is refused in part, and disturbs nobody else', async
   const other = await RawPeer.to(t, node.address);
   other.send(search({ ttl: 0 }), 1);
   t.same(await answersOf(other, 1), ['RPFL'], 'another is answered');
+});
+
+t.test('who goes on is ended, and nobody is let in from there for a while', async (t) => {
+  const node = await startSharing(t, 0, { 'x-0.txt': 'own' }, { times: { shunned: 500 } });
+  const inside = await RawPeer.to(t, node.address);
+  const flood = await RawPeer.to(t, node.address);
+  for (let i = 1; !flood.ended; i++) {
+    flood.send(search({ ttl: 0, queryId: queryId(i) }), i);
+    await flood.next();
+  }
+  t.match(node.offences, { flood: 1, ended: 1, banned: 0 });
+  const { refused, connections } = node.stats;
+  const again = await RawPeer.to(t, node.address);
+  t.same(await answersOf(again, 1), ['ERR_BUSY']);
+  t.equal(await again.next(), undefined);
+  t.match(node.stats, { refused: refused + 1, connections });
+  t.ok(node.searchStats.refused > 2000, 'not before it was told often enough');
+  inside.send({ type: 'RQLT' }, 1);
+  t.same(await answersOf(inside, 1), ['ACKN'], 'who has done nothing stays');
+  const elsewhere = connect({ ...node.address, localAddress: '127.0.0.99' });
+  t.teardown(() => elsewhere.destroy());
+  await once(elsewhere, 'connect');
+  const other = new RawPeer(elsewhere).send(search({ ttl: 0 }), 1);
+  t.same(await answersOf(other, 1), ['RPFL'], 'another address is another client');
+  // Until then every attempt is answered so; it lasts no longer than it was said.
+  let answer: Message | undefined;
+  do {
+    const next = (await RawPeer.to(t, node.address)).send(search({ ttl: 0 }), 1);
+    answer = (await next.next())?.message;
+  } while (answer === undefined || answer.type === 'ERRR');
+  t.equal(answer.type, 'RPFL');
 });
 
 t.test('only so many under way for one asker; none when it is gone', async (t) => {

@@ -5,12 +5,15 @@ import { encodeMessage } from '../wire/messages.js';
 import { formatAddress } from './address.js';
 import { Admission, type AdmissionLimits, type Guest } from './admission.js';
 import { Connection, type ConnectionOptions } from './connection.js';
+import { Shunned } from './shunned.js';
 
 export interface ReceptionOptions extends Omit<
   ConnectionOptions,
   'name' | 'onUse' | 'onInternalError'
 > {
   limits: AdmissionLimits;
+  /** Milliseconds for which a client is not let in that is shunned. */
+  shunFor: number;
   /** On whose behalf a connection from this address counts. */
   clientOf: (host: string) => string;
   /** Whether this is a neighbour's, which stays. */
@@ -26,6 +29,7 @@ const SHED = 1 / 8;
 export class Reception {
   readonly #options: ReceptionOptions;
   readonly #admission: Admission<Visitor>;
+  readonly #shunned: Shunned;
   /** Those that are open, or closing. */
   readonly #visitors = new Map<Connection, Visitor>();
   readonly #stats = { connections: 0, refused: 0, evicted: 0 };
@@ -33,6 +37,7 @@ export class Reception {
   constructor(options: ReceptionOptions) {
     this.#options = options;
     this.#admission = new Admission(options.limits);
+    this.#shunned = new Shunned(options.shunFor);
   }
 
   /** Connections let in so far, open now, not let in, and closed to let others in. */
@@ -57,10 +62,15 @@ export class Reception {
       return;
     }
     const client = this.#options.clientOf(remoteAddress);
+    if (this.#shunned.has(client)) {
+      this.#stats.refused++;
+      refuse(socket, SHUNNED);
+      return;
+    }
     const verdict = this.#admission.judge(client);
     if (!verdict.admitted) {
       this.#stats.refused++;
-      refuse(socket);
+      refuse(socket, FULL);
       return;
     }
     if (verdict.evict !== undefined) this.#evict(verdict.evict);
@@ -91,6 +101,12 @@ export class Reception {
       { once: true },
     );
   };
+
+  /** Let nobody in for a while who comes from where this connection does. Those that are in may stay. */
+  shun(connection: Connection): void {
+    const visitor = this.#visitors.get(connection);
+    if (visitor !== undefined) this.#shunned.add(visitor.client);
+  }
 
   /** The process has no descriptor left: close some. @returns whether there were any */
   readonly shed = (): boolean => {
@@ -132,14 +148,15 @@ class Visitor implements Guest {
 }
 
 const FULL = 'too many connections';
+const SHUNNED = 'too many searches came from this address; come back later';
 
 function full(): PeerError {
   return new PeerError('ERR_BUSY', FULL);
 }
 
 /** Say why, as far as the kernel takes it at once, and close. */
-function refuse(socket: Socket): void {
+function refuse(socket: Socket, message: string): void {
   socket.on('error', () => undefined);
-  socket.write(encodeMessage({ type: 'ERRR', code: 'ERR_BUSY', message: FULL }, 0));
+  socket.write(encodeMessage({ type: 'ERRR', code: 'ERR_BUSY', message }, 0));
   socket.destroy();
 }

@@ -43,6 +43,8 @@ export interface NeighboursOptions {
   stallTimeout: number;
   /** Answers requests that peers send on connections that this node made. */
   handler: RequestHandler;
+  /** A connection ends because it floods this node. */
+  onFlood: (connection: Connection) => void;
   onInternalError: (error: Error) => void;
   /** The table of the last run, and where to keep this one's. */
   store: { loadPeers(): Uint8Array | undefined; savePeers(bytes: Uint8Array): void };
@@ -79,9 +81,14 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   readonly #dice = new Dice(Math.random);
   readonly #links: Links;
   readonly #tries: Tries;
-  readonly #offenders = new Offenders((peer) => {
-    this.#table.ban(peer);
-    this.emit('change', { kind: 'banned', ...peer });
+  readonly #offenders = new Offenders({
+    ban: (peer) => {
+      this.#table.ban(peer);
+      this.emit('change', { kind: 'banned', ...peer });
+    },
+    flood: (connection) => {
+      this.#options.onFlood(connection);
+    },
   });
   readonly #end = new AbortController();
   readonly #timers = new Set<NodeJS.Timeout>();

@@ -14,6 +14,13 @@ export function noOffences(): Record<Offence | 'ended' | 'banned', number> {
   return { malformed: 0, excess: 0, oversized: 0, stray: 0, flood: 0, ended: 0, banned: 0 };
 }
 
+export interface OffenderEvents {
+  /** Whom not to dial for a while. */
+  ban(peer: PeerContact): void;
+  /** A connection ends that floods this node: nobody is to come from there for a while. */
+  flood(connection: Connection): void;
+}
+
 interface Watched {
   conduct: Conduct;
   /** Whom this node has reached, where, if it passes searches over this connection. */
@@ -28,11 +35,10 @@ const FAULTS: ReadonlySet<unknown> = new Set(['ERR_MALFORMED', 'ERR_TOO_LARGE'])
 export class Offenders {
   readonly #watched = new WeakMap<Connection, Watched>();
   readonly #stats = noOffences();
-  readonly #onBan: (peer: PeerContact) => void;
+  readonly #on: OffenderEvents;
 
-  /** @param onBan told whom not to dial for a while */
-  constructor(onBan: (peer: PeerContact) => void) {
-    this.#onBan = onBan;
+  constructor(on: OffenderEvents) {
+    this.#on = on;
   }
 
   get stats(): OffenceStats {
@@ -62,8 +68,9 @@ export class Offenders {
     // The ban first: what ends with the connection may be tried again at once.
     if (watched.contact !== undefined) {
       this.#stats.banned++;
-      this.#onBan(watched.contact);
+      this.#on.ban(watched.contact);
     }
+    if (offence === 'flood') this.#on.flood(connection);
     const error = new PeerError('ERR_FORBIDDEN', `${connection.name} was dropped: ${offence}`);
     connection.destroy(error);
   }

@@ -25,6 +25,8 @@ export interface PeerTimes {
   dropped: number;
   /** How long a peer is not dialled that did what no honest one does, the first time. */
   banned: number;
+  /** How long nobody is let in who comes from where a client did that flooded this node with searches. */
+  shunned: number;
   /** How long another address of a known peer, or of this node, is not dialled. */
   alias: number;
   /** For which the list of a peer that searches is remembered. */
@@ -53,6 +55,7 @@ export const PEER_TIMES: PeerTimes = {
   soon: 500,
   dropped: 10 * 60_000,
   banned: 10 * 60_000,
+  shunned: 60_000,
   alias: 10 * 60_000,
   asked: 30_000,
   resolve: 30_000,
