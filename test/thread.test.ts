@@ -25,7 +25,7 @@ function run(rest: string): { status: number | null; stdout: string; stderr: str
   `;
   const args = ['--input-type=module', '-e', program];
   // By itself, without what the test runner loads into it.
-  const { NODE_OPTIONS: _, ...env } = process.env;
+  const env = { ...process.env, NODE_OPTIONS: '' };
   return spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 10_000, env });
 }
 
