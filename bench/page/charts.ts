@@ -77,13 +77,6 @@ export function barChart({ unit, rows }: Table): string {
           value: median(values),
           itemStyle: { color: i === 0 ? PALETTE[0] : OTHERS },
         })),
-        label: {
-          show: true,
-          position: 'right',
-          color: TEXT,
-          distance: 10,
-          formatter: ({ value }: { value: number }) => figure(value),
-        },
         markLine: {
           symbol: 'none',
           silent: true,
@@ -108,8 +101,9 @@ export function barChart({ unit, rows }: Table): string {
   return render(option, AROUND + BAR * bars.length + 18 * limits.length);
 }
 
-/** Lowest to highest, over the bars. */
+/** Lowest to highest, over the bars, and the median beside both. */
 function whiskers(spreads: readonly (readonly number[])[]): object {
+  const medians = spreads.map((values) => figure(median(values)));
   return {
     type: 'custom',
     silent: true,
@@ -131,6 +125,12 @@ function whiskers(spreads: readonly (readonly number[])[]): object {
         line(left, y, right, y),
         line(left, y - 4, left, y + 4),
         line(right, y - 4, right, y + 4),
+        {
+          type: 'text',
+          x: right + 10,
+          y,
+          style: { text: medians[api.value(0)], fill: TEXT, fontSize: 12, verticalAlign: 'middle' },
+        },
       ];
       return { type: 'group', children };
     },
