@@ -436,7 +436,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     if (this.#small >= SMALL_AHEAD) await exchange.near;
     // Under a limit what is more than a piece of it goes out in pieces.
     const most = Math.min(SMALL_BYTES, allowance?.pieceBytes ?? Infinity);
-    const small = this.#share.read(request.hash, most);
+    const small = this.#share.serving.read(request.hash, most);
     if (small !== undefined) {
       this.#small++;
       try {
@@ -451,7 +451,9 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       return;
     }
     await exchange.near;
-    const { file, handle, lists } = await this.#share.open(request.hash);
+    const { serving } = this.#share;
+    const open = await serving.open(request.hash);
+    const { file, handle, lists } = open;
     try {
       await sendFile(
         exchange,
@@ -469,9 +471,9 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       );
       this.#stats.sent++;
     } catch (error) {
-      throw this.#share.afterError(file, error);
+      throw serving.afterError(open, error);
     } finally {
-      await handle.close();
+      await serving.close(open);
     }
   }
 

@@ -1,4 +1,6 @@
 /** Small files as the server reads them: by a thread of its own, or by way of the thread pool. */
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { lstatSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -30,7 +32,7 @@ for (const worker of [true, false]) {
     for (const time of ['first', 'second']) {
       const read = await Promise.all(files.map((file) => reader.read(file)));
       const wrong = files.filter(
-        ({ path }, i) => contents[path]?.equals(read[i] ?? random(8)) !== true,
+        ({ path }, i) => contents[path]?.equals(read[i]?.bytes ?? random(8)) !== true,
       );
       t.same(wrong, [], `all are right, the ${time} time`);
     }
@@ -49,7 +51,7 @@ for (const worker of [true, false]) {
     t.same(other, { status: 'fulfilled', value: undefined }, 'same size, another time');
     t.match(link, { status: 'rejected', reason: { code: 'ELOOP' } });
     t.match(gone, { status: 'rejected', reason: { code: 'ENOENT' } });
-    t.same(good, { status: 'fulfilled', value: contents['sub/5'] });
+    t.match(good, { status: 'fulfilled', value: { bytes: contents['sub/5'] } });
 
     // A folder that has become a link to one with the same file in it.
     renameSync(join(root, 'sub'), join(folder, 'moved'));
@@ -58,8 +60,8 @@ for (const worker of [true, false]) {
 
     const last = reader.read(of('empty'));
     await reader.close();
-    t.same(await last, Buffer.alloc(0), 'what was asked for is still read');
-    t.same(await reader.read(of('empty')), Buffer.alloc(0));
+    t.same((await last)?.bytes, Buffer.alloc(0), 'what was asked for is still read');
+    t.same((await reader.read(of('empty')))?.bytes, Buffer.alloc(0));
   });
 }
 
@@ -94,3 +96,27 @@ t.test(
     t.equal(node.stats.sent, 20 * files.length + small.length + 3);
   },
 );
+
+t.test('overwritten, and its time put back: not sent, and found as what it is', async (t) => {
+  const folder = t.testdir();
+  const file = join(folder, 'f');
+  writeFileSync(file, 'as it was');
+  const node = await startIndexed(t, folder, { watch: false });
+  const peer = await connectTo(t, node);
+  const hashNow = async (): Promise<string> => (await listOf(peer.search('f')))[0]?.hash ?? '';
+  const before = await hashNow();
+  const { mtimeNs } = lstatSync(file, { bigint: true });
+  const seconds = (ns: bigint): string =>
+    `${ns / 10n ** 9n}.${String(ns % 10n ** 9n).padStart(9, '0')}`;
+  writeFileSync(file, 'as it is.');
+  // As Node would round it: to the nanosecond only touch(1) puts it back.
+  execFileSync('touch', ['-d', `@${seconds(mtimeNs)}`, file]);
+  t.equal(lstatSync(file, { bigint: true }).mtimeNs, mtimeNs);
+  const removed = once(node, 'change');
+  await t.rejects(peer.fetchSmall(before, 9), { code: 'ERR_CHANGED' });
+  t.match(await removed, [{ kind: 'removed', path: 'f' }]);
+  let now = '';
+  while (now === '') now = await hashNow();
+  t.not(now, before);
+  t.equal((await peer.fetchSmall(now, 9)).toString(), 'as it is.');
+});

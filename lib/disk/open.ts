@@ -33,6 +33,13 @@ export interface FileIdentity {
   ino: bigint;
 }
 
+/** What was opened is. */
+export interface Opened {
+  identity: FileIdentity;
+  /** When anything about it was changed last (ctime), nanoseconds since 1970. */
+  changedNs: bigint;
+}
+
 export function identityOf(stat: BigIntStats): FileIdentity {
   return { size: Number(stat.size), mtimeNs: stat.mtimeNs, dev: stat.dev, ino: stat.ino };
 }
@@ -94,7 +101,7 @@ function notRegular(stat: BigIntStats): boolean {
 export async function openInside(
   root: string,
   path: string,
-): Promise<{ handle: FileHandle; identity: FileIdentity }> {
+): Promise<Opened & { handle: FileHandle }> {
   const full = join(root, path);
   const handle = await open(full, FLAGS);
   try {
@@ -109,11 +116,17 @@ export async function openInside(
         throw refuse(path, 'not where it seems to be');
       }
     }
-    return { handle, identity: identityOf(stat) };
+    return { handle, identity: identityOf(stat), changedNs: stat.ctimeNs };
   } catch (error) {
     await handle.close();
     throw error;
   }
+}
+
+/** All bytes of a file, and when anything about it was changed last, as in `Opened`. */
+export interface ReadFile {
+  bytes: Buffer;
+  changedNs: bigint;
 }
 
 /**
@@ -128,7 +141,7 @@ export async function readInside(
   root: string,
   path: string,
   expect: FileIdentity,
-): Promise<Buffer | undefined> {
+): Promise<ReadFile | undefined> {
   // Elsewhere the path has to be looked at again.
   if (!FD_LINKS) return readOpened(await openInside(root, path), expect);
   const full = join(root, path);
@@ -142,28 +155,28 @@ export async function readInside(
     if (!sameContent(identityOf(stat), expect)) return undefined;
     const bytes = Buffer.allocUnsafe(expect.size);
     const { bytesRead } = await readFd(fd, bytes, 0, bytes.length, 0);
-    return bytesRead === bytes.length ? bytes : undefined;
+    return bytesRead === bytes.length ? { bytes, changedNs: stat.ctimeNs } : undefined;
   } finally {
     closeSync(fd);
   }
 }
 
 async function readOpened(
-  { handle, identity }: { handle: FileHandle; identity: FileIdentity },
+  { handle, identity, changedNs }: Opened & { handle: FileHandle },
   expect: FileIdentity,
-): Promise<Buffer | undefined> {
+): Promise<ReadFile | undefined> {
   try {
     if (!sameContent(identity, expect)) return undefined;
     const bytes = Buffer.allocUnsafe(expect.size);
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
-    return bytesRead === bytes.length ? bytes : undefined;
+    return bytesRead === bytes.length ? { bytes, changedNs } : undefined;
   } finally {
     await handle.close();
   }
 }
 
 /** The same, synchronous: for workers. The caller closes the descriptor. */
-export function openInsideSync(root: string, path: string): { fd: number; identity: FileIdentity } {
+export function openInsideSync(root: string, path: string): Opened & { fd: number } {
   const full = join(root, path);
   const fd = openSync(full, FLAGS);
   try {
@@ -179,7 +192,7 @@ export function openInsideSync(root: string, path: string): { fd: number; identi
         throw refuse(path, 'not where it seems to be');
       }
     }
-    return { fd, identity: identityOf(stat) };
+    return { fd, identity: identityOf(stat), changedNs: stat.ctimeNs };
   } catch (error) {
     closeSync(fd);
     throw error;

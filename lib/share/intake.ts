@@ -4,9 +4,10 @@
  */
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { identityOf, readable, type FileIdentity } from '../disk/open.js';
+import { identityOf, readable, sameContent, type FileIdentity } from '../disk/open.js';
 import { asError, isReadFault, isShortage } from '../errors.js';
 import { WORKER_DIED, type HashPool } from '../hash/pool.js';
+import { rootOf, type Tree } from '../hash/tree.js';
 import type { Catalog, SharedFile } from './catalog.js';
 import { HashQueue } from './hash-queue.js';
 import { Retired } from './retired.js';
@@ -95,6 +96,9 @@ export class Intake {
       onHashed: (path, identity, tree) => {
         this.#hashed++;
         this.#aside.delete(path);
+        const before = catalog.get(path);
+        // It was hashed once more, and is what it was.
+        if (before !== undefined && isOf(before, identity, tree)) return;
         const known = catalog.knows(path);
         catalog.publishTree(path, identity, tree);
         this.#done(known ? 'changed' : 'added', path);
@@ -198,15 +202,28 @@ export class Intake {
    */
   withdraw(file: SharedFile, fault?: string): void {
     const { path, identity } = file;
-    if (this.#catalog.get(path)?.hash !== file.hash) return;
-    this.#retire(path);
-    this.#owner.onChange({ kind: 'removed', path });
+    if (!this.#isOffered(file)) return;
+    this.#remove(path);
     if (fault === undefined) {
       this.#lookLater(path, 0, 0);
       return;
     }
     this.#catalog.forget(path);
     this.#setAside(path, identity, fault);
+  }
+
+  /** Hash a file again that may not be what its size and time say. Until then it is offered. */
+  verify(file: SharedFile): void {
+    if (this.#isOffered(file)) this.#queue.add(file.path, file.identity, false);
+  }
+
+  /** Offer a file no longer that is not what its size and time say, and hash it again. */
+  distrust(file: SharedFile): void {
+    if (!this.#isOffered(file)) return;
+    const { path, identity } = file;
+    this.#remove(path);
+    this.#catalog.forget(path);
+    this.#queue.add(path, identity, true);
   }
 
   async close(): Promise<void> {
@@ -315,6 +332,10 @@ export class Intake {
     this.#owner.onChange({ kind, path });
   }
 
+  #isOffered({ path, hash }: SharedFile): boolean {
+    return this.#catalog.get(path)?.hash === hash;
+  }
+
   #remove(path: string): void {
     if (this.#retire(path)) this.#owner.onChange({ kind: 'removed', path });
   }
@@ -353,4 +374,10 @@ export class Intake {
       });
     return this.#inbox;
   }
+}
+
+/** Whether a file is what was hashed now. */
+function isOf(file: SharedFile, identity: FileIdentity, tree: Tree): boolean {
+  const root = Buffer.from(file.hash, 'hex');
+  return sameContent(file.identity, identity) && Buffer.compare(root, rootOf(tree)) === 0;
 }

@@ -3,17 +3,14 @@
  * watch, say what stands at a path; the intake does something about it.
  */
 import { EventEmitter } from 'node:events';
-import type { FileHandle } from 'node:fs/promises';
-import { openInside, sameContent } from '../disk/open.js';
-import { PeerError, isReadFault, isShortage, systemCode } from '../errors.js';
+import { PeerError } from '../errors.js';
 import { HashPool } from '../hash/pool.js';
-import type { Lists } from '../hash/tree.js';
 import type { Hash, ShareState } from '../wire/messages.js';
-import { Catalog, type Page, type SharedFile } from './catalog.js';
+import { Catalog, type Page } from './catalog.js';
 import { Intake, type Change, type Progress } from './intake.js';
 import { RootFolder } from './root-folder.js';
 import { scan, scanHere } from './scan.js';
-import { SmallReader } from './small-reader.js';
+import { Serving } from './serving.js';
 import { LmdbStore, MemoryStore, type Store } from './store.js';
 import { Turns } from './turns.js';
 import type { ScannedFile } from './walk.js';
@@ -68,9 +65,6 @@ const DEATHS_COUNT = 600_000;
 /** The longest that setTimeout can wait, in milliseconds. */
 const MAX_TIMER = 2 ** 31 - 1;
 
-/** Said of a file whose bytes the disk does not give. */
-const UNREADABLE = 'the file cannot be read any more';
-
 const NOTHING_YET: Readonly<Progress> = {
   files: 0,
   bytes: 0,
@@ -88,7 +82,7 @@ export class Share extends EventEmitter<ShareEvents> {
   #catalog: Catalog | undefined;
   #pool: HashPool | undefined;
   #intake: Intake | undefined;
-  #reader: SmallReader | undefined;
+  #serving: Serving | undefined;
   #watcher: Watcher | undefined;
   #state: ShareState = 'hashing';
   #began = 0;
@@ -178,6 +172,13 @@ export class Share extends EventEmitter<ShareEvents> {
       },
     });
     this.#intake = intake;
+    this.#serving = new Serving({
+      root: this.#root.path,
+      catalog,
+      intake,
+      workers,
+      state: () => this.#state,
+    });
     this.#scanning = this.#firstScan(intake).catch((error: unknown) => {
       if (!this.#abort.signal.aborted) this.emit('error', error as Error);
     });
@@ -208,6 +209,12 @@ export class Share extends EventEmitter<ShareEvents> {
     return { total: all.length, files, after: undefined };
   }
 
+  /** Its files for those who fetch them. @throws PeerError ERR_HASHING before it has started */
+  get serving(): Serving {
+    if (this.#serving === undefined) throw new PeerError('ERR_HASHING', 'still starting');
+    return this.#serving;
+  }
+
   /** What is kept beside the index for somebody else; nothing without a state folder. */
   note(name: string): Uint8Array | undefined {
     return this.#store?.note(name);
@@ -234,84 +241,6 @@ export class Share extends EventEmitter<ShareEvents> {
       });
   }
 
-  /**
-   * A file with this content, open for reading and unchanged since it was hashed. The caller closes
-   * the handle.
-   *
-   * @throws PeerError ERR_NOT_FOUND; ERR_HASHING while not everything is hashed; ERR_CHANGED when
-   *   the file is no longer what it was
-   */
-  open(hash: Hash): Promise<{ file: SharedFile; handle: FileHandle; lists: Lists }> {
-    return this.#firstOf(this.#catalog?.withHash(hash) ?? [], async (file) => {
-      const lists = this.#catalog?.lists(hash, file.identity.size);
-      const { handle, identity } = await openInside(this.#root.path, file.path);
-      if (sameContent(identity, file.identity) && lists !== undefined) {
-        return { file, handle, lists };
-      }
-      await handle.close();
-      return undefined;
-    });
-  }
-
-  /**
-   * All bytes of a small file with this content, unchanged since it was hashed; undefined when it has
-   * more than `max` bytes, or is not there.
-   *
-   * @throws PeerError as `open`, but for ERR_NOT_FOUND
-   */
-  read(hash: Hash, max: number): Promise<Buffer> | undefined {
-    const candidates = this.#catalog?.withHash(hash) ?? [];
-    const size = candidates[0]?.identity.size ?? Infinity;
-    if (size > max) return undefined;
-    return this.#firstOf(candidates, (file) => {
-      this.#reader ??= new SmallReader(this.#root.path, this.#options.workers ?? true);
-      return this.#reader.read(file);
-    });
-  }
-
-  /** The first of several files of which `get` gives something; others are not what they were. */
-  async #firstOf<T>(
-    candidates: readonly SharedFile[],
-    get: (file: SharedFile) => Promise<T | undefined>,
-  ): Promise<T> {
-    let why = 'the file has changed since it was hashed';
-    for (const file of candidates) {
-      try {
-        const got = await get(file);
-        if (got !== undefined) return got;
-      } catch (error) {
-        const code = systemCode(error) ?? '';
-        // Nothing is wrong with the file when this machine is short of something.
-        if (isShortage(code)) throw new PeerError('ERR_BUSY', 'too many open files here');
-        // Gone, or not readable any more: what another copy may make up for.
-        if (isReadFault(code)) {
-          why = UNREADABLE;
-          this.#intake?.withdraw(file, code);
-          continue;
-        }
-      }
-      this.#intake?.withdraw(file);
-    }
-    if (candidates.length > 0) {
-      throw new PeerError('ERR_CHANGED', why);
-    }
-    throw this.#state === 'hashing'
-      ? new PeerError('ERR_HASHING', 'no file with this hash yet: still hashing')
-      : new PeerError('ERR_NOT_FOUND', 'no file with this hash');
-  }
-
-  /**
-   * An error from sending a file: if the disk did not give its bytes, it is offered no longer.
-   *
-   * @returns the error that the peer is told
-   */
-  afterError(file: SharedFile, error: unknown): unknown {
-    const code = systemCode(error) ?? '';
-    if (!isReadFault(code)) return error;
-    this.#intake?.withdraw(file, code);
-    return new PeerError('ERR_CHANGED', UNREADABLE, { cause: error });
-  }
-
   async close(): Promise<void> {
     this.#abort.abort();
     clearTimeout(this.#rescanTimer);
@@ -322,7 +251,7 @@ export class Share extends EventEmitter<ShareEvents> {
     this.#turns.close();
     await this.#watcher?.close();
     await this.#pool?.close();
-    await this.#reader?.close();
+    await this.#serving?.end();
     await this.#scanning;
     await takenIn;
     await this.#store?.close();

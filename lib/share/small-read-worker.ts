@@ -8,32 +8,39 @@ const port = parentPort;
 if (port === null) throw new Error('runs as a worker only');
 const root = workerData as string;
 
-/** Whether the file was what it was, and its bytes are there. */
-function readInto(path: string, size: number, mtimeNs: bigint, into: Uint8Array): boolean {
+/** @returns its ctime, if the file was what it was and its bytes are there */
+function readInto(
+  path: string,
+  size: number,
+  mtimeNs: bigint,
+  into: Uint8Array,
+): bigint | undefined {
   try {
-    const { fd, identity } = openInsideSync(root, path);
+    const { fd, identity, changedNs } = openInsideSync(root, path);
     try {
-      if (identity.size !== size || identity.mtimeNs !== mtimeNs) return false;
-      return readSync(fd, into, 0, size, 0) === size;
+      if (identity.size !== size || identity.mtimeNs !== mtimeNs) return undefined;
+      return readSync(fd, into, 0, size, 0) === size ? changedNs : undefined;
     } finally {
       closeSync(fd);
     }
   } catch {
     // Who asked finds out why.
-    return false;
+    return undefined;
   }
 }
 
 port.on('message', ({ number, paths, sizes, mtimes }: ReadBatch) => {
   const bytes = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0));
   const good = new Uint8Array(paths.length);
+  const changes = new BigInt64Array(paths.length);
   let at = 0;
   for (const [i, path] of paths.entries()) {
     const size = sizes[i] ?? 0;
-    const right = readInto(path, size, mtimes[i] ?? 0n, bytes.subarray(at, at + size));
-    good[i] = right ? 1 : 0;
+    const changedNs = readInto(path, size, mtimes[i] ?? 0n, bytes.subarray(at, at + size));
+    good[i] = changedNs === undefined ? 0 : 1;
+    changes[i] = changedNs ?? 0n;
     at += size;
   }
-  const result: ReadResult = { number, bytes, good };
+  const result: ReadResult = { number, bytes, good, changes };
   port.postMessage(result, [bytes.buffer]);
 });

@@ -7,7 +7,7 @@
  * (a slow disk), and where there are to be no threads, files are read by way of the thread pool.
  */
 import { Worker } from 'node:worker_threads';
-import { readInside } from '../disk/open.js';
+import { readInside, type ReadFile } from '../disk/open.js';
 import type { SharedFile } from './catalog.js';
 
 /** To the worker: read these. */
@@ -23,6 +23,8 @@ export interface ReadResult {
   number: number;
   bytes: Uint8Array;
   good: Uint8Array;
+  /** When anything about each was changed last (ctime), nanoseconds since 1970. */
+  changes: BigInt64Array;
 }
 
 /** Of a file: where it is, and what it was when it was hashed. */
@@ -31,7 +33,7 @@ type Known = Pick<SharedFile, 'path' | 'identity'>;
 interface Job {
   file: Known;
   /** The bytes; undefined when the worker could not get them, for whatever reason. */
-  done: (bytes: Buffer | undefined) => void;
+  done: (read: ReadFile | undefined) => void;
 }
 
 /** Files that wait for the next batch, at most; and batches that the worker has: one is read, one is next. */
@@ -59,13 +61,13 @@ export class SmallReader {
   }
 
   /** All bytes of a file that is what it was when it was hashed; as `readInside`. */
-  async read(file: Known): Promise<Buffer | undefined> {
+  async read(file: Known): Promise<ReadFile | undefined> {
     if (this.#takesMore()) {
-      const bytes = await new Promise<Buffer | undefined>((done) => {
+      const read = await new Promise<ReadFile | undefined>((done) => {
         this.#waiting.push({ file, done });
         this.#schedule();
       });
-      if (bytes !== undefined) return bytes;
+      if (read !== undefined) return read;
     }
     // Says what is wrong with it, if anything is.
     return readInside(this.#root, file.path, file.identity);
@@ -138,13 +140,14 @@ export class SmallReader {
     this.#worker?.postMessage(batch);
   }
 
-  #take({ number, bytes, good }: ReadResult): void {
+  #take({ number, bytes, good, changes }: ReadResult): void {
     const jobs = this.#batches.get(number) ?? [];
     this.#batches.delete(number);
     let at = 0;
     for (const [i, { file, done }] of jobs.entries()) {
       const { size } = file.identity;
-      done(good[i] === 1 ? Buffer.from(bytes.buffer, at, size) : undefined);
+      const read = { bytes: Buffer.from(bytes.buffer, at, size), changedNs: changes[i] ?? 0n };
+      done(good[i] === 1 ? read : undefined);
       at += size;
     }
     if (this.#waiting.length > 0) this.#send();
