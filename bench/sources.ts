@@ -189,7 +189,7 @@ function fetching(
   };
 }
 
-/** From as many addresses of nginx, one connection to each. */
+/** From as many addresses of nginx: to aria2c they are one server, as their host is the same. */
 function aria2(
   { throttle, hash, out }: Served,
   target: PeerAddress,
@@ -201,8 +201,8 @@ function aria2(
       const mirrors = await throttle.call('open', { target, relays });
       rmSync(out, { recursive: true, force: true });
       const run = await runToEnd('aria2c', [
-        ...['-q', '--file-allocation=none', '--min-split-size=1M', '-x', '1'],
-        ...['-s', String(mirrors.length), '-d', out, '-o', 'large'],
+        ...['-q', '--file-allocation=none', '--min-split-size=1M'],
+        ...['-x', String(mirrors.length), '-s', String(mirrors.length), '-d', out, '-o', 'large'],
         ...mirrors.map(({ host, port }) => `http://${host}:${port}/large`),
       ]);
       if ((await hashStream(createReadStream(join(out, 'large')))) !== hash) {
