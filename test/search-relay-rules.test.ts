@@ -389,6 +389,34 @@ t.test('how fast all may ask that come from one client', (t) => {
   t.end();
 });
 
+t.test('who goes on asking although it is refused is refused everything for a while', (t) => {
+  const limits = { rate: 4, burst: 4, perClient: 1, push: 3, passShare: 100 };
+  const { relay, clock, neighbour } = play(1, limits);
+  let n = 0;
+  /** Of so many searches, how many are passed on. */
+  const passed = (client: string, count: number): number => {
+    const { passedOn } = relay.stats;
+    for (let i = 0; i < count; i++) {
+      const asker = Object.assign(new PlayedAsker(undefined, client), { client });
+      try {
+        relay.handle(search({ queryId: queryId(++n), ttl: 2, budget: 60_000 }), asker);
+      } catch (error) {
+        t.match(error, { code: 'ERR_BUSY' });
+      }
+    }
+    return relay.stats.passedOn - passedOn;
+  };
+  t.equal(passed('mallory', 8), 4, 'as many as there may be at once');
+  clock.run(1000);
+  t.equal(passed('mallory', 4), 0, 'four were too many');
+  t.match(relay.stats, { refused: 8, kept: 0 });
+  t.equal(passed('alice', 4), 4, 'another has all that there is');
+  clock.run(11_000);
+  t.equal(passed('mallory', 1), 1, 'it is forgotten');
+  for (const { on } of [neighbour]) on.end(undefined);
+  t.end();
+});
+
 t.test('how many searches are under way', (t) => {
   const { relay, neighbour, clock } = play(1, { openPerAsker: 2, open: 3 });
   let n = 0;

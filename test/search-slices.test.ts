@@ -208,3 +208,26 @@ t.test('too many are turned away', async (t) => {
   t.ok(codes.includes('ERR_BUSY'));
   t.ok(codes.includes('ERR_CLOSED'));
 });
+
+t.test('who has most is turned away, not who comes last', async (t) => {
+  const turns = new Turns();
+  function* endless(): Generator<void, void> {
+    for (;;) yield;
+  }
+  function* short(): Generator<void, string> {
+    yield;
+    return 'short';
+  }
+  const [many, other] = [new AbortController(), new AbortController()];
+  const results = Promise.allSettled(
+    Array.from({ length: 5000 }, () => turns.run(endless(), many.signal)),
+  );
+  t.equal(await turns.run(short(), other.signal), 'short');
+  turns.close();
+  const busy = (await results).filter(
+    (result) =>
+      result.status === 'rejected' && (result.reason as { code: string }).code === 'ERR_BUSY',
+  );
+  // 4,096 wait; two of them have begun; and one has made room.
+  t.ok(busy.length > 5000 - 4096 - 8 && busy.length <= 5000 - 4096 + 1, `${busy.length} of 5,000`);
+});

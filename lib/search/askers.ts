@@ -126,6 +126,12 @@ export class Askers {
     return true;
   }
 
+  /** Whether an asker's client was refused so often lately that it does not heed it. */
+  pushes({ client }: Who, now: number): boolean {
+    const all = client === undefined ? undefined : this.#clients.get(client);
+    return all !== undefined && now - all.since <= REFUSALS_FOR && all.refused > this.#limits.push;
+  }
+
   /** A search that began is over. */
   ends(who: Who): void {
     this.#add(who, -1);
@@ -133,11 +139,11 @@ export class Askers {
 
   /** An asker was refused. @returns whether it goes on although it was told again and again */
   floods({ key, client }: Who, now: number): boolean {
-    const { flood, perClient } = this.#limits;
+    const { flood, push, perClient } = this.#limits;
     const mine = refuse(this.#askers.get(key), now);
     const all = refuse(client === undefined ? undefined : this.#clients.get(client), now);
     // Who was ended for it and comes again need not be told as often.
-    return mine > flood || (all > flood * perClient && mine > flood / 10);
+    return mine > flood || (all > flood * perClient && mine > push);
   }
 
   #add({ key, client }: Who, change: 1 | -1): void {

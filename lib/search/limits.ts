@@ -29,6 +29,8 @@ export interface RelayLimits {
   passShare: number;
   /** Refusals of one asker within 10 s that nobody causes who heeds them. */
   flood: number;
+  /** Refusals of one client within 10 s from which on all its searches are refused. */
+  push: number;
   /** Milliseconds in which a neighbour that refused a search is asked nothing. */
   busyPause: number;
   /** Askers whose rate is remembered. */
@@ -67,6 +69,7 @@ export const RELAY_LIMITS: Readonly<RelayLimits> = {
   perClient: 4,
   passShare: 0.8,
   flood: 2000,
+  push: 200,
   busyPause: 1000,
   askers: 10_000,
   seen: 100_000,

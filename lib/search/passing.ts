@@ -40,6 +40,11 @@ export class Passing {
     return true;
   }
 
+  /** A client gets nothing now, and the others its part. */
+  forget(client: string): void {
+    this.#clients.delete(client);
+  }
+
   #clientAt(client: string, now: number): Bucket {
     const known = this.#clients.get(client);
     this.#clients.delete(client);

@@ -97,7 +97,7 @@ export class Relay {
       return;
     }
     const now = this.#host.clock.now();
-    if (!this.#askers.admits(asker, now)) {
+    if (this.#askers.pushes(asker, now) || !this.#askers.admits(asker, now)) {
       this.#refuse('too many searches; ask more slowly', asker, now);
     }
     const ttl = Math.min(search.ttl, this.#limits.ttl);
@@ -234,6 +234,10 @@ export class Relay {
   #refuse(why: string, asker: Asker, now: number): never {
     this.stats.refused++;
     if (this.#askers.floods(asker, now)) asker.offends?.('flood');
+    // It has no part any more in what the neighbours take.
+    if (asker.client !== undefined && this.#askers.pushes(asker, now)) {
+      this.#passing.forget(asker.client);
+    }
     throw new PeerError('ERR_BUSY', why);
   }
 }

@@ -23,6 +23,10 @@ interface Job {
   client: AbortSignal | undefined;
 }
 
+function tooMany(): PeerError {
+  return new PeerError('ERR_BUSY', 'too many searches');
+}
+
 export class Turns {
   readonly #begun: Job[] = [];
   /** Not begun, by client; the first client is the next. */
@@ -37,12 +41,12 @@ export class Turns {
    * Do a piece of work. What takes little is done at once, if nothing else is waiting.
    *
    * @param client for whom: clients take turns, and when this is aborted, its work is given up
-   * @throws PeerError ERR_BUSY when too much is waiting; ERR_CLOSED; what the work throws
+   * @throws PeerError ERR_BUSY when too much is waiting, most of it for this client, now or later; ERR_CLOSED; what the work throws
    */
   run<T>(work: Generator<unknown, T>, client?: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#isClosed) throw new PeerError('ERR_CLOSED', 'closed');
-      if (this.#waits >= MAX_WAITING) throw new PeerError('ERR_BUSY', 'too many searches');
+      if (this.#waits >= MAX_WAITING && !this.#makeRoom(client)) throw tooMany();
       const fail = (error: PeerError): void => {
         // Its `finally` gives back what it holds; what it returns is of no interest.
         const steps: Iterator<unknown, unknown> = work;
@@ -109,6 +113,20 @@ export class Turns {
       this.#left -= now - begin;
       if (!isOver) this.#begun.push(job);
     }
+  }
+
+  /** The client for whom most waits gives up the last of it, for another. @returns whether there is one */
+  #makeRoom(client: AbortSignal | undefined): boolean {
+    let longest = this.#waiting.get(client) ?? [];
+    const own = longest.length;
+    for (const queue of this.#waiting.values()) {
+      if (queue.length > longest.length) longest = queue;
+    }
+    // Or they would take from one another without end.
+    if (longest.length < own + 2) return false;
+    this.#waits--;
+    longest.pop()?.fail(tooMany());
+    return true;
   }
 
   /** Begin what waits, as much as may be under way, one client after the other. */

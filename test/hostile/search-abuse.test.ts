@@ -48,30 +48,33 @@ t.test(
     const search = (): Promise<Rate> =>
       honest.call('search', { node: address, rate: RATE, seconds: SECONDS });
     const usual = await search();
-    const say = (what: string, rate: Rate, isFlood = false): void => {
+    /** @param least which part of the honest searches must find all that there is */
+    const say = (what: string, rate: Rate, least = 1): void => {
       const share = Math.round((100 * rate.perSecond) / usual.perSecond);
       const times = `median ${rate.median.toFixed(1)} ms, longest ${rate.longest.toFixed(0)} ms`;
       t.comment(`${what}: ${rate.perSecond.toFixed(1)} searches/s, ${share} % of usual; ${times}`);
-      // Under a flood it is a matter of speed, which is measured and not promised here.
-      if (!isFlood)
-        t.equal(rate.complete, rate.begun, `${what}: every honest search finds all that there is`);
+      t.ok(rate.complete >= least * rate.begun, `${what}: ${rate.complete} of ${rate.begun}`);
     };
     say('nobody else', usual);
 
+    const milliseconds = SECONDS * 1000;
+    const many = Array.from({ length: size(4, 20) }, (_, i) => `127.0.1.${i + 1}`);
     const floods = {
-      'a flood': { ttl: 0, budget: 1000 },
-      'ttl 255': { ttl: 255, budget: 600_000 },
+      'a flood from one address': { hosts: ['127.0.0.88'], ttl: 0, budget: 1000 },
+      'one with ttl 255': { hosts: ['127.0.0.89'], ttl: 255, budget: 600_000 },
+      'one from many': { hosts: many, ttl: 255, budget: 600_000 },
     };
     for (const [name, query] of Object.entries(floods)) {
-      const before = node.searchStats.refused;
-      const milliseconds = SECONDS * 1000;
+      const before = { ...node.stats, refusedSearches: node.searchStats.refused };
       const flood = { node: address, connections: size(4, 20), milliseconds, ...query };
       const [rate, { sent, ended }] = await Promise.all([search(), abusers.call('flood', flood)]);
-      say(name, rate, true);
-      const refused = node.searchStats.refused - before;
-      t.comment(`${name}: ${sent} sent, ${refused} refused, ${ended} times dropped`);
+      say(name, rate, 0.9);
+      const refused = node.searchStats.refused - before.refusedSearches;
+      const shut = node.stats.refused - before.refused;
+      t.comment(`${name}: ${sent} sent, ${refused} refused; ${ended} dropped, ${shut} not let in`);
+      t.ok(refused > 0, 'it is too much');
     }
-    t.ok(node.searchStats.open <= 256, 'one client has so many under way at most');
+    t.ok(node.searchStats.open <= 1024, 'so many are under way at most');
 
     const banned: [Manner, 'malformed' | 'stray' | 'excess'][] = [
       ['unasked', 'malformed'],

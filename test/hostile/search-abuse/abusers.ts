@@ -111,15 +111,17 @@ const calls = {
     return Promise.resolve();
   },
 
-  /** Send searches, as fast as they are taken, for so long. @returns how many, and connections ended by the node */
+  /** Send searches from some addresses, as fast as they are taken, for so long. @returns how many, and connections ended by the node */
   async flood({
     node,
+    hosts,
     connections,
     milliseconds,
     ttl,
     budget,
   }: {
     node: string;
+    hosts: string[];
     connections: number;
     milliseconds: number;
     ttl: number;
@@ -127,9 +129,9 @@ const calls = {
   }): Promise<{ sent: number; ended: number }> {
     const end = performance.now() + milliseconds;
     let [sent, ended] = [0, 0];
-    const one = async (): Promise<void> => {
+    const one = async (host: string): Promise<void> => {
       while (performance.now() < end) {
-        const socket = bare('127.0.0.88', node);
+        const socket = bare(host, node);
         const gone = once(socket, 'close').catch(() => undefined);
         await Promise.race([once(socket, 'connect').catch(() => undefined), gone]);
         while (!socket.destroyed && performance.now() < end) {
@@ -148,7 +150,9 @@ const calls = {
         socket.destroy();
       }
     };
-    await Promise.all(Array.from({ length: connections }, one));
+    await Promise.all(
+      Array.from({ length: connections }, (_, i) => one(hosts[i % hosts.length] ?? '')),
+    );
     return { sent, ended };
   },
 
