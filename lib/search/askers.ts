@@ -126,10 +126,12 @@ export class Askers {
     return true;
   }
 
-  /** Whether an asker's client was refused so often lately that it does not heed it. */
-  pushes({ client }: Who, now: number): boolean {
-    const all = client === undefined ? undefined : this.#clients.get(client);
-    return all !== undefined && now - all.since <= REFUSALS_FOR && all.refused > this.#limits.push;
+  /** Whether an asker was refused so often lately that it does not heed it. */
+  pushes({ key }: Who, now: number): boolean {
+    const mine = this.#askers.get(key);
+    return (
+      mine !== undefined && now - mine.since <= REFUSALS_FOR && mine.refused > this.#limits.push
+    );
   }
 
   /** A search that began is over. */

@@ -29,7 +29,7 @@ export interface RelayLimits {
   passShare: number;
   /** Refusals of one asker within 10 s that nobody causes who heeds them. */
   flood: number;
-  /** Refusals of one client within 10 s from which on all its searches are refused. */
+  /** Refusals of one asker within 10 s from which on all its searches are refused. */
   push: number;
   /** Milliseconds in which a neighbour that refused a search is asked nothing. */
   busyPause: number;
