@@ -45,7 +45,7 @@ export interface Guest {
 const NEWCOMER = 1000;
 
 /** For how many newcomers it is looked who has to go. */
-const LOOK_AHEAD = 16;
+const LOOK_AHEAD = 64;
 
 export type Verdict<G> = { admitted: true; evict: G | undefined } | { admitted: false };
 

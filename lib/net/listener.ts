@@ -7,11 +7,6 @@ import { formatAddress, type PeerAddress } from './address.js';
 
 /** Milliseconds until it is listened again when there was no descriptor for anybody who comes. */
 const PAUSE = 100;
-/**
- * Connections that may wait to be accepted, as far as the kernel allows (net.core.somaxconn, listen(2)). Whose
- * handshake finds no place says it again after a second; with the 511 of Node a crowd makes that the rule.
- */
-const BACKLOG = 4096;
 /** Milliseconds between looks whether there is a descriptor left: who comes when there is none is not heard of. */
 const LOOK_EVERY = 500;
 
@@ -119,7 +114,7 @@ function newServer(onSocket: (socket: Socket) => void): Server {
 function listening(server: Server, { host, port }: PeerAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host, port, backlog: BACKLOG }, () => {
+    server.listen({ host, port }, () => {
       server.off('error', reject);
       resolve();
     });

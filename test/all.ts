@@ -1,0 +1,33 @@
+/**
+ * Runs every test file in a process of its own, as it would run by itself. By `tap FILE...` each would be given
+ * the runner's loaders, which cost it about two seconds of processor time before the first test.
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+
+/** Files at the same time: many wait for timers, disks and other processes. */
+const JOBS = 3;
+/** Milliseconds that one may take. */
+const TIMEOUT = 240_000;
+/** The longest, which begin first, so that no core has nothing to do in the end. */
+const LONG = ['cli', 'sending', 'store', 'hostile/threads', 'fetch-all', 'manners-cli', 'watch'];
+
+const folder = fileURLToPath(new URL('.', import.meta.url));
+const names = ['', 'hostile'].flatMap((sub) =>
+  readdirSync(join(folder, sub))
+    .filter((name) => name.endsWith('.test.js'))
+    .map((name) => join(sub, name.slice(0, -'.test.js'.length))),
+);
+const rank = (name: string): number => (LONG.includes(name) ? LONG.indexOf(name) : LONG.length);
+names.sort((a, b) => rank(a) - rank(b));
+
+t.setTimeout(0);
+t.jobs = JOBS;
+const env = { ...process.env, NODE_OPTIONS: '' };
+for (const name of names) {
+  const file = join(folder, `${name}.test.js`);
+  const options = { env, buffered: true, timeout: TIMEOUT };
+  void t.spawn(process.execPath, ['--enable-source-maps', file], options, name);
+}
