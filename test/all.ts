@@ -25,9 +25,9 @@ names.sort((a, b) => rank(a) - rank(b));
 
 t.setTimeout(0);
 t.jobs = JOBS;
-const env = { ...process.env, NODE_OPTIONS: '' };
 for (const name of names) {
   const file = join(folder, `${name}.test.js`);
-  const options = { env, buffered: true, timeout: TIMEOUT };
-  void t.spawn(process.execPath, ['--enable-source-maps', file], options, name);
+  // It puts a loader of its own into NODE_OPTIONS: env(1) takes it out.
+  const args = ['-u', 'NODE_OPTIONS', process.execPath, '--enable-source-maps', file];
+  void t.spawn('env', args, { buffered: true, timeout: TIMEOUT }, name);
 }
