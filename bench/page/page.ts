@@ -17,7 +17,7 @@ figure { margin: 0 0 .5rem; } figure, .wide { overflow-x: auto; }
 svg { display: block; height: auto; max-width: 100%; min-width: 34rem; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 th, td { border-bottom: 1px solid var(--line); padding: .2rem .7rem; text-align: right; white-space: nowrap; }
-th { font-weight: 600; } .text { text-align: left; }
+th { font-weight: 600; } .text, .bar { text-align: left; } .bar { font-family: monospace; }
 dl { background: var(--box); border-radius: 6px; display: grid; gap: .1rem 1rem; grid-template-columns: max-content 1fr; padding: 1rem; }
 dt { opacity: .7; } dd { margin: 0; overflow-wrap: anywhere; }
 p.note { font-size: .85rem; margin: .15rem 0; opacity: .85; } p.bad { color: var(--bad); }
@@ -90,13 +90,19 @@ function table(report: Report): string {
   const { columns, rows, left } = cellsOf(report);
   const cells = (tag: 'th' | 'td', row: readonly string[]): string =>
     row
-      .map((cell, i) => `<${tag}${i < left ? ' class="text"' : ''}>${escape(cell)}</${tag}>`)
+      .map((cell, i) => {
+        const kind = i < left ? ' class="text"' : BAR.test(cell) ? ' class="bar"' : '';
+        return `<${tag}${kind}>${escape(cell)}</${tag}>`;
+      })
       .join('');
   const body = rows.map((row) => `<tr>${cells('td', row)}</tr>`).join('\n');
   return `<div class="wide"><table><thead><tr>${cells('th', columns)}</tr></thead><tbody>
 ${body}
 </tbody></table></div>`;
 }
+
+/** A share as a bar of characters. */
+const BAR = /^(?=.)#*\.*$/;
 
 /** Text that stands between tags or in quotes. */
 function escape(text: string): string {
