@@ -14,7 +14,7 @@ const MAX_SECONDS = MAX_TIMEOUT / 1000;
 
 interface Args {
   peer: string;
-  string: string;
+  words: string[];
   ttl: number;
   max: number | undefined;
   timeout: number;
@@ -23,10 +23,10 @@ interface Args {
 
 await runCommand<Args>({
   name: 'p2p-search',
-  usage: '<peer> <string>',
+  usage: '<peer> <words..>',
   describe:
-    'Search the files of a peer and of those behind it: every word of the string is part of the path, ' +
-    'in upper or lower case. Prints lines of: hash  size  host:port,...  path',
+    'Search the files of a peer and of those behind it: every word is part of the path, in upper or ' +
+    'lower case. Prints lines of: hash  size  host:port,...  path',
   build: (argv) =>
     argv
       .positional('peer', {
@@ -34,8 +34,9 @@ await runCommand<Args>({
         demandOption: true,
         describe: 'host, host:port or [v6]:port',
       })
-      .positional('string', {
+      .positional('words', {
         type: 'string',
+        array: true,
         demandOption: true,
         describe: 'words to look for; "" lists everything',
       })
@@ -62,7 +63,7 @@ await runCommand<Args>({
         describe: 'one JSON object a line, for each file of each peer',
       })
       .example('$0 localhost holiday', 'files with "holiday" in their path')
-      .example('$0 localhost "holiday .jpg" --ttl 0', 'both words, on this peer alone'),
+      .example('$0 localhost holiday .jpg --ttl 0', 'both words, on this peer alone'),
   run: search,
 });
 
@@ -87,9 +88,9 @@ async function search(args: Args): Promise<number | undefined> {
 }
 
 /** This peer's files, all of them. @returns how many were printed */
-async function searchPeer(peer: Peer, { string, json }: Args, max: number): Promise<number> {
+async function searchPeer(peer: Peer, { words, json }: Args, max: number): Promise<number> {
   let found = 0;
-  for await (const file of peer.search(string, { max })) {
+  for await (const file of peer.search(words.join(' '), { max })) {
     found++;
     await print(json ? asJson(file, contactOf(peer), 0) : line(file, peer.name));
   }
@@ -115,7 +116,7 @@ async function searchAll(peer: Peer, args: Args, max: number): Promise<number> {
   };
   const own = async (): Promise<void> => {
     const contact = contactOf(peer);
-    for await (const file of peer.search(args.string, { max, signal: stop.signal })) {
+    for await (const file of peer.search(args.words.join(' '), { max, signal: stop.signal })) {
       await take(file, contact, 0);
     }
   };
@@ -128,7 +129,7 @@ async function searchAll(peer: Peer, args: Args, max: number): Promise<number> {
         summary = end;
       },
     };
-    for await (const result of peer.searchNetwork(args.string, options)) {
+    for await (const result of peer.searchNetwork(args.words.join(' '), options)) {
       // Of the peer itself all pages come, not the best alone.
       if (result.hops === 0) continue;
       for (const file of result.files) await take(file, result.peer, result.hops);

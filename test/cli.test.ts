@@ -76,6 +76,11 @@ t.test('share, search, ping, fetch', async (t) => {
   const [host, port] = peer.split(':');
   t.match(found, { size: 1_000_000, peer: { id, host, port: Number(port) }, hops: 0 });
   t.equal(found.path, 'sub/Füm \u001b[31m.bin', 'the exact name');
+  t.same(
+    (await run('p2p-search', [peer, 'fÜm', 'bin', '--json'])).stdout,
+    json.stdout,
+    'two words',
+  );
   const plain = (await run('p2p-search', [peer, 'bin'])).stdout.toString();
   t.match(plain, /sub\/Füm \\u\{1b\}\[31m\.bin\n$/, 'made visible');
   t.match(await run('p2p-search', [peer, 'nothing like it', '--ttl', '0']), {

@@ -149,7 +149,7 @@ async function parse<T>({ name, usage, describe, build }: Command<T>): Promise<T
   return parsed as T;
 }
 
-const REPEATABLE = new Set(['ignore', 'file', 'peer', 'from']);
+const REPEATABLE = new Set(['ignore', 'file', 'peer', 'from', 'words']);
 
 const SYSTEM = new Map([
   ['ENOENT', 'no such file or folder'],
