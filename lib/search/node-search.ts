@@ -67,8 +67,9 @@ export class NodeSearch {
       settle: setImmediate,
       answer: (search, then, asker) => {
         host.answer(search, asker?.signal).then(then, (error: unknown) => {
-          // Of one that is gone it is not wanted any more.
-          if (asker?.signal?.aborted !== true) host.onError(error);
+          // Of one that is gone it is not wanted any more; and that there is too much to do is no fault.
+          const isBusy = error instanceof PeerError && error.code === 'ERR_BUSY';
+          if (asker?.signal?.aborted !== true && !isBusy) host.onError(error);
           then(NOTHING);
         });
       },

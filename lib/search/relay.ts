@@ -97,7 +97,8 @@ export class Relay {
       return;
     }
     const now = this.#host.clock.now();
-    if (this.#askers.pushes(asker, now) || !this.#askers.admits(asker, now)) {
+    // In this order: who asks is remembered.
+    if (!this.#askers.admits(asker, now) || this.#askers.pushes(asker, now)) {
       this.#refuse('too many searches; ask more slowly', asker, now);
     }
     const ttl = Math.min(search.ttl, this.#limits.ttl);

@@ -67,11 +67,14 @@ export class Serving {
 
   /** A file is not needed any more. */
   async close({ file, handle }: OpenFile): Promise<void> {
-    // It may have been written to meanwhile. What looks at an open file does not wait for a disk.
-    const stat = fstatSync(handle.fd, { bigint: true });
-    const now = { identity: identityOf(stat), changedNs: stat.ctimeNs };
-    if (this.#doubts.raises(file.path, now)) this.#options.intake.verify(file);
-    await handle.close();
+    try {
+      // It may have been written to meanwhile. What looks at an open file does not wait for a disk.
+      const stat = fstatSync(handle.fd, { bigint: true });
+      const now = { identity: identityOf(stat), changedNs: stat.ctimeNs };
+      if (this.#doubts.raises(file.path, now)) this.#options.intake.verify(file);
+    } finally {
+      await handle.close();
+    }
   }
 
   /**
