@@ -6,7 +6,7 @@ import { seededRandom } from './common/random.js';
 import type { Grid, Report, Series } from './common/report.js';
 import { median } from './common/statistics.js';
 import type { Progress, Settings, Subject } from './common/subject.js';
-import { peakBytes } from './common/usage.js';
+import { cpuSecondsSoFar, peakBytes } from './common/usage.js';
 import { Network, peerId } from './scale/network.js';
 
 export const scale: Subject = {
@@ -96,7 +96,9 @@ async function run({ nodes, runs }: Settings, progress: Progress): Promise<Repor
       of: 'peers',
       unit: 'ms',
       series: DEGREES.map((degree) => widest(degree, 'took')),
-      notes: [`all networks were in one process, which took ${peak.toFixed(0)} MiB at most`],
+      notes: [
+        `all networks were in one process: ${peak.toFixed(0)} MiB at most, ${cpuSecondsSoFar().toFixed(1)} CPU s`,
+      ],
     },
   ];
 }

@@ -5,6 +5,7 @@ import { installed, missing } from './common/processes.js';
 import type { Latencies, Report, Series } from './common/report.js';
 import { median } from './common/statistics.js';
 import type { Progress, Settings, Subject } from './common/subject.js';
+import { cpuSecondsSoFar, peakBytes } from './common/usage.js';
 import { expectedOf, byRegExp, checkAnswer, type Answer, type Expected } from './search/answers.js';
 import { buildIndex, slices, type Built } from './search/index-cost.js';
 import { makeDistinctQueries, makeNames, makeQueries } from './search/names.js';
@@ -116,19 +117,34 @@ function measure(names: readonly string[], { runs, folder }: Settings): Measured
     index.remove(0);
     index.add(0, names[0] ?? '');
   };
+  const cpu = new Map<string, number>();
+  const spend = (name: string, act: () => void): void => {
+    const begin = cpuSecondsSoFar();
+    act();
+    cpu.set(name, (cpu.get(name) ?? 0) + cpuSecondsSoFar() - begin);
+  };
   // The first run warms up.
   for (let run = 0; run <= runs; run++) {
     for (const [name, answer] of contestants) {
       forget();
-      const each = sample.map((one) => timeOfAnswer(answer, one));
-      if (run > 0) times.get(name)?.push(each);
+      spend(name, () => {
+        const each = sample.map((one) => timeOfAnswer(answer, one));
+        if (run > 0) times.get(name)?.push(each);
+      });
     }
     for (const [name, mix] of mixes) {
       forget();
-      const each = mix.map((query) => microseconds(() => ours(query)));
-      if (run > 0) times.get(name)?.push(each);
+      spend(name, () => {
+        const each = mix.map((query) => microseconds(() => ours(query)));
+        if (run > 0) times.get(name)?.push(each);
+      });
     }
   }
+  const seconds = [...cpu].map(([name, used]) => `${name} ${used.toFixed(2)}`);
+  notes.push(
+    `CPU s of all runs: ${seconds.join('; ')}`,
+    `this process had ${(peakBytes([process.pid]) / 2 ** 20).toFixed(0)} MiB at most, with all names`,
+  );
   const { queries: hostile, longest, step } = slices(index, PAGE);
   notes.push(
     `of ${hostile} queries that find or ask very much the slowest takes ${longest.toFixed(0)} ms, ` +

@@ -57,6 +57,12 @@ export function cpuSecondsOfEnded(): number {
   return hasProc ? ticksOf(process.pid, 16) / TICKS : NaN;
 }
 
+/** CPU seconds of this process until now, with those of the processes that it has started and that have ended. */
+export function cpuSecondsSoFar(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6 + (hasProc ? cpuSecondsOfEnded() : 0);
+}
+
 /** Bytes that processes had in memory at most, together (VmHWM); 0 for one that has ended. */
 export function peakBytes(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + statusBytes(pid, 'VmHWM'), 0);
