@@ -2,9 +2,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hopsFrom, randomGraph, type Graph } from './common/graphs.js';
+import { hopsFrom, randomGraph, type Graph } from '../test/fixtures/graphs.js';
 import { sizesUpTo } from './common/growth.js';
-import { seededRandom } from './common/random.js';
+import { seededRandom } from '../test/fixtures/random.js';
 import type { Report } from './common/report.js';
 import type { Progress, Settings, Subject } from './common/subject.js';
 import { usesDuring } from './common/usage.js';

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PeerError, asError } from '../lib/errors.js';
-import { Child } from './common/child.js';
+import { Child } from '../test/fixtures/child.js';
 import { formatReport } from './common/format.js';
 import { checkReport } from './common/report.js';
 import type { Settings, Subject } from './common/subject.js';

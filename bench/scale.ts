@@ -1,13 +1,13 @@
 /** Searches among thousands of peers: how far they get, and what that takes in messages and time. */
 import { setImmediate as breathe } from 'node:timers/promises';
-import { hopsFrom, randomGraph } from './common/graphs.js';
+import { hopsFrom, randomGraph } from '../test/fixtures/graphs.js';
 import { sizesUpTo } from './common/growth.js';
-import { seededRandom } from './common/random.js';
+import { seededRandom } from '../test/fixtures/random.js';
 import type { Grid, Report, Series } from './common/report.js';
 import { median } from './common/statistics.js';
 import type { Progress, Settings, Subject } from './common/subject.js';
 import { cpuSecondsSoFar, peakBytes } from './common/usage.js';
-import { Network, peerId } from './scale/network.js';
+import { Network, peerId } from '../test/fixtures/relay-network.js';
 
 export const scale: Subject = {
   name: 'scale',

@@ -5,8 +5,8 @@
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'undici';
-import { connect, type Peer } from '../lib/client.js';
-import { fetchAll } from '../lib/fetch-all.js';
+import { connect, type Peer } from '../lib/fetch/peer.js';
+import { fetchAll } from '../lib/fetch/folder/fetch-all.js';
 import type { FileMatch } from '../lib/wire/messages.js';
 import { sizesUpTo } from './common/growth.js';
 import { atSizes, inTurn, rowsOf, timed, type Contestant } from './common/in-turn.js';

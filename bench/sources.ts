@@ -1,11 +1,11 @@
 /** One file from several throttled sources at once, against one of them; liars and stallers among them. */
 import { createReadStream, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fetchFromMany } from '../lib/fetch-many.js';
+import { fetchFromMany } from '../lib/fetch/sources/fetch-many.js';
 import { hashStream } from '../lib/hash/path.js';
 import { rootOf, TreeHasher } from '../lib/hash/tree.js';
 import { parseAddress, type PeerAddress } from '../lib/net/address.js';
-import { Child } from './common/child.js';
+import { Child } from '../test/fixtures/child.js';
 import { makeFile } from './common/files.js';
 import {
   atSizes,
@@ -20,7 +20,7 @@ import { installed, missing, runToEnd, startNode } from './common/processes.js';
 import type { Report, Row } from './common/report.js';
 import type { Progress, Settings, Subject } from './common/subject.js';
 import type { ThrottleCalls } from './sources/throttle-process.js';
-import type { Faults } from './sources/throttled-relay.js';
+import type { Faults } from '../test/fixtures/throttled-relay.js';
 
 export const sources: Subject = {
   name: 'sources',

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /** Fetch a file by its hash, to stdout or into a file. */
-import { connect, type Peer } from '../lib/client.js';
+import { connect, type Peer } from '../lib/fetch/peer.js';
 import { PeerError } from '../lib/errors.js';
 import { OPTIONS } from '../lib/options.js';
-import { RateLimit } from '../lib/transfer/allowance.js';
+import { RateLimiter } from '../lib/limits/rate-limiter.js';
 import { optionalRate, runCommand, wholeNumber } from './common/command.js';
 import { complete, openOutput } from './fetch/resume.js';
 import type { OpenSources } from './fetch/sources.js';
@@ -87,7 +87,7 @@ await runCommand<Args>({
   run: async (args) => {
     const { all, hash } = args;
     const rate = optionalRate('down-limit', args['down-limit']);
-    const limit = rate === undefined ? undefined : new RateLimit(rate);
+    const limit = rate === undefined ? undefined : new RateLimiter(rate);
     if (all !== undefined) {
       // Loaded only where it is used, as below: the others start faster.
       const { fetchAllInto } = await import('./fetch/all.js');
@@ -102,7 +102,7 @@ await runCommand<Args>({
 });
 
 async function fetchFile(
-  args: Args & { hash: string; limit: RateLimit | undefined },
+  args: Args & { hash: string; limit: RateLimiter | undefined },
 ): Promise<number | undefined> {
   const hash = args.hash.toLowerCase();
   if (!/^[0-9a-f]{64}$/.test(hash)) {

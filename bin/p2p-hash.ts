@@ -3,7 +3,7 @@
 import { PeerError } from '../lib/errors.js';
 import { hashPath, hashStream } from '../lib/hash/path.js';
 import { HashPool } from '../lib/hash/pool.js';
-import { printable } from '../lib/printable.js';
+import { printable } from '../lib/support/printable.js';
 import { EXIT, describe, runCommand } from './common/command.js';
 
 interface Args {

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** Ask a peer whom it knows. */
-import { connect } from '../lib/client.js';
+import { connect } from '../lib/fetch/peer.js';
 import { formatAddress } from '../lib/net/address.js';
-import { printable, printableJson } from '../lib/printable.js';
+import { printable, printableJson } from '../lib/support/printable.js';
 import { runCommand, wholeNumber } from './common/command.js';
 
 interface Args {

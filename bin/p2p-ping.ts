@@ -2,9 +2,9 @@
 /** Ask a peer who it is and what it shares. */
 import { setTimeout as pause } from 'node:timers/promises';
 import prettyBytes from 'pretty-bytes';
-import { connect, type Peer } from '../lib/client.js';
+import { connect, type Peer } from '../lib/fetch/peer.js';
 import { PeerError } from '../lib/errors.js';
-import { printable, printableJson } from '../lib/printable.js';
+import { printable, printableJson } from '../lib/support/printable.js';
 import { EXIT, describe, runCommand } from './common/command.js';
 
 interface Args {

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /** Search the files of a peer, and of the network behind it, by name. */
 import { once } from 'node:events';
-import { connect, type Peer } from '../lib/client.js';
+import { connect, type Peer } from '../lib/fetch/peer.js';
 import { PeerError } from '../lib/errors.js';
 import { formatAddress } from '../lib/net/address.js';
-import { printable, printableJson } from '../lib/printable.js';
+import { printable, printableJson } from '../lib/support/printable.js';
 import { MAX_HOPS, MAX_TIMEOUT, type SearchSummary } from '../lib/search/results.js';
 import type { FileMatch, PeerContact } from '../lib/wire/messages.js';
 import { EXIT, runCommand, wholeNumber } from './common/command.js';

@@ -3,26 +3,26 @@ import { EventEmitter, once } from 'node:events';
 import { PeerError, asError } from './errors.js';
 import { parseAddress, type PeerAddress } from './net/address.js';
 import type { Connection, RequestHandler } from './net/connection.js';
-import { openFileLimit, sharesOf } from './net/descriptors.js';
+import { openFileLimit, sharesOf } from './limits/descriptors.js';
 import type { Exchange } from './net/exchange.js';
 import { Listener } from './net/listener.js';
-import { Reception } from './net/reception.js';
-import { RequestQuota } from './net/request-quota.js';
+import { InboundConnections } from './net/inbound-connections.js';
+import { RequestQuota } from './limits/request-quota.js';
 import { checked, option, optional, type NodeOptions } from './options.js';
-import { loadIdentity, newIdentity, type Identity } from './peers/identity.js';
+import { loadIdentity, newIdentity, type Identity } from './state/identity.js';
 import { Neighbours, type Neighbour, type PeerChange } from './peers/neighbours.js';
 import { noOffences, type OffenceStats } from './peers/offenders.js';
-import { clientOf } from './peers/scope.js';
+import { clientOf } from './net/scope.js';
 import { PEER_TIMES } from './peers/times.js';
-import { lockState, type Lock } from './share/lock.js';
+import { lockState, type Lock } from './state/lock-state.js';
 import { NodeSearch, type SearchStats } from './search/node-search.js';
 import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search/results.js';
 import { Share, type Progress, type ShareEvents } from './share/share.js';
-import { RateLimit, type Allowance } from './transfer/allowance.js';
-import { sendFile } from './transfer/send.js';
-import { SMALL_BYTES, sendSmall } from './transfer/small.js';
-import { UploadSlots } from './transfer/upload-slots.js';
-import { AGENT } from './version.js';
+import { RateLimiter, type ClientRate } from './limits/rate-limiter.js';
+import { sendFile } from './serve/send-file.js';
+import { SMALL_BYTES, sendSmall } from './serve/send-small.js';
+import { UploadSlots } from './serve/upload-slots.js';
+import { AGENT } from './support/version.js';
 import { PROTOCOL_VERSION } from './wire/limits.js';
 import type {
   FileList,
@@ -84,12 +84,12 @@ const PEERS_NOTE = 'peers';
 export class PeerNode extends EventEmitter<NodeEvents> {
   readonly #options: NodeOptions;
   readonly #share: Share;
-  readonly #reception: Reception;
+  readonly #reception: InboundConnections;
   readonly #stats = { bytesRead: 0, zeroCopied: 0, sent: 0 };
   readonly #uploads: UploadSlots<Connection>;
   /** Small files in memory, or on the way there. */
   #small = 0;
-  readonly #upLimit: RateLimit | undefined;
+  readonly #upLimit: RateLimiter | undefined;
   #identity: Identity | undefined;
   #listener: Listener | undefined;
   #lock: Lock | undefined;
@@ -120,7 +120,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       discover: option('discover', options.discover),
     };
     const upLimit = optional('upLimit', options.upLimit);
-    this.#upLimit = upLimit === undefined ? undefined : new RateLimit(upLimit);
+    this.#upLimit = upLimit === undefined ? undefined : new RateLimiter(upLimit);
     const shares = sharesOf(openFileLimit(), option('maxPeers', options.maxPeers));
     this.#uploads = new UploadSlots({
       max: optional('maxUploads', options.maxUploads) ?? shares.transfers,
@@ -292,10 +292,10 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     clearTimeout(timer);
   }
 
-  #makeReception(total: number): Reception {
+  #makeReception(total: number): InboundConnections {
     const { answerTimeout, stallTimeout, firstFrameTimeout, frameTimeout } = this.#options;
     const part = Math.ceil(total * CLIENT_SHARE);
-    return new Reception({
+    return new InboundConnections({
       handler: this.#handle,
       answerTimeout: option('answerTimeout', answerTimeout),
       stallTimeout,
@@ -430,7 +430,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   async #sendFile(
     request: GetFile,
     exchange: Exchange,
-    allowance: Allowance | undefined,
+    allowance: ClientRate | undefined,
   ): Promise<void> {
     // Of many who do not take what they ask for each would hold 2 MiB.
     if (this.#small >= SMALL_AHEAD) await exchange.near;

@@ -7,7 +7,7 @@ import { DEFAULT_PORT, parseAddress } from './net/address.js';
 import { FIRST_FRAME_TIMEOUT, FRAME_TIMEOUT } from './net/frame-watch.js';
 import { STALL_TIMEOUT } from './net/stall-watch.js';
 import type { PeerTimes } from './peers/times.js';
-import { MAX_RATE, MIN_RATE } from './transfer/rate.js';
+import { MAX_RATE, MIN_RATE } from './limits/rate.js';
 
 /** Options of a node. */
 export interface NodeOptions {

@@ -12,14 +12,20 @@ const JOBS = 3;
 /** Milliseconds that one may take. */
 const TIMEOUT = 240_000;
 /** The longest, which begin first, so that no core has nothing to do in the end. */
-const LONG = ['cli', 'sending', 'store', 'hostile/threads', 'fetch-all', 'manners-cli', 'watch'];
+const LONG = [
+  'bin/commands',
+  'serve/sending',
+  'state/store',
+  'hostile/threads',
+  'fetch/folder/fetch-all',
+  'bin/limits',
+  'share/watch',
+];
 
 const folder = fileURLToPath(new URL('.', import.meta.url));
-const names = ['', 'hostile'].flatMap((sub) =>
-  readdirSync(join(folder, sub))
-    .filter((name) => name.endsWith('.test.js'))
-    .map((name) => join(sub, name.slice(0, -'.test.js'.length))),
-);
+const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.js'))
+  .map((name) => name.slice(0, -'.test.js'.length));
 const rank = (name: string): number => (LONG.includes(name) ? LONG.indexOf(name) : LONG.length);
 names.sort((a, b) => rank(a) - rank(b));
 

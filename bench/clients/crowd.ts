@@ -1,5 +1,5 @@
 /** Many clients of one server, spread over processes. */
-import { Child } from '../common/child.js';
+import { Child } from '../../test/fixtures/child.js';
 import type { ClientsCalls, Server } from './process.js';
 
 export class Crowd {

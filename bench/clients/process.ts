@@ -1,6 +1,6 @@
 /** A process in which clients run: eager ones that fetch and verify, and slow ones that hardly read. */
-import { connect, type Peer } from '../../lib/client.js';
-import { serveCalls } from '../common/child.js';
+import { connect, type Peer } from '../../lib/fetch/peer.js';
+import { serveCalls } from '../../test/fixtures/child.js';
 import { RawReader, isFile } from '../common/raw-reader.js';
 import { SlowClient } from './slow-client.js';
 

@@ -1,7 +1,7 @@
 /** Clients that hardly read: what they cost, in memory and for an honest one beside them. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Child } from '../common/child.js';
+import { Child } from '../../test/fixtures/child.js';
 import { sizesUpTo } from '../common/growth.js';
 import { megabytesPerSecond } from '../common/in-turn.js';
 import type { Grid, Growth } from '../common/report.js';

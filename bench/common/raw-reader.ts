@@ -1,8 +1,8 @@
 /** Reads what a server sends into one buffer that is used again, and sees that it is right. */
 import { connect } from 'node:net';
-import { BodyVerifier } from '../../lib/hash/verifier.js';
+import { BodyVerifier } from '../../lib/fetch/receive/body-verifier.js';
 import { rootOf, TreeHasher } from '../../lib/hash/tree.js';
-import { roomFor } from '../../lib/memory.js';
+import { roomFor } from '../../lib/support/memory.js';
 import { HEADER_BYTES } from '../../lib/wire/limits.js';
 import { BLOCK_BYTES } from '../../lib/wire/body.js';
 

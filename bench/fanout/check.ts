@@ -2,7 +2,7 @@
 import { hashBlock } from '../../lib/hash/blake3.js';
 import type { SearchResult, SearchSummary } from '../../lib/search/results.js';
 import type { PeerId } from '../../lib/wire/messages.js';
-import { hopsFrom, type Graph } from '../common/graphs.js';
+import { hopsFrom, type Graph } from '../../test/fixtures/graphs.js';
 
 /** In the name of every file. */
 export const WORD = 'fanout';

@@ -1,5 +1,5 @@
 /** A line on which everything takes the same time: what goes in comes out that much later, in order. */
-import type { Clock } from '../../lib/clock.js';
+import type { Clock } from '../../lib/support/clock.js';
 
 export class DelayLine {
   readonly #delay: number;

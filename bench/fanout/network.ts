@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PeerAddress } from '../../lib/net/address.js';
 import type { PeerId } from '../../lib/wire/messages.js';
-import { Child } from '../common/child.js';
+import { Child } from '../../test/fixtures/child.js';
 import type { FanoutCalls, Sent, Timing } from './process.js';
-import type { Graph } from '../common/graphs.js';
+import type { Graph } from '../../test/fixtures/graphs.js';
 import { noMessages, type SearchMessages } from './message-counter.js';
 import type { RelayCalls } from './relay-process.js';
 

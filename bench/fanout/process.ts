@@ -8,9 +8,9 @@ import { createNode, type PeerNode } from '../../lib/node.js';
 import { formatAddress, type PeerAddress } from '../../lib/net/address.js';
 import type { SearchResult, SearchSummary } from '../../lib/search/results.js';
 import type { PeerId } from '../../lib/wire/messages.js';
-import { serveCalls } from '../common/child.js';
+import { serveCalls } from '../../test/fixtures/child.js';
 import { WORD, checkAnswers, sharedFile } from './check.js';
-import type { Graph } from '../common/graphs.js';
+import type { Graph } from '../../test/fixtures/graphs.js';
 
 export interface FanoutCalls {
   /** Start a node: it makes connections to `peers`, and wants to be reached at `advertise`. */

@@ -1,7 +1,7 @@
 /** The process in which the delaying relays of a network run, one in front of each node. */
 import type { PeerAddress } from '../../lib/net/address.js';
-import { systemClock } from '../../lib/clock.js';
-import { serveCalls } from '../common/child.js';
+import { systemClock } from '../../lib/support/clock.js';
+import { serveCalls } from '../../test/fixtures/child.js';
 import { DelayLine } from './delay-line.js';
 import { DelayingRelay } from './delaying-relay.js';
 import { MessageCounter, noMessages, type SearchMessages } from './message-counter.js';

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { cpus, freemem, release, tmpdir, totalmem, type } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { VERSION } from '../../lib/version.js';
+import { VERSION } from '../../lib/support/version.js';
 
 export interface Machine {
   /** When it began, ISO 8601. */

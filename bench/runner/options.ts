@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { PeerError } from '../../lib/errors.js';
-import { VERSION } from '../../lib/version.js';
+import { VERSION } from '../../lib/support/version.js';
 import type { Settings, Subject } from '../common/subject.js';
 import { SUBJECTS } from '../subjects.js';
 

@@ -1,7 +1,7 @@
 /**
  * The process in which one subject runs: its memory is its own, and what it starts is ended with it.
  */
-import { sendNote, serveCalls } from '../common/child.js';
+import { sendNote, serveCalls } from '../../test/fixtures/child.js';
 import type { Report } from '../common/report.js';
 import type { Settings } from '../common/subject.js';
 import { SUBJECTS } from '../subjects.js';

@@ -1,6 +1,6 @@
 /** What a query should find, and the plain way to find it. */
-import { NameIndex } from '../../lib/share/names/name-index.js';
-import { fold, matches, termsOf } from '../../lib/share/names/names.js';
+import { NameIndex } from '../../lib/name-index/name-index.js';
+import { fold, matches, termsOf } from '../../lib/name-index/names.js';
 
 /** Answers one query: how many names match. */
 export type Answer = (query: string) => number;

@@ -1,7 +1,7 @@
 /** What the index of names takes: memory, time to change it, and how long it does not let go. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { NameIndex } from '../../lib/share/names/name-index.js';
+import { NameIndex } from '../../lib/name-index/name-index.js';
 
 /** Names that are removed and added again. */
 const MOVED = 40_000;

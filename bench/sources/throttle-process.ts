@@ -1,7 +1,7 @@
 /** The process in which throttled relays run, in front of one peer. */
 import type { PeerAddress } from '../../lib/net/address.js';
-import { serveCalls } from '../common/child.js';
-import { ThrottledRelay, type Faults } from './throttled-relay.js';
+import { serveCalls } from '../../test/fixtures/child.js';
+import { ThrottledRelay, type Faults } from '../../test/fixtures/throttled-relay.js';
 
 export interface ThrottleCalls {
   /** Listen, one relay for each; those of before are closed. */

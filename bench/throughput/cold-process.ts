@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { formatAddress } from '../../lib/net/address.js';
 import { createNode } from '../../lib/node.js';
-import { serveCalls } from '../common/child.js';
+import { serveCalls } from '../../test/fixtures/child.js';
 
 export interface ColdCalls {
   /** Share a folder; resolves with the node's address when it is indexed. */

@@ -5,7 +5,7 @@
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
-import { Child } from '../common/child.js';
+import { Child } from '../../test/fixtures/child.js';
 import { inMegabytesPerSecond, inTurn, timed, type Contestant } from '../common/in-turn.js';
 import { installed, missing, runToEnd } from '../common/processes.js';
 import type { Latencies, Table } from '../common/report.js';

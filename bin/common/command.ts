@@ -5,9 +5,9 @@ import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 // Not lib/index.js: a client starts faster without what only a server needs.
 import { PeerError, asError, systemCode, type ErrorCode } from '../../lib/errors.js';
-import { printable } from '../../lib/printable.js';
-import { parseRate } from '../../lib/transfer/rate.js';
-import { VERSION } from '../../lib/version.js';
+import { printable } from '../../lib/support/printable.js';
+import { parseRate } from '../../lib/limits/rate.js';
+import { VERSION } from '../../lib/support/version.js';
 
 export const EXIT = {
   done: 0,

@@ -1,7 +1,7 @@
 /** Write bytes to stdout without a copy and without holding up the event loop. */
 import { write } from 'node:fs';
 import { systemCode } from '../../lib/errors.js';
-import type { ByteSink } from '../../lib/transfer/receive.js';
+import type { ByteSink } from '../../lib/fetch/receive/body-receiver.js';
 
 const STDOUT = 1;
 

@@ -1,9 +1,9 @@
 /** `p2p-fetch <peer> --all <string> -o DIR`: every match of a search, into a folder. */
-import { connect } from '../../lib/client.js';
+import { connect } from '../../lib/fetch/peer.js';
 import { PeerError } from '../../lib/errors.js';
-import { fetchAll } from '../../lib/fetch-all.js';
-import { printable } from '../../lib/printable.js';
-import type { RateLimit } from '../../lib/transfer/allowance.js';
+import { fetchAll } from '../../lib/fetch/folder/fetch-all.js';
+import { printable } from '../../lib/support/printable.js';
+import type { RateLimiter } from '../../lib/limits/rate-limiter.js';
 import { EXIT, describe } from '../common/command.js';
 
 export interface AllArgs {
@@ -14,7 +14,7 @@ export interface AllArgs {
   from: readonly string[];
   find: boolean;
   retry: number | undefined;
-  limit: RateLimit | undefined;
+  limit: RateLimiter | undefined;
   offset: number | undefined;
   length: number | undefined;
 }

@@ -1,15 +1,15 @@
 /** Where p2p-fetch writes, and how it goes on when a connection breaks. */
 import { PeerError, systemCode } from '../../lib/errors.js';
-import { printable } from '../../lib/printable.js';
-import { openFetch } from '../../lib/transfer/fetch-to-file.js';
+import { printable } from '../../lib/support/printable.js';
+import { openFetch } from '../../lib/fetch/part/fetch-to-file.js';
 import type {
   AttemptOptions,
   Fetch,
   FetchProgress,
   WantedRange,
-} from '../../lib/transfer/file-fetch.js';
-import { retrying } from '../../lib/transfer/retry.js';
-import { StreamFetch } from '../../lib/transfer/stream-fetch.js';
+} from '../../lib/fetch/part/file-fetch.js';
+import { retrying } from '../../lib/fetch/retry.js';
+import { StreamFetch } from '../../lib/fetch/stream-fetch.js';
 import { restoreOnSignal } from '../common/command.js';
 import type { ProgressBar } from '../common/progress.js';
 import { StdoutSink } from '../common/stdout-sink.js';

@@ -1,10 +1,10 @@
 /** The peers that p2p-fetch takes a file from when there may be more than one. */
-import { connect, type Peer } from '../../lib/client.js';
+import { connect, type Peer } from '../../lib/fetch/peer.js';
 import { PeerError } from '../../lib/errors.js';
-import { ManyPeers } from '../../lib/fetch-many.js';
+import { ManyPeers } from '../../lib/fetch/sources/fetch-many.js';
 import { formatAddress, parseAddress, type PeerAddress } from '../../lib/net/address.js';
-import { AddressPolicy, interfaceAddresses } from '../../lib/peers/scope.js';
-import type { SourceNews } from '../../lib/transfer/download/news.js';
+import { AddressPolicy, interfaceAddresses } from '../../lib/net/scope.js';
+import type { SourceEvent } from '../../lib/fetch/sources/events.js';
 
 export interface Sources {
   /** As people write them. */
@@ -46,7 +46,7 @@ export function openSources(
   return { peers, close };
 }
 
-function lineOf({ peer, state, error }: SourceNews, alone: boolean): string | undefined {
+function lineOf({ peer, state, error }: SourceEvent, alone: boolean): string | undefined {
   const why = error?.message ?? '';
   switch (state) {
     case 'lied':

@@ -7,7 +7,7 @@
  * in pieces that are made of the small pages used last. Why a thread: to wake one for each piece, as
  * node:fs does, costs more than to write it.
  */
-import { Thread } from '../thread.js';
+import { Thread } from '../support/thread.js';
 
 /** Bytes that are written by node:fs before a thread is started. */
 const BEFORE = 32 * 1024 * 1024;

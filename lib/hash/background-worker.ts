@@ -1,5 +1,5 @@
 /** Entry of the pool's workers when hashing is nobody's first concern. */
-import { giveWay } from '../background.js';
+import { giveWay } from '../support/background.js';
 
 giveWay();
 

@@ -7,7 +7,7 @@ import { identityOf, sameContent, type FileIdentity, type FolderOpener } from '.
 import { BLOCK_BYTES, blockCount, blockLength } from '../wire/body.js';
 import { HASH_BYTES } from '../wire/limits.js';
 import { asError, systemCode } from '../errors.js';
-import { roomFor } from '../memory.js';
+import { roomFor } from '../support/memory.js';
 import { hashBlock } from './blake3.js';
 
 /** Hash the blocks [first, first + count) of a file; the whole file when both are left out. */

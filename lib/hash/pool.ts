@@ -13,7 +13,7 @@ import { BLOCK_BYTES, blockCount } from '../wire/body.js';
 import { HASH_BYTES } from '../wire/limits.js';
 import type { HashOutcome } from './file.js';
 import { packPaths, unpackOutcomes, type PackedOutcomes } from './packed.js';
-import { NoWorkers, Revival } from './revival.js';
+import { NoWorkers, WorkerSupervisor } from '../support/worker-supervisor.js';
 import type { Task } from './worker.js';
 
 /** Blocks of a large file that one worker takes at a time: 32 MiB. */
@@ -45,7 +45,7 @@ export interface HashPoolOptions {
 export class HashPool {
   /** Undefined: this thread does it. */
   readonly #pool: Piscina<Task, PackedOutcomes | HashOutcome> | undefined;
-  readonly #revival: Revival<Task, PackedOutcomes | HashOutcome> | undefined;
+  readonly #revival: WorkerSupervisor<Task, PackedOutcomes | HashOutcome> | undefined;
   #closed = false;
 
   constructor({
@@ -65,7 +65,7 @@ export class HashPool {
       execArgv: [],
     });
     this.#pool = pool;
-    this.#revival = new Revival(pool, NOTHING);
+    this.#revival = new WorkerSupervisor(pool, NOTHING);
   }
 
   /** Number of workers; keep about twice as many batches under way. */

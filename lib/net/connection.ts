@@ -33,7 +33,7 @@ import { BodyQueue, type Exchange, type Place } from './exchange.js';
 import { FRAME_TIMEOUT, FrameWatch } from './frame-watch.js';
 import { Inbound } from './inbound.js';
 import { Outbound } from './outbound.js';
-import { RequestQuota } from './request-quota.js';
+import { RequestQuota } from '../limits/request-quota.js';
 import { STALL_TIMEOUT, StallWatch } from './stall-watch.js';
 
 /** The answer that completes a request. */

@@ -2,7 +2,7 @@
  * Looks whether what the other side begins to say comes to its end: a connection that has said nothing
  * whole, or is in the middle of a frame, holds a place and perhaps the memory of the frame.
  */
-import { systemClock, type Clock } from '../clock.js';
+import { systemClock, type Clock } from '../support/clock.js';
 
 /** Milliseconds until the first frame of a peer that connects is whole, unless told otherwise. */
 export const FIRST_FRAME_TIMEOUT = 10_000;

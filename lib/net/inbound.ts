@@ -3,7 +3,7 @@
  * to their sinks, with as few copies as the socket allows and no more in memory than one read.
  */
 import { PeerError } from '../errors.js';
-import { roomFor } from '../memory.js';
+import { roomFor } from '../support/memory.js';
 import { FrameDecoder, type Frame } from '../wire/frame.js';
 import type { BodySink } from './body-sink.js';
 

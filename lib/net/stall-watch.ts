@@ -7,7 +7,7 @@
  * minute. So what the kernel holds is looked at, too, where that can be seen.
  */
 import type { Socket } from 'node:net';
-import { systemClock, type Clock } from '../clock.js';
+import { systemClock, type Clock } from '../support/clock.js';
 import { kernelQueue } from './kernel-queue.js';
 
 /**

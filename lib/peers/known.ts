@@ -1,8 +1,8 @@
 /** The entries of the peer table: by address and by id, bounded in all and per source. */
 import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
-import type { Dice } from './dice.js';
-import { groupOf, scopeOf } from './scope.js';
+import type { Random } from '../support/random.js';
+import { groupOf, scopeOf } from '../net/scope.js';
 
 export interface KnownPeer {
   readonly address: PeerAddress;
@@ -49,7 +49,7 @@ const REACHED_SHARE = 3 / 4;
 
 export class KnownPeers {
   readonly #max: number;
-  readonly #dice: Dice;
+  readonly #dice: Random;
   readonly #onDown: (peer: PeerContact) => void;
   readonly #peers = new Map<string, KnownPeer>();
   readonly #byId = new Map<PeerId, KnownPeer>();
@@ -62,7 +62,7 @@ export class KnownPeers {
    * @param max entries in all
    * @param onDown told of a peer that was up and is not any more
    */
-  constructor(max: number, dice: Dice, onDown: (peer: PeerContact) => void) {
+  constructor(max: number, dice: Random, onDown: (peer: PeerContact) => void) {
     this.#max = max;
     this.#dice = dice;
     this.#onDown = onDown;

@@ -1,7 +1,7 @@
 /** Peers that the user named, by address or by name; names are looked up here and nowhere else. */
 import { lookup } from 'node:dns/promises';
 import type { PeerAddress } from '../net/address.js';
-import { literal } from './scope.js';
+import { literal } from '../net/scope.js';
 import type { PeerTable } from './table.js';
 
 /** Addresses of one name that are used. */

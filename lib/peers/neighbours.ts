@@ -9,19 +9,19 @@ import type { Connection, RequestHandler } from '../net/connection.js';
 import { dialPeer, type Greeted } from '../net/hello.js';
 import { MAX_PEERS, PROTOCOL_VERSION } from '../wire/limits.js';
 import type { ListedPeer, PeerContact, PeerId, PeerInfo } from '../wire/messages.js';
-import { Callers } from './callers.js';
-import { Dice } from './dice.js';
+import { InboundPeers } from './inbound-peers.js';
+import { Random } from '../support/random.js';
 import { isUp } from './known.js';
 import type { Direction, Link } from './link.js';
 import { Links } from './links.js';
 import { NamedPeers, resolveHost } from './named.js';
-import { decodePeers, encodePeers } from './saved.js';
+import { decodePeers, encodePeers } from '../state/saved-peers.js';
 import { Offenders, type OffenceStats } from './offenders.js';
-import type { Offence } from './offences.js';
-import { AddressPolicy, groupOf, interfaceAddresses, literal, scopeOf } from './scope.js';
+import type { Offence } from '../limits/offences.js';
+import { AddressPolicy, groupOf, interfaceAddresses, literal, scopeOf } from '../net/scope.js';
 import { PeerTable } from './table.js';
 import type { PeerTimes } from './times.js';
-import { Tries } from './tries.js';
+import { DialQueue } from './dial-queue.js';
 
 export interface NeighboursOptions {
   self: PeerId;
@@ -77,10 +77,10 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   readonly #table: PeerTable;
   readonly #policy: AddressPolicy;
   readonly #named: NamedPeers;
-  readonly #callers: Callers;
-  readonly #dice = new Dice(Math.random);
+  readonly #callers: InboundPeers;
+  readonly #dice = new Random(Math.random);
   readonly #links: Links;
-  readonly #tries: Tries;
+  readonly #tries: DialQueue;
   readonly #offenders = new Offenders({
     ban: (peer) => {
       this.#table.ban(peer);
@@ -133,8 +133,8 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
         this.#offenders.linked(connection, contact);
       },
     });
-    this.#callers = new Callers(times);
-    this.#tries = new Tries({
+    this.#callers = new InboundPeers(times);
+    this.#tries = new DialQueue({
       table: this.#table,
       links: this.#links,
       dice: this.#dice,

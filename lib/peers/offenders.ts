@@ -5,7 +5,7 @@
 import { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import type { PeerContact } from '../wire/messages.js';
-import { Conduct, type Offence } from './offences.js';
+import { PeerScore, type Offence } from '../limits/offences.js';
 
 /** How often what was done; connections ended for it; bans. */
 export type OffenceStats = Readonly<Record<Offence | 'ended' | 'banned', number>>;
@@ -22,7 +22,7 @@ export interface OffenderEvents {
 }
 
 interface Watched {
-  conduct: Conduct;
+  conduct: PeerScore;
   /** Whom this node has reached, where, if it passes searches over this connection. */
   contact: PeerContact | undefined;
   /** It is over: nothing counts any more. */
@@ -79,7 +79,7 @@ export class Offenders {
     const known = this.#watched.get(connection);
     if (known !== undefined) return known;
     const now = performance.now();
-    const watched = { conduct: new Conduct(now), contact: undefined, ended: false };
+    const watched = { conduct: new PeerScore(now), contact: undefined, ended: false };
     this.#watched.set(connection, watched);
     const { closed } = connection;
     closed.addEventListener(

@@ -4,11 +4,11 @@
  */
 import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
-import { Bans } from './bans.js';
-import { Dice } from './dice.js';
+import { Bans } from '../limits/bans.js';
+import { Random } from '../support/random.js';
 import { KnownPeers, isUp, newPeer, type KnownPeer, type UpPeer } from './known.js';
-import { RecentMap } from './recent.js';
-import { groupOf } from './scope.js';
+import { ExpiringMap } from '../limits/expiring-map.js';
+import { groupOf } from '../net/scope.js';
 import type { PeerTimes } from './times.js';
 
 /** A peer as it is kept over a restart. */
@@ -49,21 +49,21 @@ const MAX_REMEMBERED = 4096;
 
 export class PeerTable {
   readonly #options: TableOptions;
-  readonly #dice: Dice;
+  readonly #dice: Random;
   readonly #peers: KnownPeers;
   /** Dropped peers, and when each was last tried. */
-  readonly #dropped: RecentMap<number>;
+  readonly #dropped: ExpiringMap<number>;
   /** Other addresses of peers, and whose. */
-  readonly #aliases: RecentMap<PeerId>;
+  readonly #aliases: ExpiringMap<PeerId>;
   readonly #bans: Bans;
 
   constructor(options: TableOptions) {
     const { times, now, random, max = MAX_PEERS, onChange } = options;
     this.#options = options;
-    this.#dice = new Dice(random);
+    this.#dice = new Random(random);
     this.#peers = new KnownPeers(max, this.#dice, (peer) => onChange?.('down', peer));
-    this.#dropped = new RecentMap(MAX_REMEMBERED, times.dropped, now);
-    this.#aliases = new RecentMap(MAX_REMEMBERED, times.alias, now);
+    this.#dropped = new ExpiringMap(MAX_REMEMBERED, times.dropped, now);
+    this.#aliases = new ExpiringMap(MAX_REMEMBERED, times.alias, now);
     this.#bans = new Bans(times.banned, now);
   }
 

@@ -3,7 +3,7 @@
  * large, for all that come from one client: many connections give nobody more than that.
  */
 import type { RelayLimits } from './limits.js';
-import type { Asker } from './parties.js';
+import type { Asker } from './roles.js';
 
 type Who = Pick<Asker, 'key' | 'client'>;
 type Key = object | string;

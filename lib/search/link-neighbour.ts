@@ -1,11 +1,11 @@
 /** A connection to a peer, as one that searches are passed on to. */
 import type { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
-import type { Offence } from '../peers/offences.js';
+import type { Offence } from '../limits/offences.js';
 import type { PeerContact, Search } from '../wire/messages.js';
-import type { Neighbour, SearchEvents } from './parties.js';
+import type { RelayTarget, SearchEvents } from './roles.js';
 
-export class LinkNeighbour implements Neighbour {
+export class LinkNeighbour implements RelayTarget {
   readonly contact: PeerContact;
   readonly #connection: Connection;
 

@@ -1,14 +1,14 @@
 /** The relay in a node: links are those that searches are passed on to, requests those who ask. */
-import { systemClock } from '../clock.js';
+import { systemClock } from '../support/clock.js';
 import { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import type { Exchange } from '../net/exchange.js';
 import type { FileList, PeerContact, PeerId, Search, Wanted } from '../wire/messages.js';
-import type { Offence } from '../peers/offences.js';
-import { clientOf } from '../peers/scope.js';
+import type { Offence } from '../limits/offences.js';
+import { clientOf } from '../net/scope.js';
 import { RELAY_LIMITS, type RelayLimits } from './limits.js';
 import { LinkNeighbour } from './link-neighbour.js';
-import type { Asker, RelayStats } from './parties.js';
+import type { Asker, RelayStats } from './roles.js';
 import { Relay } from './relay.js';
 import { newQueryId, results, type NetworkSearchOptions, type SearchResult } from './results.js';
 

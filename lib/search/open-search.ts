@@ -1,18 +1,18 @@
 /** One search under way: own files first, then what the neighbours say, as it comes, until all ended. */
 import type { FileList, FileMatch, PeerId, Search, ThirdPartyHasFiles } from '../wire/messages.js';
-import { Asked, type AskedOwner, type Counts } from './asked.js';
-import type { Clock } from '../clock.js';
+import { RelayLeg, type RelayLegOwner, type Counts } from './relay-leg.js';
+import type { Clock } from '../support/clock.js';
 import type { RelayLimits } from './limits.js';
-import type { Asker, Neighbour, RelayStats } from './parties.js';
-import type { Holders } from './seen.js';
-import { Shares, entryBytes, type Share } from './shares.js';
+import type { Asker, RelayTarget, RelayStats } from './roles.js';
+import type { Coverage } from './seen.js';
+import { ResultQuota, entryBytes, type QuotaPart } from './result-quota.js';
 
 /** What a search needs of the node it runs in. */
 export interface SearchHost {
   readonly self: PeerId;
   readonly clock: Clock;
   /** Those that searches may be passed on to, each peer once. */
-  neighbours(): Iterable<Neighbour>;
+  neighbours(): Iterable<RelayTarget>;
   /** Tell the node's own matches, now or later. @param asker for whom */
   answer(search: Search, then: (list: FileList) => void, asker?: Asker): void;
   /**
@@ -32,7 +32,7 @@ export interface Opening {
   budget: number;
   asker: Asker;
   /** Who has this search already. */
-  holders: Holders;
+  holders: Coverage;
   /** Whether it has come with a higher ttl since: then that one is passed on. */
   outdone: () => boolean;
   /** Told once, when it is over. */
@@ -49,13 +49,13 @@ export const SEEN_BEFORE: FileList = Object.freeze({
 const NO_FILES: FileList = { type: 'RPFL', total: 0, files: [] };
 const NOBODY: ReadonlySet<PeerId> = new Set();
 
-export class OpenSearch implements AskedOwner {
+export class OpenSearch implements RelayLegOwner {
   readonly limits: Readonly<RelayLimits>;
   readonly stats: RelayStats;
   readonly #opening: Opening;
   readonly #deadline: number;
-  readonly #asked: Asked[] = [];
-  readonly #shares: Shares;
+  readonly #asked: RelayLeg[] = [];
+  readonly #shares: ResultQuota;
   /** How many of them have not ended; one more until all are asked. */
   #waiting = 1;
   #over = false;
@@ -68,7 +68,7 @@ export class OpenSearch implements AskedOwner {
     this.#opening = opening;
     this.limits = opening.limits;
     this.stats = opening.stats;
-    this.#shares = new Shares(this.limits.files, this.limits.bytes);
+    this.#shares = new ResultQuota(this.limits.files, this.limits.bytes);
     this.#deadline = opening.host.clock.now() + opening.budget;
   }
 
@@ -94,7 +94,7 @@ export class OpenSearch implements AskedOwner {
   }
 
   /** Relay a result, as far as the limits allow. */
-  result(result: ThirdPartyHasFiles, share: Share): void {
+  result(result: ThirdPartyHasFiles, share: QuotaPart): void {
     const { filesPerResult, bytesPerResult } = this.limits;
     const room = this.#shares.room(share);
     const first = result.files.slice(0, Math.min(filesPerResult, room.files));
@@ -110,7 +110,7 @@ export class OpenSearch implements AskedOwner {
     }
   }
 
-  ended(share?: Share): void {
+  ended(share?: QuotaPart): void {
     if (share !== undefined) this.#shares.release(share);
     if (--this.#waiting === 0) this.#finish();
   }
@@ -184,7 +184,7 @@ export class OpenSearch implements AskedOwner {
       const max = Math.min(search.max ?? filesPerResult, filesPerResult);
       // Frozen: it is the same for all.
       const next = Object.freeze<Search>({ ...search, ttl, budget, max, after: undefined });
-      const chosen: Neighbour[] = [];
+      const chosen: RelayTarget[] = [];
       for (const neighbour of host.neighbours()) {
         if (neighbour.id === host.self || neighbour.id === asker.id) continue;
         if (holders.has(neighbour.id, ttl)) continue;
@@ -193,7 +193,7 @@ export class OpenSearch implements AskedOwner {
       }
       for (const [i, share] of this.#shares.divide(chosen.length).entries()) {
         const neighbour = chosen[i];
-        if (neighbour !== undefined) this.#asked.push(new Asked(this, neighbour, next, share));
+        if (neighbour !== undefined) this.#asked.push(new RelayLeg(this, neighbour, next, share));
       }
       // All are chosen before the first is asked: asking may lose a neighbour at once.
       this.#waiting += this.#asked.length;

@@ -8,10 +8,10 @@ import { PeerError } from '../errors.js';
 import type { FileList, PeerId, Search, SearchEnd, Wanted } from '../wire/messages.js';
 import { Askers } from './askers.js';
 import { RELAY_LIMITS, type RelayLimits } from './limits.js';
-import { Passing } from './passing.js';
+import { ForwardLimit } from './forward-limit.js';
 import { OpenSearch, SEEN_BEFORE, type SearchHost } from './open-search.js';
-import type { Asker, RelayStats, SearchEvents } from './parties.js';
-import { Holders, SeenSearches, keyOf, type SeenSearch } from './seen.js';
+import type { Asker, RelayStats, SearchEvents } from './roles.js';
+import { Coverage, SeenSearches, keyOf, type SeenSearch } from './seen.js';
 
 export interface RelayHost extends SearchHost {
   /** A new id for a search: 16 random bytes as 32 lower-case hex digits. */
@@ -64,7 +64,7 @@ export class Relay {
   readonly #limits: Readonly<RelayLimits>;
   readonly #seen: SeenSearches;
   readonly #askers: Askers;
-  readonly #passing: Passing;
+  readonly #passing: ForwardLimit;
   readonly #open = new Set<OpenSearch>();
 
   constructor(host: RelayHost) {
@@ -72,7 +72,7 @@ export class Relay {
     this.#limits = { ...RELAY_LIMITS, ...host.limits };
     this.#seen = new SeenSearches(this.#limits.seen, this.#limits.seenFor);
     this.#askers = new Askers(this.#limits);
-    this.#passing = new Passing(this.#limits);
+    this.#passing = new ForwardLimit(this.#limits);
   }
 
   /** Searches under way. */
@@ -174,7 +174,7 @@ export class Relay {
     onOver: () => void,
   ): OpenSearch {
     const { budget = this.#limits.budget } = search;
-    seen.holders ??= new Holders();
+    seen.holders ??= new Coverage();
     seen.open++;
     const open = new OpenSearch({
       host: this.#host,

@@ -11,7 +11,7 @@ const MAX_HOLDERS = 64;
  * asked so far, rather than at the present asker alone, saves one message in nine where the copies of
  * a search overtake each other (10,000 peers, 8 links each, 5 to 35 ms a link, ttl 7).
  */
-export class Holders {
+export class Coverage {
   readonly #askers: { id: PeerId | undefined; ttl: number; peers: ReadonlySet<PeerId> }[] = [];
 
   /** Neighbours that this node asked, and with what ttl at most. */
@@ -60,7 +60,7 @@ export interface SeenSearch {
   /** When it came first. */
   readonly at: number;
   /** Kept while the search is under way. */
-  holders: Holders | undefined;
+  holders: Coverage | undefined;
   /** How often it is under way. */
   open: number;
 }

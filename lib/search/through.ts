@@ -1,5 +1,5 @@
 /** Search a network from outside, by way of one peer: what it relays is checked as a peer would. */
-import { systemClock } from '../clock.js';
+import { systemClock } from '../support/clock.js';
 import type { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import { MAX_ANSWER_BYTES, MAX_FILES } from '../wire/limits.js';

@@ -8,8 +8,8 @@ import { MAX_FILES, MAX_FILES_PATH_BYTES } from '../wire/limits.js';
 import type { FileMatch, Hash } from '../wire/messages.js';
 import { Columns } from './columns.js';
 import { Folders } from './folders.js';
-import { NameIndex } from './names/name-index.js';
-import type { Store } from './store.js';
+import { NameIndex } from '../name-index/name-index.js';
+import type { Store } from '../state/store.js';
 
 export interface SharedFile {
   readonly slot: number;

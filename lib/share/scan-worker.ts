@@ -1,6 +1,6 @@
 /** Entry of the scanning worker: walks the folder and posts what it finds, in chunks. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { giveWay } from '../background.js';
+import { giveWay } from '../support/background.js';
 import { pack, walk, type ScanRequest } from './walk.js';
 
 const port = parentPort;

@@ -7,12 +7,12 @@ import { PeerError } from '../errors.js';
 import { HashPool } from '../hash/pool.js';
 import type { Hash, ShareState } from '../wire/messages.js';
 import { Catalog, type Page } from './catalog.js';
-import { Intake, type Change, type Progress } from './intake.js';
+import { Indexer, type Change, type Progress } from './indexer.js';
 import { RootFolder } from './root-folder.js';
 import { scan, scanHere } from './scan.js';
-import { Serving } from './serving.js';
-import { LmdbStore, MemoryStore, type Store } from './store.js';
-import { Turns } from './turns.js';
+import { Serving } from '../serve/serving.js';
+import { LmdbStore, MemoryStore, type Store } from '../state/store.js';
+import { FairScheduler } from '../name-index/fair-scheduler.js';
 import type { ScannedFile } from './walk.js';
 import { Watcher, type WatchFailure } from './watcher.js';
 
@@ -76,12 +76,12 @@ const NOTHING_YET: Readonly<Progress> = {
 export class Share extends EventEmitter<ShareEvents> {
   readonly #options: ShareOptions;
   readonly #abort = new AbortController();
-  readonly #turns = new Turns();
+  readonly #turns = new FairScheduler();
   readonly #root: RootFolder;
   #store: Store | undefined;
   #catalog: Catalog | undefined;
   #pool: HashPool | undefined;
-  #intake: Intake | undefined;
+  #intake: Indexer | undefined;
   #serving: Serving | undefined;
   #watcher: Watcher | undefined;
   #state: ShareState = 'hashing';
@@ -150,7 +150,7 @@ export class Share extends EventEmitter<ShareEvents> {
     this.#catalog = catalog;
     const pool = new HashPool({ threads: workers ? threads : 0, background: true });
     this.#pool = pool;
-    const intake = new Intake(this.#root.path, catalog, pool, this.#abort.signal, {
+    const intake = new Indexer(this.#root.path, catalog, pool, this.#abort.signal, {
       onChange: (change) => {
         if (this.#state === 'ready') this.emit('change', change);
       },
@@ -279,7 +279,7 @@ export class Share extends EventEmitter<ShareEvents> {
 
   // ------------------------------------------------------------ scans
 
-  async #firstScan(intake: Intake): Promise<void> {
+  async #firstScan(intake: Indexer): Promise<void> {
     // The disk is walked while the store is read; what was seen is taken in after that.
     const restored = intake.restore().then(() => {
       // Everything is to be hashed: the workers start while the first files are found.

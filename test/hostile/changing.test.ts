@@ -20,7 +20,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import t from 'tap';
-import { connect, type Peer } from '../../lib/client.js';
+import { connect, type Peer } from '../../lib/fetch/peer.js';
 import { PeerError, asError } from '../../lib/errors.js';
 import type { PeerNode } from '../../lib/node.js';
 import { random, seeded } from '../fixtures/bytes.js';

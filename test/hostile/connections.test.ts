@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { connect } from '../../lib/client.js';
+import { connect } from '../../lib/fetch/peer.js';
 import { writeFiles, writeLarge } from '../fixtures/bytes.js';
 import { run, serve } from '../fixtures/cli.js';
 import { descriptors, resident } from '../fixtures/process.js';

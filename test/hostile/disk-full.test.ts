@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { connect } from '../../lib/client.js';
+import { connect } from '../../lib/fetch/peer.js';
 import { formatAddress } from '../../lib/net/address.js';
 import { random, writeFiles } from '../fixtures/bytes.js';
 import { command, hasNamespaces, inNamespaces, serve, within } from '../fixtures/cli.js';

@@ -5,10 +5,10 @@
 import { mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { connect } from '../../lib/client.js';
-import { fetchAll } from '../../lib/fetch-all.js';
+import { connect } from '../../lib/fetch/peer.js';
+import { fetchAll } from '../../lib/fetch/folder/fetch-all.js';
 import { formatAddress } from '../../lib/net/address.js';
-import { printable } from '../../lib/printable.js';
+import { printable } from '../../lib/support/printable.js';
 import { seeded, writeFiles } from '../fixtures/bytes.js';
 import { run, serve } from '../fixtures/cli.js';
 import { DISK, RAW, TERMINAL } from '../fixtures/hostile-names.js';

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { connect } from '../../lib/client.js';
+import { connect } from '../../lib/fetch/peer.js';
 import { bytesOf } from '../fixtures/node.js';
 import { serve } from '../fixtures/cli.js';
 import { HELLO } from '../fixtures/messages.js';

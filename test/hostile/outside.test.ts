@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { connect, type Peer } from '../../lib/client.js';
+import { connect, type Peer } from '../../lib/fetch/peer.js';
 import { PeerError } from '../../lib/errors.js';
 import type { PeerAddress } from '../../lib/net/address.js';
 import type { PeerNode } from '../../lib/node.js';

@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { AddressPolicy, literal } from '../../lib/peers/scope.js';
+import { AddressPolicy, literal } from '../../lib/net/scope.js';
 import {
   HOSTS,
   LINK_LOCAL,

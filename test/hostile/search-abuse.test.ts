@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import t from 'tap';
-import { Child } from '../../bench/common/child.js';
+import { Child } from '../fixtures/child.js';
 import { formatAddress } from '../../lib/index.js';
 import { writeFiles } from '../fixtures/bytes.js';
 import { TIMES } from '../fixtures/network.js';

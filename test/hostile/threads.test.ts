@@ -4,12 +4,12 @@ import { lstatSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
-import { connect } from '../../lib/client.js';
+import { connect } from '../../lib/fetch/peer.js';
 import { HashPool, SMALL_BYTES, WORKER_DIED } from '../../lib/hash/pool.js';
 import { identityOf } from '../../lib/disk/open.js';
 import { Catalog } from '../../lib/share/catalog.js';
-import { Intake } from '../../lib/share/intake.js';
-import { MemoryStore } from '../../lib/share/store.js';
+import { Indexer } from '../../lib/share/indexer.js';
+import { MemoryStore } from '../../lib/state/store.js';
 import { walk } from '../../lib/share/walk.js';
 import { random, seeded, writeFiles, writeLarge } from '../fixtures/bytes.js';
 import { bytesOf, listOf, startIndexed } from '../fixtures/node.js';
@@ -64,7 +64,7 @@ t.test('the index sets such a file aside, names it once, and goes on', async (t)
   const catalog = new Catalog(new MemoryStore());
   const warnings: string[] = [];
   let wake: () => void = () => undefined;
-  const intake = new Intake(root, catalog, pool, stop.signal, {
+  const intake = new Indexer(root, catalog, pool, stop.signal, {
     onChange: () => undefined,
     onProgress: () => undefined,
     onWarning: (path, reason) => warnings.push(`${path}: ${reason}`),

@@ -9,7 +9,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createNode } from '../../../lib/index.js';
-import { literal } from '../../../lib/peers/scope.js';
+import { literal } from '../../../lib/net/scope.js';
 import { encodeMessage, type ListedPeer } from '../../../lib/wire/messages.js';
 import { RawPeer } from '../../fixtures/raw.js';
 import { id } from '../../fixtures/search.js';

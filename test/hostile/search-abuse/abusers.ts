@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { serveCalls } from '../../../bench/common/child.js';
+import { serveCalls } from '../../fixtures/child.js';
 import { parseAddress } from '../../../lib/index.js';
 import { encodeMessage } from '../../../lib/wire/messages.js';
 import { serveAs, type Asked } from '../../fixtures/fake-neighbour.js';

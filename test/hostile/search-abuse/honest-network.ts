@@ -7,7 +7,7 @@ import {
   formatAddress,
   type PeerNode,
 } from '../../../lib/index.js';
-import { serveCalls } from '../../../bench/common/child.js';
+import { serveCalls } from '../../fixtures/child.js';
 import { median } from '../soak/gauge.js';
 import { writeFiles } from '../../fixtures/bytes.js';
 import { TIMES } from '../../fixtures/network.js';

@@ -1,0 +1,275 @@
+/**
+ * A file on its way to the disk. What has arrived survives attempts that fail: the next one, from the
+ * same peer or another, asks only for the blocks that are missing.
+ */
+import { PeerError } from '../../errors.js';
+import { BLOCK_BYTES, blockCount, blockLength } from '../../wire/body.js';
+import type { FileHead, Hash } from '../../wire/messages.js';
+import type { RateLimiter } from '../../limits/rate-limiter.js';
+import { BlockHashes } from './block-hashes.js';
+import { BlockSet } from '../block-set.js';
+import { PartCheck, type PartRange } from './part-check.js';
+import { PartFile } from './part-file.js';
+import {
+  checkHead,
+  type ByteSink,
+  type FetchOptions,
+  type FileSource,
+} from '../receive/body-receiver.js';
+
+/** How far a fetch is. */
+export interface FetchProgress {
+  /** `checking`: what an earlier fetch left is read and compared; `fetching`: bytes come. */
+  phase: 'checking' | 'fetching';
+  /** Checked; or there and verified. */
+  bytes: number;
+  /** To be checked; or in the range that was asked for. */
+  total: number;
+}
+
+export interface AttemptOptions {
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: FetchProgress) => void) | undefined;
+}
+
+/** Something to be fetched, in one attempt or several. */
+export interface Fetch {
+  /** Bytes that are there and verified. */
+  readonly bytes: number;
+  /** Fetch what is missing. @throws PeerError; the system's error */
+  from(source: FileSource, options?: AttemptOptions): Promise<void>;
+  /** `from` has succeeded: give the file its name. */
+  finish(): Promise<void>;
+  /** It did not work out. @returns the file that holds what was verified, if anything was */
+  abandon(): Promise<string | undefined>;
+}
+
+/** Bytes asked for. */
+export interface WantedRange {
+  /** @default 0 */
+  offset?: number | undefined;
+  /** @default to the end of the file */
+  length?: number | undefined;
+  /** How fast it may come. @default no limit */
+  limit?: RateLimiter | undefined;
+}
+
+/** Runs of missing blocks that are asked for at the same time. */
+const RUNS_AHEAD = 4;
+
+/** What is known when a peer has said how large the file is. */
+interface Plan extends PartRange {
+  /** The blocks with bytes of the range. */
+  first: number;
+  end: number;
+  /** Blocks of which all bytes in the range are in the part, and right. */
+  there: BlockSet;
+  hashes: BlockHashes;
+  /** Until the part has been compared. */
+  check: PartCheck | undefined;
+}
+
+export class FileFetch implements Fetch {
+  readonly #hash: Hash;
+  readonly #wanted: WantedRange;
+  readonly #part: PartFile;
+  readonly #sink: ByteSink;
+  #plan: Plan | undefined;
+  #bytes = 0;
+  #onProgress: AttemptOptions['onProgress'];
+
+  private constructor(hash: Hash, wanted: WantedRange, part: PartFile) {
+    this.#hash = hash;
+    this.#wanted = wanted;
+    this.#part = part;
+    this.#sink = {
+      write: (bytes, position) =>
+        part.write(bytes, position, (written) => {
+          this.#addWritten(position, written);
+        }),
+    };
+  }
+
+  /** @throws PeerError ERR_USAGE, as PartFile.at; the system's error */
+  static async open(hash: Hash, file: string, wanted: WantedRange): Promise<FileFetch> {
+    return new FileFetch(hash, wanted, await PartFile.at(file, wanted.offset));
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  async from(source: FileSource, { signal, onProgress }: AttemptOptions = {}): Promise<void> {
+    this.#onProgress = onProgress;
+    const { offset, length } = this.#wanted;
+    // With nothing to compare, all is asked for at once; else it must be known first how large the file is.
+    const atOnce = this.#part.found === 0 && source.fetchBlocks === undefined;
+    const ask = atOnce ? length : 0;
+    if (this.#plan === undefined) await this.#fetch(source, offset, ask, signal);
+    const plan = this.#known();
+    await this.#compare(source, plan, signal);
+    await this.#fetchMissing(source, plan, signal);
+  }
+
+  async finish(): Promise<void> {
+    const { first, end, there, length } = this.#known();
+    if (there.missing(first, end).next().done !== true) throw new TypeError('blocks are missing');
+    await this.#part.finish(length);
+  }
+
+  async abandon(): Promise<string | undefined> {
+    await this.#part.abandon();
+    return this.#bytes > 0 ? this.#part.path : undefined;
+  }
+
+  #known(): Plan {
+    if (this.#plan === undefined) throw new TypeError('no peer has answered');
+    return this.#plan;
+  }
+
+  #onHead(head: FileHead): void {
+    const { size } = head;
+    if (this.#plan === undefined) this.#plan = this.#makePlan(size);
+    else if (size !== this.#plan.size) {
+      throw new PeerError('ERR_MISMATCH', 'the peer says that the file has another size');
+    }
+    this.#report();
+  }
+
+  #makePlan(size: number): Plan {
+    const { offset = 0, length: wanted = Number.MAX_SAFE_INTEGER } = this.#wanted;
+    const length = Math.min(wanted, Math.max(0, size - offset));
+    // Whoever asks for no bytes, to learn the size, is told anything.
+    checkHead(
+      { type: 'RQFH', hash: this.#hash, offset, length: wanted },
+      head(size, offset, length),
+    );
+    const hashes = new BlockHashes(Buffer.from(this.#hash, 'hex'), size);
+    const range = { size, offset, length };
+    return {
+      ...range,
+      first: Math.floor(offset / BLOCK_BYTES),
+      end: length === 0 ? 0 : Math.ceil((offset + length) / BLOCK_BYTES),
+      there: new BlockSet(blockCount(size)),
+      hashes,
+      check: this.#part.found > 0 ? new PartCheck(this.#part, hashes, range) : undefined,
+    };
+  }
+
+  /** Find out which blocks of the part are right. */
+  async #compare(source: FileSource, plan: Plan, signal: AbortSignal | undefined): Promise<void> {
+    const { check } = plan;
+    if (check === undefined) return;
+    const total = check.bytes;
+    let bytes = 0;
+    await check.run({
+      ask: (block) => this.#fetchRun(source, plan, { first: block, count: 1 }, signal),
+      onBlock: (block) => {
+        this.#add(block, false);
+      },
+      onBytes: (more) => {
+        bytes += more;
+        this.#onProgress?.({ phase: 'checking', bytes, total });
+      },
+      signal,
+    });
+    plan.check = undefined;
+    this.#report();
+  }
+
+  async #fetchMissing(
+    source: FileSource,
+    plan: Plan,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { first, end, there, offset, length } = plan;
+    if (source.fetchBlocks !== undefined) {
+      const options = { ...this.#options(signal), offset, length, have: there };
+      await source.fetchBlocks(this.#hash, this.#sink, options);
+      return;
+    }
+    const runs = there.missing(first, end);
+    const stop = new AbortController();
+    const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+    let failed: { error: unknown } | undefined;
+    const take = async (): Promise<void> => {
+      try {
+        for (let run = runs.next(); run.done !== true; run = runs.next()) {
+          await this.#fetchRun(source, plan, run.value, either);
+        }
+      } catch (error) {
+        // What the others throw then is its consequence.
+        failed ??= { error };
+        stop.abort();
+      }
+    };
+    await Promise.all(Array.from({ length: RUNS_AHEAD }, take));
+    if (failed !== undefined) throw failed.error;
+  }
+
+  async #fetchRun(
+    source: FileSource,
+    { offset, length, size }: Plan,
+    run: { first: number; count: number },
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const last = run.first + run.count - 1;
+    const begin = Math.max(offset, run.first * BLOCK_BYTES);
+    const end = Math.min(offset + length, last * BLOCK_BYTES + blockLength(size, last));
+    await this.#fetch(source, begin, end - begin, signal);
+  }
+
+  #fetch(
+    source: FileSource,
+    offset: number | undefined,
+    length: number | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    return source.fetchTo(this.#hash, this.#sink, { ...this.#options(signal), offset, length });
+  }
+
+  #options(signal: AbortSignal | undefined): FetchOptions {
+    return {
+      signal,
+      limit: this.#wanted.limit,
+      onHead: (head) => {
+        this.#onHead(head);
+      },
+      onList: (level, index, hashes) => {
+        this.#plan?.hashes.keep(level, index, hashes);
+      },
+    };
+  }
+
+  /** Bytes have been written; a block of which some are missing does not count. */
+  #addWritten(position: number, bytes: number): void {
+    for (let i = Math.floor(position / BLOCK_BYTES); ; i++) {
+      const { size, offset, length } = this.#known();
+      const end = Math.min(offset + length, i * BLOCK_BYTES + blockLength(size, i));
+      if (end > position + bytes || i * BLOCK_BYTES >= end) return;
+      this.#add(i);
+    }
+  }
+
+  /** The bytes of a block that are wanted are in the part, and right. */
+  #add(block: number, report = true): void {
+    const { there, size, offset, length } = this.#known();
+    if (there.has(block)) return;
+    there.add(block);
+    const begin = block * BLOCK_BYTES;
+    const end = Math.min(offset + length, begin + blockLength(size, block));
+    this.#bytes += end - Math.max(offset, begin);
+    if (report) this.#report();
+  }
+
+  #report(): void {
+    const { check, length } = this.#known();
+    if (check === undefined) {
+      this.#onProgress?.({ phase: 'fetching', bytes: this.#bytes, total: length });
+    }
+  }
+}
+
+function head(size: number, offset: number, length: number): FileHead {
+  return { type: 'ACKN', of: 'RQFH', size, offset, length };
+}

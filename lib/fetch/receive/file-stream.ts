@@ -1,0 +1,72 @@
+/** A file's verified bytes as a Readable: only as much is read from the peer as is read from it. */
+import { Readable } from 'node:stream';
+import type { PeerError } from '../../errors.js';
+import type { VerifiedBlock } from './body-verifier.js';
+import { roomFor } from '../../support/memory.js';
+import type { FileHead } from '../../wire/messages.js';
+import type { BlockOutput } from './body-receiver.js';
+
+/** What the stream asks of whoever feeds it. */
+export interface Feeder {
+  /** Begin to fetch. Rejects with what went wrong. */
+  start(output: FileStream): Promise<void>;
+  /** There is room for more. */
+  resume(): void;
+  /** Nobody wants the rest. */
+  cancel(): void;
+}
+
+/**
+ * Emits `head` with the file's size and the range before the first byte, besides what every Readable
+ * emits. An error is a PeerError; everything read before it was right.
+ */
+export class FileStream extends Readable implements BlockOutput {
+  readonly #feeder: Feeder;
+  #started = false;
+  #full = false;
+  #complete = false;
+
+  constructor(feeder: Feeder) {
+    super({ highWaterMark: 1024 * 1024 });
+    this.#feeder = feeder;
+  }
+
+  override _read(): void {
+    this.#full = false;
+    if (this.#started) {
+      this.#feeder.resume();
+      return;
+    }
+    this.#started = true;
+    this.#feeder.start(this).catch((error: unknown) => {
+      this.destroy(error as Error);
+    });
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    if (!this.#complete) this.#feeder.cancel();
+    callback(error);
+  }
+
+  head(head: FileHead): void {
+    this.emit('head', head);
+  }
+
+  allocate(bytes: number): Uint8Array | undefined {
+    // The reader keeps what it gets, so every block has memory of its own.
+    return this.#full ? undefined : roomFor(bytes);
+  }
+
+  write({ bytes }: VerifiedBlock): void {
+    if (!this.push(bytes)) this.#full = true;
+  }
+
+  end(): void {
+    this.#complete = true;
+    this.push(null);
+  }
+
+  fail(error: PeerError): void {
+    this.destroy(error);
+  }
+}

@@ -1,0 +1,328 @@
+/**
+ * A file from many sources at once: asks each for what the scheduler says, measures them, leaves out
+ * those that lie, stall or are lost, and hands verified blocks to the writer.
+ */
+import { PeerError, abortError, asError } from '../../errors.js';
+import type { VerifiedBlock } from '../receive/body-verifier.js';
+import { BLOCK_BYTES, blockCount, blockLength } from '../../wire/body.js';
+import type { BlockSet } from '../block-set.js';
+import { checkHead, type BlockOutput } from '../receive/body-receiver.js';
+import { BlockWriter } from './block-writer.js';
+import { SourcePool, type Session } from './source-pool.js';
+import type { DownloadOptions, SourceSummary } from './events.js';
+import { DEPTH, MIN_WINDOW } from './throughput.js';
+import { bytesOf, copyOf, wantedBlocks } from './wanted-blocks.js';
+import { Scheduler, type Ask } from './scheduler.js';
+import type { ByteRange, Source, SourcePeer } from './source.js';
+import { LOOK, SourceMonitor } from './source-monitor.js';
+
+export class Download {
+  readonly #options: DownloadOptions;
+  readonly #crew: SourcePool;
+  /** Those that wait for memory, in the order in which they shall have it. */
+  readonly #full = new Set<Source>();
+  readonly #watch: SourceMonitor;
+  /** Blocks. */
+  readonly #window: number;
+  readonly #finished: Promise<void>;
+  #resolve: () => void = nothing;
+  #reject: (error: Error) => void = nothing;
+  #writer: BlockWriter | undefined;
+  #scheduler: Scheduler<Session> | undefined;
+  #have: BlockSet | undefined;
+  /** Bytes of the file: a claim until `#proven`. */
+  #size: number | undefined;
+  #proven = false;
+  /** Bytes of the file that are wanted. */
+  #range: ByteRange = { offset: 0, length: 0 };
+
+  constructor(options: DownloadOptions) {
+    this.#options = options;
+    this.#window = Math.max(MIN_WINDOW, Math.floor(options.window / BLOCK_BYTES));
+    this.#finished = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.#watch = new SourceMonitor(
+      options.stall,
+      options.ordered ? this.#window : Infinity,
+      (session) => {
+        this.#crew.tell(session.source, 'stalled');
+      },
+    );
+    this.#crew = new SourcePool(options, {
+      onEnter: (session) => {
+        this.#enter(session);
+      },
+      onLeave: (session) => {
+        this.#leave(session);
+      },
+      onNone: () => {
+        this.#endIfNoneLeft();
+      },
+      onNews: (news) => options.onSource?.(news),
+      onError: this.#reject,
+    });
+  }
+
+  /**
+   * @param peers asked as they come
+   * @throws PeerError ERR_MISMATCH when no source is left and one lied; of one source, its own error; what
+   *   the sink threw. What was verified before has been written.
+   */
+  async run(peers: Iterable<SourcePeer> | AsyncIterable<SourcePeer>): Promise<void> {
+    const { signal } = this.#options;
+    const onAbort = (): void => {
+      if (signal !== undefined) this.#reject(abortError(signal));
+    };
+    if (signal?.aborted === true) throw abortError(signal);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const timer = setInterval(() => {
+      if (this.#scheduler === undefined) return;
+      this.#watch.look(this.#crew.sessions, this.#scheduler);
+      this.#pumpAll();
+    }, LOOK);
+    void this.#crew.join(peers);
+    try {
+      await this.#finished;
+    } finally {
+      clearInterval(timer);
+      signal?.removeEventListener('abort', onAbort);
+      this.#crew.end();
+    }
+  }
+
+  /** What each source gave, in the order in which they came. */
+  get summary(): SourceSummary[] {
+    return this.#crew.summary;
+  }
+
+  #leave(session: Session): void {
+    this.#scheduler?.leave(session);
+    this.#full.delete(session.source);
+    this.#pumpAll();
+  }
+
+  #endIfNoneLeft(): void {
+    if (!this.#crew.isGone || this.#scheduler?.done === true) return;
+    // What has come is written first.
+    if (this.#writer === undefined || this.#writer.stuck) this.#reject(this.#crew.error);
+  }
+
+  // ------------------------------------------------------------ size
+
+  /** A source says how long the file is. What the first says holds until somebody proves otherwise. */
+  #enter(session: Session): void {
+    const { source, claim } = session;
+    try {
+      // That needs no bytes to be seen as wrong.
+      if (claim === 0) {
+        checkHead({ type: 'RQFH', hash: this.#options.hash }, wantedBlocks({}, 0).head);
+      }
+      if (this.#size === undefined && this.#options.prove !== true) this.#plan(claim);
+    } catch (error) {
+      session.fail(error as PeerError);
+      return;
+    }
+    if (claim === this.#size) {
+      this.#crew.tell(source, 'ready');
+      this.#scheduler?.join(session);
+      this.#pump(session);
+    } else if (this.#proven) {
+      session.fail(wrongSize(session, this.#size ?? 0));
+    } else {
+      void this.#prove(session);
+    }
+  }
+
+  /**
+   * Make the plan for a file of `size` bytes.
+   *
+   * @throws PeerError ERR_RANGE, ERR_MISMATCH when the size cannot be or is not what was asked for
+   */
+  #plan(size: number): void {
+    const { onHead, ordered } = this.#options;
+    const { head, first, end } = wantedBlocks(this.#options, size);
+    onHead?.(head);
+    this.#range = head;
+    this.#size = size;
+    this.#have = copyOf(this.#have ?? this.#options.have, blockCount(size));
+    this.#scheduler = new Scheduler({
+      have: this.#have,
+      first,
+      end,
+      window: ordered ? this.#window : undefined,
+    });
+    this.#writer ??= new BlockWriter({
+      sink: this.#options.sink,
+      ordered,
+      first,
+      limit: this.#window,
+      blockBytes: BLOCK_BYTES,
+      onWritten: (next) => {
+        if (!ordered) return;
+        this.#scheduler?.advance(next);
+        this.#pumpIdle();
+      },
+      onPause: () => {
+        this.#endIfDone();
+        this.#endIfNoneLeft();
+      },
+      onRoom: () => {
+        this.#resume();
+      },
+      onError: this.#reject,
+    });
+    if (ordered) this.#scheduler.advance(this.#writer.next);
+    this.#endIfDone();
+  }
+
+  /** Sizes differ: who can show the last block of the file has the right one. */
+  async #prove(session: Session): Promise<void> {
+    const { source, claim } = session;
+    const last = blockCount(claim) - 1;
+    const range = { offset: last * BLOCK_BYTES, length: blockLength(claim, last) };
+    try {
+      let buffer: Uint8Array | undefined;
+      await source.fetch(
+        range,
+        {
+          allocate: (bytes) => (buffer ??= new Uint8Array(bytes)),
+          write: nothing,
+          end: nothing,
+          fail: nothing,
+        },
+        this.#options.onList,
+      );
+    } catch (error) {
+      session.fail(error as PeerError);
+      return;
+    }
+    if (this.#crew.isOver() || this.#proven || !this.#crew.has(session)) return;
+    this.#proven = true;
+    try {
+      this.#plan(claim);
+    } catch (error) {
+      this.#reject(asError(error));
+      return;
+    }
+    this.#dropWrongSizes();
+    for (const other of this.#crew.sessions) if (other.claim === claim) this.#enter(other);
+  }
+
+  /** Those that say another size than was proven are not used any more. */
+  #dropWrongSizes(): void {
+    for (const session of this.#crew.sessions) {
+      if (session.claim !== this.#size) session.fail(wrongSize(session, this.#size ?? 0));
+    }
+  }
+
+  // ------------------------------------------------------------ blocks
+
+  #pumpAll(): void {
+    for (const session of this.#crew.sessions) this.#pump(session);
+  }
+
+  /** The window has moved: those that had nothing to do may have. */
+  #pumpIdle(): void {
+    for (const session of this.#crew.sessions) {
+      if (this.#scheduler?.waiting(session) === 0) this.#pump(session, false);
+    }
+  }
+
+  /** @param again ask for blocks that others are asked for, too, if there are no others */
+  #pump(session: Session, again = true): void {
+    const scheduler = this.#scheduler;
+    if (scheduler === undefined || this.#crew.isOver() || !this.#crew.has(session)) return;
+    const blocks = this.#watch.rangeOf(session);
+    if (blocks === 0) return;
+    while (scheduler.waiting(session) <= (DEPTH - 1) * blocks) {
+      const ask = scheduler.next(session, blocks, again);
+      if (ask === undefined) return;
+      void this.#ask(session, scheduler, ask, this.#range);
+    }
+  }
+
+  async #ask(
+    session: Session,
+    scheduler: Scheduler<Session>,
+    ask: Ask,
+    range: ByteRange,
+  ): Promise<void> {
+    try {
+      await session.source.fetch(
+        bytesOf(ask, range),
+        this.#outputFor(session),
+        this.#options.onList,
+      );
+    } catch (error) {
+      session.fail(error as PeerError);
+    }
+    scheduler.over(session, ask);
+    this.#pump(session);
+  }
+
+  #outputFor(session: Session): BlockOutput {
+    const { source } = session;
+    let held = false;
+    return {
+      allocate: () => {
+        const memory = this.#writer?.allocate();
+        held = memory !== undefined;
+        if (!held) {
+          source.full = true;
+          this.#full.add(source);
+        }
+        return memory;
+      },
+      write: (block) => {
+        held = false;
+        this.#take(session, block);
+      },
+      end: nothing,
+      fail: () => {
+        if (held) this.#writer?.lose();
+      },
+    };
+  }
+
+  #take(session: Session, block: VerifiedBlock): void {
+    const index = Math.floor(block.start / BLOCK_BYTES);
+    const { counts } = session.source;
+    if (this.#crew.isOver() || this.#scheduler?.arrived(session, index) !== true) {
+      counts.again++;
+      this.#writer?.release(block.buffer);
+    } else {
+      counts.blocks++;
+      this.#writer?.put(index, block);
+    }
+    if (!this.#proven && session.claim === this.#size && index === blockCount(this.#size) - 1) {
+      this.#proven = true;
+      this.#dropWrongSizes();
+    }
+    this.#pump(session);
+  }
+
+  /** There is memory: those that wait for it go on, by turns. */
+  #resume(): void {
+    for (const source of [...this.#full]) {
+      if (this.#writer?.hasRoom !== true) return;
+      this.#full.delete(source);
+      source.full = false;
+    }
+  }
+
+  #endIfDone(): void {
+    const isWritten = this.#writer === undefined || this.#writer.idle;
+    if (this.#scheduler?.done === true && isWritten) this.#resolve();
+  }
+}
+
+function wrongSize({ source, claim }: Session, size: number): PeerError {
+  const text = `${source.name} says that the file has ${claim} bytes; it has ${size}`;
+  return new PeerError('ERR_MISMATCH', text);
+}
+
+function nothing(): void {
+  // Who asked is told by the promise.
+}

@@ -1,0 +1,53 @@
+/** What a download is told and tells. */
+import type { RateLimiter } from '../../limits/rate-limiter.js';
+import type { PeerError } from '../../errors.js';
+import type { OnList } from '../receive/body-verifier.js';
+import type { FileHead, Hash } from '../../wire/messages.js';
+import type { BlockSet } from '../block-set.js';
+import type { ByteSink } from '../receive/body-receiver.js';
+import type { SourceCounts } from './source.js';
+
+/** What became of a source. */
+export interface SourceEvent {
+  /** `host:port`. */
+  readonly peer: string;
+  /**
+   * `ready`: it has the file. `stalled`: nothing comes of what it owes, others are asked for it.
+   * `lost`: it is tried again later. `lied`, `dropped`: not used any more.
+   */
+  readonly state: 'ready' | 'stalled' | 'lost' | 'lied' | 'dropped';
+  /** What was wrong. */
+  readonly error?: PeerError | undefined;
+}
+
+/** What one source gave. */
+export interface SourceSummary extends SourceCounts {
+  /** `host:port`. */
+  readonly peer: string;
+}
+
+export interface DownloadOptions {
+  readonly hash: Hash;
+  /** First byte wanted, and how many. @default 0, to the end of the file */
+  readonly offset?: number | undefined;
+  readonly length?: number | undefined;
+  readonly sink: ByteSink;
+  /** Write in the order of the file; else as blocks come. */
+  readonly ordered: boolean;
+  /** Bytes in memory at most, more or less: what has come before its turn, in order. */
+  readonly window: number;
+  /** Blocks that are there: not fetched, not written. */
+  readonly have?: BlockSet | undefined;
+  /** Believe no size before its last block has been seen. @default only where sources differ */
+  readonly prove?: boolean | undefined;
+  /** Milliseconds without a byte until others are asked for what a source owes. */
+  readonly stall: number;
+  /** How fast it may come, from all together. */
+  readonly limit?: RateLimiter | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Told the size and the range; again if the size turns out to be another. */
+  readonly onHead?: ((head: FileHead) => void) | undefined;
+  /** Told of every list of the block tree that comes on the way, when its hash was right. */
+  readonly onList?: OnList | undefined;
+  readonly onSource?: ((news: SourceEvent) => void) | undefined;
+}

@@ -1,0 +1,174 @@
+/** Fetch a file from many peers at once. */
+import { callPeer, hangUp } from '../client-connection.js';
+import { getFile, type FetchOptions } from '../peer.js';
+import { PeerError } from '../../errors.js';
+import { formatAddress, parseAddress, type PeerAddress } from '../../net/address.js';
+import type { Connection } from '../../net/connection.js';
+import type { ConnectOptions } from '../../options.js';
+import { Download } from './download.js';
+import { BroadcastQueue } from './broadcast-queue.js';
+import type { SourceEvent, SourceSummary } from './events.js';
+import type { SourcePeer } from './source.js';
+import type { ByteSink, FetchBlocksOptions, FileSource } from '../receive/body-receiver.js';
+import type { Hash } from '../../wire/messages.js';
+
+export interface ManyPeersOptions extends Omit<ConnectOptions, 'signal'> {
+  /** Bytes that wait for their turn at most, from 2 MiB; few keep fast peers waiting. @default 64 MiB */
+  window?: number | undefined;
+  /** Milliseconds without a byte until others are asked for what a peer owes. @default 2000 */
+  stallTimeout?: number | undefined;
+  /** Told what becomes of each peer. */
+  onSource?: ((news: SourceEvent) => void) | undefined;
+}
+
+export interface FetchManyOptions extends FetchBlocksOptions, ManyPeersOptions {
+  /**
+   * `file`: the sink gets the bytes in the order of the file. `any`: as they come, with their place; no
+   * fast peer waits for a slow one; `have` counts. @default 'file'
+   */
+  order?: 'file' | 'any' | undefined;
+}
+
+const WINDOW = 64 * 1024 * 1024;
+const STALL_TIMEOUT = 2000;
+const LIMITED_PATIENCE = 10;
+
+type Addresses =
+  | Iterable<string | PeerAddress>
+  // Of a search, for instance.
+  | AsyncIterable<string | PeerAddress>;
+
+/**
+ * Write a file's verified bytes into a sink, from all peers at once: the fastest give most, what is late
+ * is asked of another, too; who sends one wrong block is not asked again, nor is who does not have the
+ * file. What was verified before an error has been written.
+ *
+ * @param peers `host`, `host:port` or `[v6]:port`; used as they come, each once
+ * @returns what each peer gave, when all has been written
+ * @throws PeerError when no peer is left; ERR_USAGE, ERR_ABORTED; what the sink or `peers` threw
+ */
+export async function fetchFromMany(
+  hash: Hash,
+  peers: Addresses,
+  sink: ByteSink,
+  options: FetchManyOptions = {},
+): Promise<readonly SourceSummary[]> {
+  const many = new ManyPeers(peers, options);
+  try {
+    if (options.order === 'any') await many.fetchBlocks(hash, sink, options);
+    else await many.fetchTo(hash, sink, options);
+    return many.summary;
+  } finally {
+    many.close();
+  }
+}
+
+/** Peers that are asked for the same files, one file at a time, all at once for each. */
+export class ManyPeers implements FileSource {
+  readonly #options: ManyPeersOptions;
+  readonly #window: number;
+  readonly #stall: number;
+  readonly #peers: BroadcastQueue<SourcePeer>;
+  /** Connections that nobody uses at present, by peer. */
+  readonly #idle = new Map<string, Connection>();
+  readonly #liars = new Set<string>();
+  readonly #given = new Map<string, SourceSummary>();
+  #closed = false;
+
+  /** @throws PeerError ERR_USAGE */
+  constructor(peers: Addresses, options: ManyPeersOptions = {}) {
+    this.#options = options;
+    this.#window = fromOne('window', options.window ?? WINDOW);
+    this.#stall = fromOne('stallTimeout', options.stallTimeout ?? STALL_TIMEOUT);
+    this.#peers = new BroadcastQueue(this.#once(peers));
+  }
+
+  /** What each peer has given, in the order in which they came. */
+  get summary(): readonly SourceSummary[] {
+    return [...this.#given.values()];
+  }
+
+  /** Write a file's bytes in order. As `fetchFromMany`. */
+  fetchTo(hash: Hash, sink: ByteSink, options: FetchOptions = {}): Promise<void> {
+    return this.#download(hash, sink, true, options);
+  }
+
+  /** Write a file's blocks as they come. As `fetchFromMany`. */
+  fetchBlocks(hash: Hash, sink: ByteSink, options: FetchBlocksOptions = {}): Promise<void> {
+    return this.#download(hash, sink, false, options);
+  }
+
+  /** Let go of all connections. */
+  close(): void {
+    this.#closed = true;
+    this.#peers.close();
+    for (const connection of this.#idle.values()) hangUp(connection);
+    this.#idle.clear();
+  }
+
+  async #download(
+    hash: Hash,
+    sink: ByteSink,
+    ordered: boolean,
+    options: FetchBlocksOptions,
+  ): Promise<void> {
+    // Says what is wrong with them.
+    getFile(hash, options);
+    const download = new Download({
+      ...options,
+      ...{ hash, sink, ordered, window: this.#window },
+      // A rate that is shared makes each source seem slow.
+      stall: options.limit === undefined ? this.#stall : this.#stall * LIMITED_PATIENCE,
+      // Who asks for nothing wants to know how long the file is.
+      prove: options.length === 0,
+      onSource: (news) => {
+        if (news.state === 'lied') this.#liars.add(news.peer);
+        this.#options.onSource?.(news);
+      },
+    });
+    try {
+      await download.run(this.#peers.all((peer) => !this.#liars.has(peer.name)));
+    } finally {
+      for (const { peer, blocks, again } of download.summary) {
+        const given = this.#given.get(peer) ?? { peer, blocks: 0, again: 0 };
+        given.blocks += blocks;
+        given.again += again;
+        this.#given.set(peer, given);
+      }
+    }
+  }
+
+  /** Each address once. */
+  async *#once(peers: Addresses): AsyncGenerator<SourcePeer, void, void> {
+    const seen = new Set<string>();
+    for await (const peer of peers) {
+      const address = typeof peer === 'string' ? parseAddress(peer) : peer;
+      const name = formatAddress(address);
+      if (seen.has(name)) continue;
+      seen.add(name);
+      yield this.#source(name, address);
+    }
+  }
+
+  #source(name: string, address: PeerAddress): SourcePeer {
+    const { connectTimeout, answerTimeout } = this.#options;
+    return {
+      name,
+      connect: async (signal) => {
+        const idle = this.#idle.get(name);
+        this.#idle.delete(name);
+        if (idle?.usable === true) return idle;
+        return (await callPeer(address, { connectTimeout, answerTimeout, signal })).connection;
+      },
+      release: (connection) => {
+        if (this.#closed || this.#idle.has(name)) hangUp(connection);
+        else this.#idle.set(name, connection);
+      },
+    };
+  }
+}
+
+function fromOne(name: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw new PeerError('ERR_USAGE', `${name} is a whole number from 1`);
+}

@@ -1,0 +1,205 @@
+/** One of the peers that a file comes from: its connection, what it owes, how fast it is. */
+import { PeerError, abortError } from '../../errors.js';
+import type { OnList } from '../receive/body-verifier.js';
+import type { Connection } from '../../net/connection.js';
+import type { FileHead, GetFile, Hash } from '../../wire/messages.js';
+import { DiscardSink, type BodySink } from '../../net/body-sink.js';
+import type { ClientRate, RateLimiter } from '../../limits/rate-limiter.js';
+import { LimitedSink } from '../receive/limited-sink.js';
+import { BodyReceiver, checkHead, type BlockOutput } from '../receive/body-receiver.js';
+import { Throughput } from './throughput.js';
+
+/** A peer that may have the file. */
+export interface SourcePeer {
+  /** For messages: `host:port`. */
+  readonly name: string;
+  /** A connection that nobody else uses. @throws PeerError */
+  connect(signal: AbortSignal): Promise<Connection>;
+  /** One that is not used any more and owes nothing. */
+  release(connection: Connection): void;
+}
+
+/** Bytes of the file. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** What came out of a source. */
+export interface SourceCounts {
+  /** Verified blocks that were wanted. */
+  blocks: number;
+  /** Blocks that had come from another source before. */
+  again: number;
+}
+
+export class Source {
+  readonly name: string;
+  readonly pace = new Throughput();
+  readonly counts: SourceCounts = { blocks: 0, again: 0 };
+  /** Ranges that came whole. */
+  ranges = 0;
+  readonly #peer: SourcePeer;
+  readonly #hash: Hash;
+  readonly #allowance: ClientRate | undefined;
+  #connection: Connection | undefined;
+  #claim: number | undefined;
+  /** Bytes of bodies that have come, and at the last look. */
+  #bytes = 0;
+  #seen = 0;
+  #looked = 0;
+  /** Requests under way. */
+  #requests = 0;
+  #busySince = 0;
+  #busy = 0;
+  #quietSince = 0;
+  #full = false;
+
+  constructor(peer: SourcePeer, hash: Hash, limit?: RateLimiter) {
+    this.name = peer.name;
+    this.#peer = peer;
+    this.#hash = hash;
+    // One client: the sources share what may come.
+    this.#allowance = limit?.of('sources');
+  }
+
+  /**
+   * Connect, and ask how long the file is.
+   *
+   * @param offset first byte wanted
+   * @returns bytes of the file; a claim
+   * @throws PeerError what `connect` throws; ERRR of the peer
+   */
+  async open(offset: number, signal: AbortSignal): Promise<number> {
+    const connection = await this.#peer.connect(signal);
+    const request: GetFile = { type: 'RQFH', hash: this.#hash, offset, length: 0 };
+    let size = 0;
+    try {
+      await connection.requestBody(
+        request,
+        (head) => {
+          checkHead(request, head);
+          size = head.size;
+          return new DiscardSink(0);
+        },
+        signal,
+      );
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+    if (signal.aborted) {
+      connection.destroy();
+      throw abortError(signal);
+    }
+    this.#connection = connection;
+    this.#claim = size;
+    return size;
+  }
+
+  /**
+   * Ask for whole blocks, but for the ends of what is wanted of the file.
+   *
+   * @throws PeerError ERR_MISMATCH when it lies, and then the connection is lost; as `requestBody`
+   */
+  async fetch(
+    { offset, length }: ByteRange,
+    output: BlockOutput,
+    onList: OnList | undefined,
+  ): Promise<void> {
+    const connection = this.#connection;
+    if (connection === undefined) throw new TypeError('not connected');
+    const request: GetFile = { type: 'RQFH', hash: this.#hash, offset, length };
+    if (this.#requests++ === 0) {
+      this.#busySince = performance.now();
+      this.#quietSince = this.#busySince;
+    }
+    try {
+      await connection.requestBody(request, (head) =>
+        this.#limited(this.#receiver(request, head, output, onList), connection),
+      );
+      this.ranges++;
+    } finally {
+      if (--this.#requests === 0) this.#busy += performance.now() - this.#busySince;
+    }
+  }
+
+  /** There was no memory for what it sends: that says nothing of its rate. */
+  get full(): boolean {
+    return this.#full;
+  }
+  set full(full: boolean) {
+    this.#full = full;
+    if (!full) this.#connection?.resume();
+  }
+
+  /** Take stock of what came since the last time. @param now milliseconds (performance.now) */
+  look(now: number): void {
+    const came = this.#bytes - this.#seen;
+    this.#seen = this.#bytes;
+    let busy = this.#busy;
+    this.#busy = 0;
+    if (this.#requests > 0) {
+      busy += now - this.#busySince;
+      this.#busySince = now;
+    }
+    if (came > 0 || this.#full || this.#requests === 0) this.#quietSince = now;
+    if (!this.#full && busy > 0) this.pace.add(came, busy);
+    this.#looked = now;
+  }
+
+  /** Milliseconds, at the last look, since anything came of what it owes. */
+  get quiet(): number {
+    return this.#looked - this.#quietSince;
+  }
+
+  /** Let go of the connection. What is under way fails with `error`. */
+  close(error?: PeerError): void {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    this.#full = false;
+    if (connection === undefined) return;
+    if (error === undefined && this.#requests === 0) this.#peer.release(connection);
+    else connection.destroy(error);
+  }
+
+  #limited(sink: BodySink, { resume }: Connection): BodySink {
+    return this.#allowance === undefined ? sink : new LimitedSink(sink, this.#allowance, resume);
+  }
+
+  #receiver(
+    request: GetFile,
+    head: FileHead,
+    output: BlockOutput,
+    onList: OnList | undefined,
+  ): BodyReceiver {
+    if (head.size !== this.#claim) {
+      throw new PeerError('ERR_MALFORMED', `${this.name} says two sizes of one file`);
+    }
+    const onBytes = (n: number): void => {
+      this.#bytes += n;
+    };
+    return new MeteredReceiver(request, head, output, onList, onBytes);
+  }
+}
+
+/** Says how many bytes came: a block of a slow source takes its time. */
+class MeteredReceiver extends BodyReceiver {
+  readonly #onBytes: (n: number) => void;
+
+  constructor(
+    request: GetFile,
+    head: FileHead,
+    output: BlockOutput,
+    onList: OnList | undefined,
+    onBytes: (n: number) => void,
+  ) {
+    super(request, head, output, onList);
+    this.#onBytes = onBytes;
+  }
+
+  override advance(n: number): void {
+    this.#onBytes(n);
+    super.advance(n);
+  }
+}

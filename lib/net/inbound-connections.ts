@@ -1,0 +1,162 @@
+/** Lets connections in that others make, as `Admission` says, and closes those that have to go for them. */
+import type { Socket } from 'node:net';
+import { PeerError } from '../errors.js';
+import { encodeMessage } from '../wire/messages.js';
+import { formatAddress } from './address.js';
+import { Admission, type AdmissionLimits, type Candidate } from '../limits/admission.js';
+import { Connection, type ConnectionOptions } from './connection.js';
+import { Blocklist } from '../limits/blocklist.js';
+
+export interface InboundConnectionsOptions extends Omit<
+  ConnectionOptions,
+  'name' | 'onUse' | 'onInternalError'
+> {
+  limits: AdmissionLimits;
+  /** Milliseconds for which a client is not let in that is shunned. */
+  shunFor: number;
+  /** On whose behalf a connection from this address counts. */
+  clientOf: (host: string) => string;
+  /** Whether this is a neighbour's, which stays. */
+  isKept: (connection: Connection) => boolean;
+  /** It is in. */
+  onAccept: (connection: Connection) => void;
+  onInternalError: (error: Error, name: string) => void;
+}
+
+/** Of those that are in: which part goes when the process has no descriptor left. */
+const SHED = 1 / 8;
+
+export class InboundConnections {
+  readonly #options: InboundConnectionsOptions;
+  readonly #admission: Admission<Visitor>;
+  readonly #shunned: Blocklist;
+  /** Those that are open, or closing. */
+  readonly #visitors = new Map<Connection, Visitor>();
+  readonly #stats = { connections: 0, refused: 0, evicted: 0 };
+
+  constructor(options: InboundConnectionsOptions) {
+    this.#options = options;
+    this.#admission = new Admission(options.limits);
+    this.#shunned = new Blocklist(options.shunFor);
+  }
+
+  /** Connections let in so far, open now, not let in, and closed to let others in. */
+  get stats(): { connections: number; openConnections: number; refused: number; evicted: number } {
+    return { ...this.#stats, openConnections: this.#visitors.size };
+  }
+
+  get connections(): Iterable<Connection> {
+    return this.#visitors.keys();
+  }
+
+  has(connection: Connection): boolean {
+    return this.#visitors.has(connection);
+  }
+
+  /** A connection has come. */
+  readonly accept = (socket: Socket): void => {
+    const { remoteAddress, remotePort = 0 } = socket;
+    // It has gone already.
+    if (remoteAddress === undefined) {
+      socket.destroy();
+      return;
+    }
+    const client = this.#options.clientOf(remoteAddress);
+    if (this.#shunned.has(client)) {
+      this.#stats.refused++;
+      refuse(socket, SHUNNED);
+      return;
+    }
+    const verdict = this.#admission.judge(client);
+    if (!verdict.admitted) {
+      this.#stats.refused++;
+      refuse(socket, FULL);
+      return;
+    }
+    if (verdict.evict !== undefined) this.#evict(verdict.evict);
+    const name = formatAddress({ host: remoteAddress, port: remotePort });
+    const { onInternalError, isKept } = this.#options;
+    const connection: Connection = new Connection(socket, {
+      ...this.#options,
+      name,
+      onUse: () => {
+        this.#admission.proven(visitor);
+      },
+      onInternalError: (error) => {
+        onInternalError(error, name);
+      },
+    });
+    const visitor = new Visitor(connection, client, isKept);
+    connection.readEvents();
+    this.#stats.connections++;
+    this.#visitors.set(connection, visitor);
+    this.#admission.add(visitor);
+    this.#options.onAccept(connection);
+    connection.closed.addEventListener(
+      'abort',
+      () => {
+        this.#visitors.delete(connection);
+        this.#admission.delete(visitor);
+      },
+      { once: true },
+    );
+  };
+
+  /** Let nobody in for a while who comes from where this connection does. Those that are in may stay. */
+  shun(connection: Connection): void {
+    const visitor = this.#visitors.get(connection);
+    if (visitor !== undefined) this.#shunned.add(visitor.client);
+  }
+
+  /** The process has no descriptor left: close some. @returns whether there were any */
+  readonly shed = (): boolean => {
+    const count = Math.ceil(this.#admission.size * SHED);
+    const going = this.#admission.leastUseful(count);
+    for (const visitor of going) this.#evict(visitor);
+    return going.length > 0;
+  };
+
+  #evict(visitor: Visitor): void {
+    this.#stats.evicted++;
+    // Its descriptor is free at once; that it is closed is told later.
+    this.#admission.delete(visitor);
+    visitor.connection.dismiss(full());
+  }
+}
+
+class Visitor implements Candidate {
+  readonly connection: Connection;
+  readonly client: string;
+  readonly since = performance.now();
+  readonly #isKept: (connection: Connection) => boolean;
+
+  constructor(connection: Connection, client: string, isKept: (connection: Connection) => boolean) {
+    this.connection = connection;
+    this.client = client;
+    this.#isKept = isKept;
+  }
+
+  get lastUse(): number | undefined {
+    return this.connection.lastUse;
+  }
+  get busy(): boolean {
+    return this.connection.busy;
+  }
+  get kept(): boolean {
+    return this.#isKept(this.connection);
+  }
+}
+
+const FULL = 'too many connections';
+const SHUNNED = 'too many searches came from this address; come back later';
+
+function full(): PeerError {
+  return new PeerError('ERR_BUSY', FULL);
+}
+
+/** Say why, as far as the kernel takes it at once, and close. */
+function refuse(socket: Socket, message: string): void {
+  socket.on('error', () => undefined);
+  socket.write(encodeMessage({ type: 'ERRR', code: 'ERR_BUSY', message }, 0));
+  socket.destroy();
+}

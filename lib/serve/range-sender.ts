@@ -1,0 +1,229 @@
+/** Two ways to send bytes of a file over a socket: without a copy of them, and as a stream. */
+import { closeSync, readSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { PeerError } from '../errors.js';
+import { roomFor } from '../support/memory.js';
+import type { ClientRate } from '../limits/rate-limiter.js';
+import { descriptorOf, type Kernel } from './sendfile.js';
+
+/** One file on its way out. */
+export interface Outgoing {
+  handle: FileHandle;
+  socket: Socket;
+  /** Aborted when the connection is closed. */
+  closed: AbortSignal;
+  /** Many others are under way: each takes little memory, here and in the kernel. */
+  crowded?: boolean | undefined;
+  /** Asked before every piece; undefined: nothing limits the rate. */
+  allowance?: ClientRate | undefined;
+  /** Told how many bytes of the file have been sent, or read to be sent: `copied`, or by the kernel. */
+  onBytes: (bytes: number, copied: boolean) => void;
+}
+
+export interface RangeSender {
+  /**
+   * Send a range of the file; resolves when the kernel has all of it.
+   *
+   * @throws PeerError ERR_CHANGED when the file ends before the range does
+   */
+  send(position: number, length: number): Promise<void>;
+  /** Nothing more will be sent. */
+  close(): void;
+}
+
+/** Bytes that one call moves at most: others have their turn in between. */
+const PIECE_BYTES = 4 * 1024 * 1024;
+/** The same for calls in this thread, and for all of them in one turn of the event loop. */
+const NOW_BYTES = 1024 * 1024;
+const TURN_BYTES = 4 * NOW_BYTES;
+/** Bytes written in the ordinary way where the socket is full: Node says when there is room again. */
+const BRIDGE_BYTES = 32 * 1024;
+/** Bytes read at a time into a stream; the best of 64 KiB to 2 MiB when it was measured. */
+const CHUNK_BYTES = 512 * 1024;
+/** The same where many are under way; and what the kernel then takes ahead. */
+const CROWDED_CHUNK = 64 * 1024;
+const CROWDED_UNSENT = 128 * 1024;
+
+/** How much may still be moved by this thread before the event loop has its turn. */
+const turn = {
+  left: TURN_BYTES,
+  use(bytes: number): void {
+    if (this.left === TURN_BYTES) {
+      setImmediate(() => {
+        this.left = TURN_BYTES;
+      });
+    }
+    this.left -= bytes;
+  },
+};
+
+/** Resolves when the bytes have been handed to the kernel: all of them. */
+export function written(socket: Socket, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.write(bytes, (error) => {
+      if (error != null) reject(error);
+      // Node calls a write that was cut short by `destroy` done, too. Nothing may follow the gap.
+      else if (socket.destroyed) reject(new PeerError('ERR_CLOSED', 'the connection was closed'));
+      else resolve();
+    });
+  });
+}
+
+function becameShorter(): PeerError {
+  return new PeerError('ERR_CHANGED', 'the file became shorter');
+}
+
+/**
+ * By sendfile(2). Whatever was written to the socket before must have been handed to the kernel: what
+ * is sent here overtakes what Node still keeps.
+ */
+export class ZeroCopySender implements RangeSender {
+  readonly #kernel: Kernel;
+  readonly #file: Outgoing;
+  /** A descriptor of our own: that of the socket may be another's by the time a call comes to it. */
+  readonly #fd: number;
+  #bridge: Buffer | undefined;
+
+  private constructor(kernel: Kernel, file: Outgoing, fd: number) {
+    this.#kernel = kernel;
+    this.#file = file;
+    this.#fd = fd;
+  }
+
+  /** @returns undefined where it cannot be done */
+  static open(kernel: Kernel, file: Outgoing): ZeroCopySender | undefined {
+    const fd = descriptorOf(file.socket);
+    if (fd === undefined || file.socket.destroyed) return undefined;
+    const own = kernel.dup(fd);
+    if (own < 0) return undefined;
+    // Each time: the connection may have been through a crowd before.
+    kernel.limitUnsent(own, file.crowded === true ? CROWDED_UNSENT : 0);
+    return new ZeroCopySender(kernel, file, own);
+  }
+
+  async send(position: number, length: number): Promise<void> {
+    const { closed, allowance } = this.#file;
+    if (allowance === undefined) {
+      await this.#sendPiece(position, length);
+      return;
+    }
+    const end = position + length;
+    for (let at = position; at < end;) {
+      const bytes = Math.min(allowance.pieceBytes, end - at);
+      await allowance.take(bytes, closed);
+      await this.#sendPiece(at, bytes);
+      at += bytes;
+    }
+  }
+
+  async #sendPiece(position: number, length: number): Promise<void> {
+    const { closed, onBytes } = this.#file;
+    const end = position + length;
+    for (let at = position; at < end;) {
+      closed.throwIfAborted();
+      const { want, moved, cached } = await this.#move(at, end - at);
+      at += moved;
+      onBytes(moved, false);
+      if (moved === want) continue;
+      // The socket is full, the file is at its end, or something is wrong: ordinary reading and writing
+      // tells what it is, and the write is done when there is room again.
+      at += await this.#writeSome(at, Math.min(BRIDGE_BYTES, end - at), cached);
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  /** What is in memory is moved here: to tell another thread would take longer than to do it. */
+  async #move(
+    position: number,
+    left: number,
+  ): Promise<{ want: number; moved: number; cached: boolean }> {
+    const { fd } = this.#file.handle;
+    const kernel = this.#kernel;
+    let want = Math.min(NOW_BYTES, left);
+    const cached = turn.left >= want && kernel.isCached(fd, position, want);
+    let moved: number;
+    if (cached) {
+      turn.use(want);
+      moved = kernel.sendfileNow(this.#fd, fd, position, want);
+    } else {
+      want = Math.min(PIECE_BYTES, left);
+      moved = await kernel.sendfile(this.#fd, fd, position, want);
+    }
+    return { want, moved: Math.max(0, moved), cached };
+  }
+
+  async #writeSome(position: number, length: number, cached: boolean): Promise<number> {
+    const { handle, socket, closed, onBytes } = this.#file;
+    closed.throwIfAborted();
+    if (length === 0) return 0;
+    const bridge = (this.#bridge ??= roomFor(BRIDGE_BYTES));
+    const bytesRead = cached
+      ? readSync(handle.fd, bridge, 0, length, position)
+      : (await handle.read(bridge, 0, length, position)).bytesRead;
+    if (bytesRead === 0) throw becameShorter();
+    closed.throwIfAborted();
+    await written(socket, bridge.subarray(0, bytesRead));
+    onBytes(bytesRead, true);
+    return bytesRead;
+  }
+}
+
+/** What was read, and the memory that it stands in. */
+interface Chunk {
+  readonly memory: Buffer;
+  readonly bytes: number;
+}
+
+/** As a stream: wherever the other way is not open. */
+export class StreamSender implements RangeSender {
+  readonly #file: Outgoing;
+  /** Memory for chunks, used again when a chunk has gone out. */
+  readonly #free: Buffer[] = [];
+  readonly #chunkBytes: number;
+
+  constructor(file: Outgoing) {
+    this.#file = file;
+    this.#chunkBytes = file.crowded === true ? CROWDED_CHUNK : CHUNK_BYTES;
+  }
+
+  async send(position: number, length: number): Promise<void> {
+    // One chunk is read ahead while another is written.
+    const chunks = Readable.from(this.#chunks(position, length), { highWaterMark: 1 });
+    const sink = new Writable({
+      objectMode: true,
+      highWaterMark: 1,
+      write: ({ memory, bytes }: Chunk, _encoding, done) => {
+        this.#file.socket.write(memory.subarray(0, bytes), (error) => {
+          this.#free.push(memory);
+          done(error);
+        });
+      },
+    });
+    await pipeline(chunks, sink, { signal: this.#file.closed });
+  }
+
+  close(): void {
+    // Nothing is kept open.
+  }
+
+  async *#chunks(position: number, length: number): AsyncGenerator<Chunk> {
+    const { handle, closed, allowance, onBytes } = this.#file;
+    const end = position + length;
+    for (let at = position; at < end;) {
+      const want = Math.min(allowance?.pieceBytes ?? Infinity, this.#chunkBytes, end - at);
+      await allowance?.take(want, closed);
+      const memory = this.#free.pop() ?? roomFor(this.#chunkBytes);
+      const { bytesRead } = await handle.read(memory, 0, want, at);
+      if (bytesRead === 0) throw becameShorter();
+      at += bytesRead;
+      onBytes(bytesRead, true);
+      yield { memory, bytes: bytesRead };
+    }
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Files of the share for those who fetch them: only what is what was hashed, as far as size and time tell;
+ * what is not, or cannot be read, is offered no longer.
+ */
+import { fstatSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { identityOf, openInside, sameContent, type ReadFile } from '../disk/open.js';
+import { PeerError, isReadFault, isShortage, systemCode } from '../errors.js';
+import { hashBlock } from '../hash/blake3.js';
+import type { Lists } from '../hash/tree.js';
+import { BLOCK_BYTES } from '../wire/body.js';
+import type { Hash, ShareState } from '../wire/messages.js';
+import type { Catalog, SharedFile } from '../share/catalog.js';
+import { RehashOnRead } from '../share/rehash-on-read.js';
+import type { Indexer } from '../share/indexer.js';
+import { SmallReader } from './small-reader.js';
+
+/** A file that is open for reading. */
+export interface OpenFile {
+  readonly file: SharedFile;
+  readonly handle: FileHandle;
+  readonly lists: Lists;
+}
+
+export interface ServingOptions {
+  /** The share's folder, resolved. */
+  readonly root: string;
+  readonly catalog: Catalog;
+  readonly intake: Indexer;
+  /** Whether small files are read by a thread of their own. */
+  readonly workers: boolean;
+  readonly state: () => ShareState;
+}
+
+/** Said of a file whose bytes the disk does not give. */
+const UNREADABLE = 'the file cannot be read any more';
+const CHANGED = 'the file has changed since it was hashed';
+
+export class Serving {
+  readonly #options: ServingOptions;
+  readonly #doubts = new RehashOnRead(Date.now());
+  #reader: SmallReader | undefined;
+
+  constructor(options: ServingOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * A file with this content, open for reading and unchanged since it was hashed. To be closed by `close`.
+   *
+   * @throws PeerError ERR_NOT_FOUND; ERR_HASHING while not everything is hashed; ERR_CHANGED when
+   *   the file is no longer what it was
+   */
+  open(hash: Hash): Promise<OpenFile> {
+    const { root, catalog, intake } = this.#options;
+    return this.#firstOf(catalog.withHash(hash), async (file) => {
+      const lists = catalog.lists(hash, file.identity.size);
+      const opened = await openInside(root, file.path);
+      if (sameContent(opened.identity, file.identity) && lists !== undefined) {
+        if (this.#doubts.raises(file.path, opened)) intake.verify(file);
+        return { file, handle: opened.handle, lists };
+      }
+      await opened.handle.close();
+      return undefined;
+    });
+  }
+
+  /** A file is not needed any more. */
+  async close({ file, handle }: OpenFile): Promise<void> {
+    try {
+      // It may have been written to meanwhile. What looks at an open file does not wait for a disk.
+      const stat = fstatSync(handle.fd, { bigint: true });
+      const now = { identity: identityOf(stat), changedNs: stat.ctimeNs };
+      if (this.#doubts.raises(file.path, now)) this.#options.intake.verify(file);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /**
+   * All bytes of a small file with this content, unchanged since it was hashed; undefined when it has
+   * more than `max` bytes, or is not there.
+   *
+   * @param max one block at most
+   * @throws PeerError as `open`, but for ERR_NOT_FOUND
+   */
+  read(hash: Hash, max: number): Promise<Buffer> | undefined {
+    if (max > BLOCK_BYTES) throw new RangeError('more than one block');
+    const { root, catalog, workers } = this.#options;
+    const candidates = catalog.withHash(hash);
+    const size = candidates[0]?.identity.size ?? Infinity;
+    if (size > max) return undefined;
+    return this.#firstOf(candidates, async (file) => {
+      this.#reader ??= new SmallReader(root, workers);
+      const read = await this.#reader.read(file);
+      return read !== undefined && this.#isRight(file, read) ? read.bytes : undefined;
+    });
+  }
+
+  /**
+   * An error from sending a file: if the disk did not give its bytes, it is offered no longer.
+   *
+   * @returns the error that the peer is told
+   */
+  afterError({ file }: OpenFile, error: unknown): unknown {
+    const code = systemCode(error) ?? '';
+    if (!isReadFault(code)) return error;
+    this.#options.intake.withdraw(file, code);
+    return new PeerError('ERR_CHANGED', UNREADABLE, { cause: error });
+  }
+
+  async end(): Promise<void> {
+    await this.#reader?.close();
+  }
+
+  /** All of it is in memory: where there is a doubt it is hashed at once. */
+  #isRight(file: SharedFile, { bytes, changedNs }: ReadFile): boolean {
+    const { path, identity, hash } = file;
+    if (!this.#doubts.raises(path, { identity, changedNs })) return true;
+    if (Buffer.compare(hashBlock(bytes), Buffer.from(hash, 'hex')) === 0) return true;
+    this.#options.intake.distrust(file);
+    return false;
+  }
+
+  /** The first of several files of which `get` gives something; others are not what they were. */
+  async #firstOf<T>(
+    candidates: readonly SharedFile[],
+    get: (file: SharedFile) => Promise<T | undefined>,
+  ): Promise<T> {
+    const { intake, state } = this.#options;
+    let why = CHANGED;
+    for (const file of candidates) {
+      try {
+        const got = await get(file);
+        if (got !== undefined) return got;
+      } catch (error) {
+        const code = systemCode(error) ?? '';
+        // Nothing is wrong with the file when this machine is short of something.
+        if (isShortage(code)) throw new PeerError('ERR_BUSY', 'too many open files here');
+        // Gone, or not readable any more: what another copy may make up for.
+        if (isReadFault(code)) {
+          why = UNREADABLE;
+          intake.withdraw(file, code);
+          continue;
+        }
+      }
+      intake.withdraw(file);
+    }
+    if (candidates.length > 0) throw new PeerError('ERR_CHANGED', why);
+    throw state() === 'hashing'
+      ? new PeerError('ERR_HASHING', 'no file with this hash yet: still hashing')
+      : new PeerError('ERR_NOT_FOUND', 'no file with this hash');
+  }
+}

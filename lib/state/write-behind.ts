@@ -1,0 +1,167 @@
+/**
+ * Writes that a store has not committed yet. While the disk is full, or refuses them for another reason,
+ * they wait here, each until a later one makes it void, and are tried again now and then: the node goes
+ * on meanwhile, and what it learned is kept when there is room.
+ */
+import { statfsSync } from 'node:fs';
+import { getSystemErrorName } from 'node:util';
+
+/** Bytes that must be free before anything is written, and before writing begins again. */
+const RESERVE = 2 * 1024 * 1024;
+const ROOM_AGAIN = 2 * RESERVE;
+/** Milliseconds, and bytes written, between looks at what is free. */
+const LOOK_EVERY = 100;
+const LOOK_BYTES = RESERVE / 8;
+/** Milliseconds between attempts while nothing can be written. */
+const RETRY_EVERY = 2000;
+
+export interface Write {
+  /** What it changes: a later write with the same name makes this one void. */
+  readonly name: string;
+  /** What is written; undefined: it is removed. */
+  readonly value: Uint8Array | undefined;
+  /** Resolves when it is committed. Those of one transaction may return the same promise. */
+  readonly commit: () => Promise<unknown>;
+}
+
+export interface WriteBehindOwner {
+  /** A folder on the disk. */
+  readonly folder: string;
+  /** Nothing can be written, and why: ENOSPC, say. Told once, until `onWell`. */
+  onTrouble(code: string): void;
+  /** Everything has been written. */
+  onWell(): void;
+}
+
+export class WriteBehind {
+  readonly #owner: WriteBehindOwner;
+  /** By name, in the order of the writes. */
+  readonly #writes = new Map<string, Write>();
+  /** Those that were handed over together. */
+  #batch: { promise: Promise<unknown>; writes: Write[] } | undefined;
+  #batches = new Set<Promise<void>>();
+  #trouble: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #lookAt = 0;
+  #bytes = 0;
+
+  constructor(owner: WriteBehindOwner) {
+    this.#owner = owner;
+  }
+
+  /** Why nothing can be written at present, if so. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  /** A write that is not committed yet: the last one with this name. */
+  find(name: string): Write | undefined {
+    return this.#writes.get(name);
+  }
+
+  add(write: Write): void {
+    // At the end: a tree's lists are written before what refers to them.
+    this.#writes.delete(write.name);
+    this.#writes.set(write.name, write);
+    if (this.#trouble !== undefined) return;
+    if (this.#hasRoom(write, RESERVE)) this.#handOver(write);
+    else this.#fail('ENOSPC');
+  }
+
+  /** Resolves when all writes so far are committed, or are known to have failed. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#batches);
+  }
+
+  /** Try once more what failed, and then no more. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    if (this.#trouble !== undefined) this.#retry();
+    await this.settled();
+    clearTimeout(this.#timer);
+  }
+
+  #handOver(write: Write): void {
+    const promise = write.commit();
+    if (this.#batch?.promise === promise) {
+      this.#batch.writes.push(write);
+      return;
+    }
+    const batch = { promise, writes: [write] };
+    this.#batch = batch;
+    const end = promise.then(
+      () => {
+        this.#done(batch.writes);
+      },
+      async (error: unknown) => {
+        this.#fail(await codeOf(error));
+      },
+    );
+    this.#batches.add(end);
+    void end.then(() => this.#batches.delete(end));
+  }
+
+  #done(writes: readonly Write[]): void {
+    for (const write of writes) {
+      if (this.#writes.get(write.name) === write) this.#writes.delete(write.name);
+    }
+  }
+
+  #fail(code: string): void {
+    if (this.#trouble === undefined) this.#owner.onTrouble(code);
+    this.#trouble = code;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#retry();
+    }, RETRY_EVERY).unref();
+  }
+
+  #retry(): void {
+    const code = this.#trouble ?? '';
+    this.#lookAt = 0;
+    const writes = [...this.#writes.values()];
+    const [first] = writes;
+    if (first !== undefined && !this.#hasRoom(first, ROOM_AGAIN)) {
+      this.#fail(code);
+      return;
+    }
+    for (const write of writes) this.#handOver(write);
+    // In trouble until that is over: what comes meanwhile waits.
+    void this.settled().then(() => {
+      if (this.#writes.size === 0) {
+        this.#trouble = undefined;
+        this.#owner.onWell();
+      } else if (!writes.some(({ name }) => this.#writes.has(name))) {
+        this.#retry();
+      }
+    });
+  }
+
+  /** Whether so many bytes will be free after a write. Looked at now and then. */
+  #hasRoom({ value }: Write, reserve: number): boolean {
+    this.#bytes += value?.length ?? 0;
+    const now = performance.now();
+    if (now < this.#lookAt && this.#bytes < LOOK_BYTES) return true;
+    try {
+      const { bavail, bsize } = statfsSync(this.#owner.folder);
+      if (bavail * bsize < reserve + this.#bytes) return false;
+    } catch {
+      // It does not say: the write will.
+    }
+    this.#lookAt = now + LOOK_EVERY;
+    this.#bytes = 0;
+    return true;
+  }
+}
+
+/** The system's code for why LMDB could not commit. */
+async function codeOf(error: unknown): Promise<string> {
+  const { commitError } = error as { commitError?: Promise<never> };
+  // Rejected with the reason right after the commit itself, if at all.
+  const reason = await Promise.race([
+    Promise.resolve(commitError).catch((why: unknown) => why),
+    new Promise((resolve) => setImmediate(resolve)),
+  ]);
+  const number = (reason as { code?: unknown } | undefined)?.code;
+  return typeof number === 'number' && number > 0 ? getSystemErrorName(-number) : 'EIO';
+}

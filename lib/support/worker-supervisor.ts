@@ -1,0 +1,78 @@
+/**
+ * Keeps a pool of workers alive. Piscina rejects what a worker had when it died; but what waits for a
+ * worker then waits for ever when that was the last one, or when none comes up.
+ */
+import type { Piscina } from 'piscina';
+
+/** Workers in a row that died before they were up, after which no other is started. */
+const MAX_STILLBORN = 6;
+/** Milliseconds before the first of them is followed by another; twice as many before each other one. */
+const FIRST_PAUSE = 50;
+
+/** No worker comes up. */
+export class NoWorkers extends Error {}
+
+export class WorkerSupervisor<T, R> {
+  readonly #pool: Piscina<T, R>;
+  readonly #nothing: T;
+  /** Ends what waits for its result. */
+  readonly #waiting = new Set<(error: Error) => void>();
+  #stillborn = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  /** @param nothing a task that can be given to a worker to see whether it is there */
+  constructor(pool: Piscina<T, R>, nothing: T) {
+    this.#pool = pool;
+    this.#nothing = nothing;
+    pool.on('workerCreate', () => {
+      this.#stillborn = 0;
+    });
+    pool.on('workerDestroy', () => {
+      this.#stillborn++;
+      this.#revive();
+    });
+    // Of a worker that had nothing to do: its end is told as well.
+    pool.on('error', () => undefined);
+  }
+
+  /**
+   * Do a task.
+   *
+   * @throws NoWorkers; the error of the task, or the death of its worker
+   */
+  run(task: T): Promise<R> {
+    return new Promise<R>((resolve, reject) => {
+      this.#waiting.add(reject);
+      this.#pool
+        .run(task)
+        .then(resolve, reject)
+        .finally(() => this.#waiting.delete(reject));
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** See that there is a worker, if one is needed. */
+  #revive(): void {
+    if (this.#closed || this.#timer !== undefined) return;
+    // The first was up, and died later: nothing says that another will.
+    const pause = this.#stillborn <= 1 ? 0 : FIRST_PAUSE * 2 ** (this.#stillborn - 2);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#waiting.size === 0) this.#stillborn = 0;
+      if (this.#stillborn === 0) return;
+      if (this.#stillborn > MAX_STILLBORN) {
+        this.#stillborn = 0;
+        const error = new NoWorkers('no hashing thread comes up');
+        for (const reject of [...this.#waiting]) reject(error);
+      } else {
+        // Piscina starts a worker when there is something to do.
+        this.#pool.run(this.#nothing).catch(() => undefined);
+      }
+    }, pause);
+  }
+}

@@ -1,0 +1,395 @@
+/** One file from many real peers, over real sockets: throttled, lying, stalling, lost ones among them. */
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect as connectSocket, createServer, type AddressInfo, type Socket } from 'node:net';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { ThrottledRelay, type Faults } from '../../fixtures/throttled-relay.js';
+import {
+  ManyPeers,
+  fetchFromMany,
+  type FetchManyOptions,
+} from '../../../lib/fetch/sources/fetch-many.js';
+import { TreeHasher, listBytes } from '../../../lib/hash/tree.js';
+import { formatAddress, type PeerAddress } from '../../../lib/net/address.js';
+import { Connection, type RequestHandler } from '../../../lib/net/connection.js';
+import { BlockSet } from '../../../lib/fetch/block-set.js';
+import type { SourceEvent } from '../../../lib/fetch/sources/events.js';
+import type { ByteSink } from '../../../lib/fetch/receive/body-receiver.js';
+import { grantRange } from '../../../lib/wire/range.js';
+import { BLOCK_BYTES, bodyParts } from '../../../lib/wire/body.js';
+import { encodeMessage, type FileHead } from '../../../lib/wire/messages.js';
+import { writeLarge } from '../../fixtures/bytes.js';
+import { connectTo, listOf, startIndexed } from '../../fixtures/node.js';
+
+const BLOCKS = 41;
+const SIZE = 40 * BLOCK_BYTES + 1000;
+/** Bytes a second of a source that is slow enough for the others to be faster. */
+const SLOW = 4_000_000;
+
+interface Shared {
+  hash: string;
+  content: Buffer;
+  address: PeerAddress;
+}
+
+async function share(t: Test, size = SIZE): Promise<Shared> {
+  const folder = join(t.testdir({ share: {}, empty: {} }), 'share');
+  writeLarge(join(folder, 'f'), size);
+  const node = await startIndexed(t, folder, { workers: false });
+  const [found] = await listOf((await connectTo(t, node)).search(''));
+  return {
+    hash: found?.hash ?? '',
+    content: readFileSync(join(folder, 'f')),
+    address: node.address,
+  };
+}
+
+async function relay(
+  t: Test,
+  target: PeerAddress,
+  faults: Faults = {},
+): Promise<{ relay: ThrottledRelay; at: PeerAddress; name: string }> {
+  const relay = new ThrottledRelay(target, faults);
+  const at = await relay.listen();
+  t.teardown(() => relay.close());
+  return { relay, at, name: formatAddress(at) };
+}
+
+/** A peer that says the file has `claim` bytes, and gives of the true tree what fits that. */
+async function startLiar(t: Test, content: Buffer, claim: number): Promise<PeerAddress> {
+  const tree = new TreeHasher().update(content).digest();
+  const handler: RequestHandler = async (request, exchange) => {
+    if (request.type === 'PING') {
+      const info = { version: 1 };
+      exchange.send({ type: 'ACKN', of: 'PING', info, files: 1, bytes: claim, state: 'ready' });
+    } else if (request.type === 'RQFH') {
+      const range = grantRange(request, claim);
+      await exchange.sendBody({ type: 'ACKN', of: 'RQFH', size: claim, ...range }, (socket) => {
+        for (const part of bodyParts(claim, range.offset, range.length)) {
+          const bytes = Buffer.alloc(part.bytes);
+          const begin = part.kind === 'list' ? 0 : part.first * BLOCK_BYTES;
+          const from =
+            part.kind === 'list'
+              ? listBytes(tree, part.level, part.index)
+              : content.subarray(begin);
+          bytes.set(from.subarray(0, part.bytes));
+          socket.write(bytes);
+        }
+        return Promise.resolve();
+      });
+    }
+  };
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    new Connection(socket, { handler, name: 'client', answerTimeout: 30_000 }).readEvents();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(async () => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+    await once(server, 'close');
+  });
+  return { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
+}
+
+/** Keeps what is written, and whether it came in order. */
+class Memory implements ByteSink {
+  readonly bytes: Buffer;
+  inOrder = true;
+  written = 0;
+  readonly #base: number;
+
+  constructor(length: number, base = 0) {
+    this.bytes = Buffer.alloc(length);
+    this.#base = base;
+  }
+
+  write(bytes: Uint8Array, position: number): Promise<void> {
+    if (position !== this.#base + this.written) this.inOrder = false;
+    this.bytes.set(bytes, position - this.#base);
+    this.written += bytes.length;
+    return Promise.resolve();
+  }
+}
+
+async function fetch(
+  { hash, content }: Shared,
+  peers: readonly PeerAddress[],
+  options: FetchManyOptions = {},
+): Promise<{ memory: Memory; counts: number[]; again: number; news: SourceEvent[] }> {
+  const memory = new Memory(content.length);
+  const news: SourceEvent[] = [];
+  const summary = await fetchFromMany(hash, peers, memory, {
+    onSource: (one) => news.push(one),
+    ...options,
+  });
+  const counts = summary.map(({ blocks }) => blocks);
+  return { memory, counts, again: summary.reduce((n, { again }) => n + again, 0), news };
+}
+
+for (const order of ['file', 'any'] as const) {
+  t.test(`${order}: all at once, the fastest gives most`, async (t) => {
+    const shared = await share(t);
+    // So slow that a busy machine keeps up.
+    const slow = await relay(t, shared.address, { rate: SLOW / 4 });
+    const medium = await relay(t, shared.address, { rate: SLOW });
+    const fast = await relay(t, shared.address, { rate: 5 * SLOW });
+    const peers = [slow.at, medium.at, fast.at];
+    const { memory, counts, again } = await fetch(shared, peers, { order });
+    t.ok(memory.bytes.equals(shared.content));
+    t.equal(memory.written, SIZE, 'every byte once');
+    if (order === 'file') t.ok(memory.inOrder);
+    const [a = 0, b = 0, c = 0] = counts;
+    t.equal(a + b + c, BLOCKS);
+    t.ok(a >= 1 && a < c && b >= 1 && b < c, `${a} < ${b} < ${c}`);
+    t.comment(counts, again);
+  });
+
+  t.test(`${order}: who lies is dropped and named, what was right of it counts`, async (t) => {
+    const shared = await share(t);
+    const liar = await relay(t, shared.address, { lieEvery: 5 * BLOCK_BYTES });
+    const honest = await relay(t, shared.address, { rate: 16 * SLOW });
+    const { memory, counts, news } = await fetch(shared, [liar.at, honest.at], { order });
+    t.ok(memory.bytes.equals(shared.content));
+    t.equal(memory.written, SIZE);
+    t.match(
+      news.filter(({ state }) => state === 'lied'),
+      [{ peer: liar.name, error: { code: 'ERR_MISMATCH' } }],
+    );
+    t.equal(liar.relay.connections, 1, 'it is not asked again');
+    t.ok((counts[0] ?? 0) > 0 && (counts[0] ?? 0) < 6, `${counts[0] ?? 0} blocks were right`);
+  });
+
+  t.test(`${order}: who stalls is replaced`, async (t) => {
+    const shared = await share(t);
+    const stalls = await relay(t, shared.address, { rate: 16 * SLOW, stallAfter: 9 * BLOCK_BYTES });
+    const other = await relay(t, shared.address, { rate: 4 * SLOW });
+    const { memory, counts, news } = await fetch(shared, [stalls.at, other.at], {
+      order,
+      stallTimeout: 200,
+    });
+    t.ok(memory.bytes.equals(shared.content));
+    t.equal(memory.written, SIZE);
+    t.ok((counts[0] ?? 0) > 0 && (counts[0] ?? 0) < 10);
+    t.ok(news.some(({ peer, state }) => peer === stalls.name && state === 'stalled'));
+    t.notOk(news.some(({ peer, state }) => peer === other.name && state !== 'ready'));
+  });
+
+  t.test(`${order}: who is cut off is connected again`, async (t) => {
+    const shared = await share(t);
+    const cut = await relay(t, shared.address, { rate: 8 * SLOW });
+    const other = await relay(t, shared.address, { rate: SLOW });
+    let blocks = 0;
+    const memory = new Memory(SIZE);
+    const news: SourceEvent[] = [];
+    await fetchFromMany(
+      shared.hash,
+      [cut.at, other.at],
+      {
+        write: (bytes, position) => {
+          if (++blocks === 8) cut.relay.cut();
+          return memory.write(bytes, position);
+        },
+      },
+      { order, onSource: (one) => news.push(one) },
+    );
+    t.ok(memory.bytes.equals(shared.content));
+    t.equal(memory.written, SIZE);
+    t.equal(cut.relay.connections, 2);
+    t.match(
+      news.filter(({ peer }) => peer === cut.name).map(({ state }) => state),
+      ['ready', 'lost', 'ready'],
+    );
+  });
+
+  t.test(`${order}: a range, of which the ends are parts of blocks`, async (t) => {
+    const shared = await share(t);
+    const [offset, length] = [3 * BLOCK_BYTES + 77, 20 * BLOCK_BYTES + 5];
+    const memory = new Memory(length, offset);
+    const peers = [await relay(t, shared.address), await relay(t, shared.address)];
+    const heads: FileHead[] = [];
+    await fetchFromMany(
+      shared.hash,
+      peers.map(({ at }) => at),
+      memory,
+      { order, offset, length, onHead: (head) => heads.push(head) },
+    );
+    t.ok(memory.bytes.equals(shared.content.subarray(offset, offset + length)));
+    t.equal(memory.written, length);
+    t.match(heads, [{ size: SIZE, offset, length }]);
+    await t.rejects(
+      fetchFromMany(
+        shared.hash,
+        peers.map(({ at }) => at),
+        memory,
+        { order, offset: SIZE + 1 },
+      ),
+      { code: 'ERR_RANGE' },
+    );
+  });
+
+  t.test(`${order}: who lies about the size is found out, whoever comes first`, async (t) => {
+    const shared = await share(t);
+    // One that a list shows to be wrong, one that only the last block does, an empty file.
+    for (const claim of [SIZE - 1000, SIZE - 1, 0]) {
+      const liar = await startLiar(t, shared.content, claim);
+      const honest = await relay(t, shared.address, { rate: 50 * SLOW });
+      for (const peers of [
+        [liar, honest.at],
+        [honest.at, liar],
+      ]) {
+        const { memory, news } = await fetch(shared, peers, { order });
+        t.ok(memory.bytes.equals(shared.content));
+        t.equal(memory.written, SIZE, `claims ${claim}`);
+        t.same(
+          news.filter(({ state }) => state === 'lied').map(({ peer }) => peer),
+          [formatAddress(liar)],
+        );
+      }
+    }
+  });
+}
+
+t.test('who has nothing to give is left out, and says why when nobody has', async (t) => {
+  const shared = await share(t);
+  const empty = await startIndexed(t, join(t.testdirName, 'empty'), { workers: false });
+  const nobody = await relay(t, shared.address);
+  await nobody.relay.close();
+  const peers = [empty.address, nobody.at];
+  await t.rejects(fetchFromMany(shared.hash, peers, new Memory(0)), {
+    code: 'ERR_NOT_FOUND',
+    message: /no file with this hash; no source is left of 2$/,
+  });
+  await t.rejects(fetchFromMany(shared.hash, [nobody.at], new Memory(0)), {
+    code: 'ERR_UNREACHABLE',
+  });
+  await t.rejects(fetchFromMany(shared.hash, [], new Memory(0)), { code: 'ERR_NOT_FOUND' });
+  await t.rejects(fetchFromMany(shared.hash, ['no host!'], new Memory(0)), { code: 'ERR_USAGE' });
+  const { memory } = await fetch(shared, [...peers, shared.address]);
+  t.ok(memory.bytes.equals(shared.content));
+});
+
+t.test('what is there is not fetched; one after the other over the same connections', async (t) => {
+  const shared = await share(t);
+  const one = await relay(t, shared.address);
+  const many = new ManyPeers([one.at]);
+  t.teardown(() => {
+    many.close();
+  });
+  const have = new BlockSet(BLOCKS);
+  for (let block = 0; block < BLOCKS; block++) if (block % 3 > 0) have.add(block);
+  const memory = new Memory(SIZE);
+  await many.fetchBlocks(shared.hash, memory, { have });
+  t.equal(memory.written, 14 * BLOCK_BYTES, 'every third block');
+  const at = 30 * BLOCK_BYTES;
+  const wanted = shared.content.subarray(at, at + BLOCK_BYTES);
+  t.ok(memory.bytes.subarray(at, at + BLOCK_BYTES).equals(wanted));
+  let size = 0;
+  await many.fetchTo(shared.hash, memory, { length: 0, onHead: (head) => (size = head.size) });
+  t.equal(size, SIZE);
+  t.equal(one.relay.connections, 1);
+  t.same(many.summary, [{ peer: one.name, blocks: 14, again: 0 }]);
+});
+
+t.test('a sink that fails, and one who gives up', async (t) => {
+  const shared = await share(t);
+  const full = new Error('the disk is full');
+  await t.rejects(
+    fetchFromMany(shared.hash, [shared.address], { write: () => Promise.reject(full) }),
+    full,
+  );
+  const cancel = new AbortController();
+  const sink: ByteSink = {
+    write: () => {
+      cancel.abort();
+      return Promise.resolve();
+    },
+  };
+  await t.rejects(fetchFromMany(shared.hash, [shared.address], sink, { signal: cancel.signal }), {
+    code: 'ERR_ABORTED',
+  });
+  await t.rejects(fetchFromMany(shared.hash, [shared.address], sink, { signal: cancel.signal }), {
+    code: 'ERR_ABORTED',
+  });
+});
+
+t.test('a peer that never closes its side is not waited for', async (t) => {
+  const shared = await share(t);
+  const far = connectSocket(shared.address);
+  const server = createServer({ allowHalfOpen: true });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.close();
+    far.destroy();
+  });
+  const { port } = server.address() as AddressInfo;
+  const accepted = once(server, 'connection').then(([near]: Socket[]) => {
+    if (near === undefined) throw new Error('no connection');
+    // But not the end.
+    near.pipe(far, { end: false });
+    far.pipe(near, { end: false });
+    near.on('error', () => undefined);
+    return near;
+  });
+  const { memory } = await fetch(shared, [{ host: '127.0.0.1', port }]);
+  t.ok(memory.bytes.equals(shared.content));
+  const near = await accepted;
+  // That the other side is gone shows when something is sent.
+  const ping = encodeMessage({ type: 'PING', info: { version: 1 } }, 7);
+  const timer = setInterval(() => near.write(ping), 20);
+  t.teardown(() => {
+    clearInterval(timer);
+    near.destroy();
+  });
+  // Not `once` of node:events, for which the error that tells it is one.
+  await new Promise((resolve) => near.once('close', resolve));
+  t.ok(near.destroyed);
+});
+
+t.test('in order, a slow sink: memory is bounded', async (t) => {
+  const shared = await share(t);
+  const peers = [await relay(t, shared.address), await relay(t, shared.address)];
+  let passed = 0;
+  let written = 0;
+  let most = 0;
+  const sink: ByteSink = {
+    write: async (bytes) => {
+      await new Promise(setImmediate);
+      passed = peers.reduce((n, { relay }) => n + relay.passed, 0);
+      most = Math.max(most, passed - written);
+      written += bytes.length;
+    },
+  };
+  await fetchFromMany(
+    shared.hash,
+    peers.map(({ at }) => at),
+    sink,
+    { window: 8 * BLOCK_BYTES },
+  );
+  t.equal(written, SIZE);
+  // The window, lists, and what is under way in sockets.
+  t.ok(most < 20 * BLOCK_BYTES, `${most} bytes`);
+});
+
+t.test('everybody lies: ERR_MISMATCH, and what came out is right', async (t) => {
+  const shared = await share(t);
+  const liars = [
+    await relay(t, shared.address, { lieEvery: 7 * BLOCK_BYTES }),
+    await relay(t, shared.address, { lieEvery: 9 * BLOCK_BYTES }),
+  ];
+  const memory = new Memory(SIZE);
+  await t.rejects(
+    fetchFromMany(
+      shared.hash,
+      liars.map(({ at }) => at),
+      memory,
+    ),
+    { code: 'ERR_MISMATCH', message: /no source is left of 2/ },
+  );
+  t.ok(memory.inOrder && memory.written > 0);
+  t.ok(memory.bytes.subarray(0, memory.written).equals(shared.content.subarray(0, memory.written)));
+});

@@ -1,0 +1,168 @@
+/** What one connection may cost: time for a body, memory for an answer, requests at once, a place. */
+import { once } from 'node:events';
+import { connect as connectSocket } from 'node:net';
+import t from 'tap';
+import { connect } from '../../lib/fetch/peer.js';
+import { Connection } from '../../lib/net/connection.js';
+import { Listener } from '../../lib/net/listener.js';
+import { RequestQuota } from '../../lib/limits/request-quota.js';
+import { FrameDecoder } from '../../lib/wire/frame.js';
+import type { Message } from '../../lib/wire/messages.js';
+import { HELLO, ID } from '../fixtures/messages.js';
+import { bytesOf, connectTo, listOf, startIndexed } from '../fixtures/node.js';
+import { RawPeer, startFake } from '../fixtures/raw.js';
+
+const pong: Message = {
+  type: 'ACKN',
+  of: 'PING',
+  info: { version: 1, id: ID },
+  files: 0,
+  bytes: 0,
+  state: 'ready',
+};
+
+t.test('a body that comes byte by byte is given up', async (t) => {
+  const head: Message = { type: 'ACKN', of: 'RQFH', size: 200_000, offset: 0, length: 200_000 };
+  const { address } = await startFake(t, (socket) => {
+    const peer = new RawPeer(socket);
+    void (async () => {
+      for (let asked = await peer.next(); asked !== undefined; asked = await peer.next()) {
+        peer.send(asked.message.type === 'PING' ? pong : head, asked.tag);
+        if (asked.message.type === 'PING') continue;
+        const timer = setInterval(() => peer.raw('x'), 10);
+        socket.once('close', () => {
+          clearInterval(timer);
+        });
+      }
+    })();
+  });
+  const peer = await connect(address, { answerTimeout: 150 });
+  t.teardown(() => peer.close());
+  // What else is asked meanwhile changes nothing.
+  const asking = setInterval(() => {
+    peer.ping().catch(() => undefined);
+  }, 50);
+  t.teardown(() => {
+    clearInterval(asking);
+  });
+  await t.rejects(bytesOf(peer.fetch(HELLO)), { code: 'ERR_TIMED_OUT' });
+});
+
+t.test('a long answer that nobody waits for is skipped', (t) => {
+  const long = Buffer.alloc(12 + 70_000, 0xff);
+  long.write('RPFL');
+  long.writeUInt32BE(7, 4);
+  long.writeUInt32BE(70_000, 8);
+  const decode = (isAwaited: boolean): unknown => {
+    const decoder = new FrameDecoder((tag) => isAwaited && tag === 7);
+    decoder.write(long.subarray(0, 50_000));
+    return decoder.write(long.subarray(50_000)).frame;
+  };
+  t.match(decode(true), { id: 'RPFL', tag: 7, skipped: false, payload: long.subarray(12) });
+  t.same(decode(false), { id: 'RPFL', tag: 7, skipped: true, payload: new Uint8Array(0) });
+  t.end();
+});
+
+t.test('and the connection goes on', async (t) => {
+  const node = await startIndexed(t, t.testdir({ hello: 'hello\n' }));
+  const peer = await RawPeer.to(t, node.address);
+  const long = Buffer.alloc(12 + 70_000);
+  long.write('RPFL');
+  long.writeUInt32BE(70_000, 8);
+  peer.raw(long).send({ type: 'RQLT' }, 3);
+  t.match(await peer.next(), { tag: 3, message: { type: 'ACKN' } });
+});
+
+t.test('too many requests of all connections', async (t) => {
+  const quota = new RequestQuota(10);
+  let go: () => void = () => undefined;
+  const wait = new Promise<void>((resolve) => (go = resolve));
+  const { address } = await startFake(t, (socket) => {
+    const handler: () => Promise<void> = () => wait;
+    new Connection(socket, { handler, name: 'peer', answerTimeout: 30_000, quota }).readEvents();
+  });
+  const many = await RawPeer.to(t, address);
+  for (let tag = 1; tag <= 11; tag++) many.send({ type: 'RQLT' }, tag);
+  t.match(await many.next(), { tag: 11, message: { code: 'ERR_BUSY' } });
+  const other = await RawPeer.to(t, address);
+  for (let tag = 1; tag <= 5; tag++) other.send({ type: 'RQLT' }, tag);
+  t.match(await other.next(), { tag: 5, message: { code: 'ERR_BUSY' } }, 'some are always taken');
+  t.equal(quota.inFlight, 14);
+  const closed = once(many.socket, 'close');
+  many.socket.destroy();
+  await closed;
+  go();
+  // Those of a connection that is gone, too.
+  while (quota.inFlight > 0) await new Promise((resolve) => setImmediate(resolve));
+  t.equal(quota.inFlight, 0);
+});
+
+t.test('a full house', async (t) => {
+  const node = await startIndexed(t, t.testdir({ hello: 'hello\n' }), {
+    maxConnections: 3,
+    maxPerClient: 2,
+    maxPending: 3,
+  });
+  const first = await connectTo(t, node);
+  t.equal((await listOf(first.search('hello'))).length, 1);
+  const idle = await RawPeer.to(t, node.address);
+  idle.send({ type: 'PING', info: { version: 1, id: ID } }, 1);
+  await idle.next();
+  const second = await connectTo(t, node);
+  t.match(await idle.next(), { tag: 0, message: { type: 'ERRR', code: 'ERR_BUSY' } });
+  t.equal(await idle.next(), undefined, 'who was of no use goes');
+  t.equal((await second.ping()).files, 1);
+  t.equal((await first.ping()).files, 1);
+  t.match(node.stats, { openConnections: 2, evicted: 1, refused: 0 });
+});
+
+t.test('refused, and told why', async (t) => {
+  const node = await startIndexed(t, t.testdir({ hello: 'hello\n' }), {
+    maxPerClient: 1,
+    upLimit: 1000,
+  });
+  const busy = await RawPeer.to(t, node.address);
+  // Of a rate of 1,000 bytes a second little is there at once: it waits.
+  busy.send({ type: 'RQFS', query: 'x', ttl: 0 }, 1);
+  await busy.next();
+  busy.socket.pause();
+  for (let tag = 2; tag < 200; tag++) busy.send({ type: 'RQFH', hash: HELLO }, tag);
+  while (node.stats.sent === 0) await new Promise((resolve) => setImmediate(resolve));
+  await t.rejects(connect(node.address), { code: 'ERR_BUSY', message: /too many connections/ });
+  t.match(node.stats, { openConnections: 1, evicted: 0, refused: 1 });
+});
+
+t.test('an accept that fails', async (t) => {
+  let shortages = 0;
+  let frees = true;
+  const listener = await Listener.open(
+    { host: '127.0.0.1', port: 0 },
+    {
+      onSocket: (socket) => socket.end('here'),
+      onShortage: () => {
+        shortages++;
+        return frees;
+      },
+    },
+  );
+  t.teardown(() => listener.close());
+  const answer = async (): Promise<string> => {
+    const socket = connectSocket(listener.address);
+    return (await bytesOf(socket)).toString();
+  };
+  t.equal(await answer(), 'here');
+  const fail = (): void => {
+    listener.fail(Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }));
+  };
+  fail();
+  t.equal(await answer(), 'here', 'goes on when there is room');
+  frees = false;
+  fail();
+  t.equal(shortages, 2);
+  await t.rejects(answer(), { code: 'ECONNREFUSED' }, 'stops when there is none');
+  for (;;) {
+    // On the same port, a moment later.
+    const said = await answer().catch(() => undefined);
+    if (said === 'here') break;
+  }
+});

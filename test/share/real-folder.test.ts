@@ -1,0 +1,31 @@
+/** A real folder with thousands of files, all fetched over one connection and compared. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { bytesOf, connectTo, listOf, startIndexed } from '../fixtures/node.js';
+
+const FOLDER = fileURLToPath(new URL('../../../node_modules', import.meta.url));
+const FILES = 4000;
+
+t.test('every file of it, over one connection', async (t) => {
+  const node = await startIndexed(t, FOLDER, { ignore: ['.bin'] });
+  const peer = await connectTo(t, node);
+  const found = await listOf(peer.search('', { max: FILES }));
+  t.equal(found.length, FILES);
+  const next = found.values();
+  let bytes = 0;
+  const fetchSome = async (): Promise<void> => {
+    for (const { path, hash, size } of next) {
+      const got = await bytesOf(peer.fetch(hash));
+      if (got.length !== size || !got.equals(readFileSync(join(FOLDER, path)))) {
+        throw new Error(`${path} differs`);
+      }
+      bytes += got.length;
+    }
+  };
+  await Promise.all(Array.from({ length: 32 }, fetchSome));
+  t.comment(`${found.length} files, ${bytes} bytes`);
+  t.equal(node.stats.connections, 1);
+  t.equal(node.stats.sent, FILES);
+});
