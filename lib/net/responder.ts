@@ -1,0 +1,132 @@
+/** The answering half of a connection: hands requests to the handler, and sends what it answers. */
+import { PeerError, asError, isWireErrorCode } from '../errors.js';
+import { RequestQuota } from '../limits/request-quota.js';
+import type { RequestId } from '../wire/frame.js';
+import { MAX_UNANSWERED } from '../wire/limits.js';
+import { decodeMessage, encodeMessage, type Request } from '../wire/messages.js';
+import { BodyQueue, type Exchange, type Place } from './exchange.js';
+import type { Outbound } from './outbound.js';
+
+/** What the answering half needs of its connection. */
+export interface ResponderOptions {
+  /** The other side, for messages: `host:port`. */
+  readonly name: string;
+  readonly outbound: Outbound;
+  /** Aborted when the connection is closed. */
+  readonly closed: AbortSignal;
+  readonly handler: (request: Request, exchange: Exchange) => Promise<void> | void;
+  readonly quota: RequestQuota;
+  /** A request of the other side was answered well. */
+  readonly onServed: (type: Request['type']) => void;
+  /** A request was answered, well or not: nothing of it is left. */
+  readonly onDone: () => void;
+  readonly onInternalError: ((error: Error) => void) | undefined;
+  /** The connection must end: part of a body was sent and the rest cannot be. */
+  readonly destroy: (error: unknown) => void;
+}
+
+/** Requests for files that are prepared while an earlier body is written; and of these, large ones. */
+const PREPARED = 64;
+const LARGE_PREPARED = 4;
+
+const NEAR = Promise.resolve();
+
+export class Responder {
+  readonly #options: ResponderOptions;
+  readonly #bodies = new BodyQueue(PREPARED, LARGE_PREPARED);
+  #unanswered = 0;
+
+  constructor(options: ResponderOptions) {
+    this.#options = options;
+  }
+
+  /** Requests of the other side that are not answered yet. */
+  get unanswered(): number {
+    return this.#unanswered;
+  }
+
+  /** A request has come. */
+  onRequest(id: RequestId, payload: Uint8Array, tag: number): void {
+    const { quota } = this.#options;
+    if (this.#unanswered >= MAX_UNANSWERED) {
+      this.sendError(tag, new PeerError('ERR_BUSY', `${MAX_UNANSWERED} requests are unanswered`));
+      return;
+    }
+    if (!quota.allows(this.#unanswered)) {
+      this.sendError(tag, new PeerError('ERR_BUSY', 'too many requests of all peers'));
+      return;
+    }
+    let request: Request;
+    try {
+      request = decodeMessage(id, payload);
+    } catch (error) {
+      // The frame was whole: what comes after it can be understood.
+      this.sendError(tag, error);
+      return;
+    }
+    this.#unanswered++;
+    quota.inFlight++;
+    if (request.type === 'RQFH') {
+      this.#bodies.add((place) => this.#handle(request, tag, place));
+    } else {
+      void this.#handle(request, tag, undefined);
+    }
+  }
+
+  async #handle(request: Request, tag: number, place: Place | undefined): Promise<void> {
+    const { name, outbound, closed, handler, quota, onServed, onDone, destroy } = this.#options;
+    const body = { begun: false };
+    // Once the last byte is out, the other side may ask again: whatever is still tidied up here.
+    let owed = 1;
+    const answered = (): void => {
+      this.#unanswered -= owed;
+      quota.inFlight -= owed;
+      owed = 0;
+    };
+    const exchange: Exchange = {
+      from: name,
+      closed,
+      get waitingBytes() {
+        return outbound.waitingBytes;
+      },
+      send: (answer) => {
+        outbound.frame(encodeMessage(answer, tag));
+      },
+      near: place?.near ?? NEAR,
+      sendWhole: async (head, bytes) => {
+        await place?.turn;
+        closed.throwIfAborted();
+        await outbound.whole(encodeMessage(head, tag), bytes);
+        answered();
+      },
+      sendBody: async (head, write) => {
+        await place?.turn;
+        closed.throwIfAborted();
+        body.begun = true;
+        await outbound.frameAndBody(encodeMessage(head, tag), write);
+        body.begun = false;
+        answered();
+      },
+    };
+    try {
+      closed.throwIfAborted();
+      await handler(request, exchange);
+      onServed(request.type);
+    } catch (error) {
+      if (body.begun) destroy(error);
+      else if (!closed.aborted) this.sendError(tag, error);
+    } finally {
+      answered();
+      onDone();
+    }
+  }
+
+  /** Send ERRR: a PeerError with a wire code under that code, everything else as internal, without its text. */
+  sendError(tag: number, thrown: unknown): void {
+    const known = thrown instanceof PeerError && isWireErrorCode(thrown.code) ? thrown : undefined;
+    if (known === undefined) this.#options.onInternalError?.(asError(thrown));
+    const { code, message } = known ?? { code: 'ERR_INTERNAL', message: 'internal error' };
+    if (!isWireErrorCode(code)) return;
+    this.#options.outbound.frame(encodeMessage({ type: 'ERRR', code, message }, tag));
+  }
+}
