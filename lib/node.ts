@@ -14,7 +14,7 @@ import { Neighbours, type Neighbour, type PeerChange } from './peers/neighbours.
 import { noOffences, type OffenceStats } from './peers/offenders.js';
 import { clientOf } from './net/scope.js';
 import { PEER_TIMES } from './peers/times.js';
-import { lockState, type Lock } from './state/lock-state.js';
+import { cannotKeep, openStateFolder, type StateFolder } from './state/state-folder.js';
 import { NodeSearch, type SearchStats } from './search/node-search.js';
 import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search/results.js';
 import { Share, type Progress, type ShareEvents } from './share/share.js';
@@ -92,7 +92,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   readonly #upLimit: RateLimiter | undefined;
   #identity: Identity | undefined;
   #listener: Listener | undefined;
-  #lock: Lock | undefined;
+  #stateFolder: StateFolder | undefined;
   #closed = false;
   /** Transfers may end, and nothing else is waited for any more. */
   #finishing = false;
@@ -199,15 +199,18 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     if (state === undefined) {
       this.#identity = newIdentity();
     } else {
-      this.#identity = await loadIdentity(state);
-      this.#lock = await lockState(state);
+      this.#stateFolder = await openStateFolder(state);
+      this.#identity = await loadIdentity(this.#stateFolder.path).catch((error: unknown) => {
+        this.#stateFolder?.lock.release();
+        throw cannotKeep(state, error);
+      });
     }
     const { accept, shed } = this.#reception;
     this.#listener = await Listener.open(
       { host, port },
       { onSocket: accept, onShortage: shed },
     ).catch((error: unknown) => {
-      this.#lock?.release();
+      this.#stateFolder?.lock.release();
       throw error;
     });
     const { address } = this.#listener;
@@ -268,7 +271,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     const error = new PeerError('ERR_CLOSED', 'this node was closed');
     for (const connection of this.#reception.connections) connection.destroy(error);
     await Promise.all([closed, this.#share.close()]);
-    this.#lock?.release();
+    this.#stateFolder?.lock.release();
   }
 
   /** Let transfers end. Resolves when what they sent has arrived, or after so many milliseconds. */

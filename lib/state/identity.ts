@@ -1,5 +1,5 @@
 /**
- * Who this peer is: an Ed25519 key pair (RFC 8032), made at the first start and kept in the state
+ * The peer's identity: an Ed25519 key pair (RFC 8032), made at the first start and kept in the state
  * folder. The peer's id is the public key, 32 bytes.
  */
 import {
@@ -8,8 +8,9 @@ import {
   generateKeyPairSync,
   type KeyObject,
 } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { replaceFile } from '../disk/durable.js';
 import { PeerError, systemCode } from '../errors.js';
 import type { PeerId } from '../wire/messages.js';
 
@@ -20,33 +21,28 @@ export interface Identity {
 
 const KEY_FILE = 'key.pem';
 
-/** A key that is kept nowhere. */
+/** A key that is not kept. */
 export function newIdentity(): Identity {
   return identityFrom(generateKeyPairSync('ed25519').privateKey);
 }
 
 /**
- * The key kept in the folder; a new one if there is none yet. The file is readable to its owner only.
+ * The key kept in a state folder, which is locked; a new one if there is none yet. Only the file's owner
+ * can read it.
  *
- * @throws PeerError ERR_USAGE when the folder cannot be used or the file is not a key
+ * @throws PeerError ERR_USAGE when the file is not a key; the system's error
  */
 export async function loadIdentity(folder: string): Promise<Identity> {
   const file = join(folder, KEY_FILE);
-  try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const pem = await readFile(file).catch((error: unknown) => {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      throw error;
-    });
-    if (pem !== undefined) return identityFrom(readKey(file, pem));
-    const made = newIdentity();
-    await writeKey(file, made.privateKey);
-    return made;
-  } catch (error) {
-    if (error instanceof PeerError) throw error;
-    const why = systemCode(error) ?? String(error);
-    throw new PeerError('ERR_USAGE', `cannot keep state in ${folder}: ${why}`, { cause: error });
-  }
+  const pem = await readFile(file).catch((error: unknown) => {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (pem !== undefined) return identityFrom(readKey(file, pem));
+  const made = newIdentity();
+  const bytes = made.privateKey.export({ type: 'pkcs8', format: 'pem' });
+  await replaceFile(file, Buffer.from(bytes), 0o600);
+  return made;
 }
 
 function readKey(file: string, pem: Buffer): KeyObject {
@@ -57,24 +53,6 @@ function readKey(file: string, pem: Buffer): KeyObject {
     // Falls through to the one message.
   }
   throw new PeerError('ERR_USAGE', `${file}: not an Ed25519 key; move it away to get a new one`);
-}
-
-/** Whole or not at all, whenever the plug is pulled. */
-async function writeKey(file: string, key: KeyObject): Promise<void> {
-  const part = `${file}.${process.pid}.part`;
-  try {
-    const handle = await open(part, 'wx', 0o600);
-    try {
-      await handle.writeFile(key.export({ type: 'pkcs8', format: 'pem' }));
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(part, file);
-  } catch (error) {
-    await rm(part, { force: true });
-    throw error;
-  }
 }
 
 function identityFrom(privateKey: KeyObject): Identity {

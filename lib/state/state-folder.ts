@@ -1,18 +1,57 @@
-/** Where a node keeps what must survive a restart, unless told otherwise. */
+/** The folder in which a node keeps what must survive a restart. */
 import { realpath } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { homedir } from 'node:os';
+import { basename, isAbsolute, join, resolve } from 'node:path';
 import envPaths from 'env-paths';
+import { makeFolder } from '../disk/durable.js';
+import { lockFile, type Lock } from '../disk/file-lock.js';
+import { PeerError, asError, systemCode } from '../errors.js';
 import { hashBlock } from '../hash/blake3.js';
 
+export interface StateFolder {
+  /** Without symbolic links. */
+  readonly path: string;
+  readonly lock: Lock;
+}
+
 /**
- * One folder per share in the user's state folder: on Linux below `$XDG_STATE_HOME`, by default
- * `~/.local/state` (XDG Base Directory Specification).
+ * Make a state folder if it is missing, and lock it: one node at a time.
+ *
+ * @throws PeerError ERR_USAGE when it cannot be used, or another node uses it
+ */
+export async function openStateFolder(folder: string): Promise<StateFolder> {
+  try {
+    await makeFolder(folder, 0o700);
+    const path = await realpath(folder);
+    const taken = (): PeerError =>
+      new PeerError('ERR_USAGE', `${path}: another node is using this state folder`);
+    return { path, lock: await lockFile(join(path, 'lock'), taken) };
+  } catch (error) {
+    throw cannotKeep(folder, error);
+  }
+}
+
+/** The error for a state folder that cannot be used. */
+export function cannotKeep(folder: string, cause: unknown): PeerError {
+  if (cause instanceof PeerError) return cause;
+  const why = systemCode(cause) ?? asError(cause).message;
+  return new PeerError('ERR_USAGE', `cannot keep state in ${folder}: ${why}`, { cause });
+}
+
+/**
+ * The state folder of a share, unless another is named: one for each share, in the user's state folder.
+ * On Linux that is below `$XDG_STATE_HOME`, or `~/.local/state` where that is unset or, which the XDG
+ * Base Directory Specification calls invalid, relative.
  */
 export async function defaultStateFolder(share: string): Promise<string> {
-  // env-paths calls the XDG state folder `log`, after what is often kept there.
-  const paths = envPaths('p2p-serve', { suffix: '' });
-  const user = process.platform === 'linux' ? paths.log : paths.data;
   const real = await realpath(share).catch(() => resolve(share));
   const mark = Buffer.from(hashBlock(Buffer.from(real))).toString('hex', 0, 8);
-  return join(user, `${basename(real) || 'root'}-${mark}`);
+  return join(userFolder(), `${basename(real) || 'root'}-${mark}`);
+}
+
+function userFolder(): string {
+  // env-paths calls the XDG state folder `log`, after what is often kept there.
+  const { data, log } = envPaths('p2p-serve', { suffix: '' });
+  if (process.platform !== 'linux') return data;
+  return isAbsolute(log) ? log : join(homedir(), '.local/state/p2p-serve');
 }

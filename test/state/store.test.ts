@@ -17,7 +17,7 @@ import { buildTree, rootOf } from '../../lib/hash/tree.js';
 import { Share } from '../../lib/share/share.js';
 import { LmdbStore } from '../../lib/state/store.js';
 import { random, seeded, writeFiles, writeLarge } from '../fixtures/bytes.js';
-import { command, serve, run } from '../fixtures/cli.js';
+import { command } from '../fixtures/cli.js';
 import { bytesOf, connectTo, listOf, startIndexed, startNode } from '../fixtures/node.js';
 import { size as sizeOf } from '../hostile/sizes.js';
 
@@ -156,15 +156,6 @@ t.test('kill -9 at random moments', async (t) => {
     const got = await bytesOf(peer.fetch(hash));
     if (got.length !== size) t.fail(hash);
   }
-});
-
-t.test('a second node on the same state', async (t) => {
-  const folder = t.testdir({ share: { a: 'a' } });
-  const args = [join(folder, 'share'), '--state', join(folder, 'state')];
-  await serve(t, args);
-  const second = await run('p2p-serve', [...args, '--port', '0']);
-  t.equal(second.code, 2);
-  t.match(second.stderr, /^p2p-serve: .*another node is using this state folder\n$/);
 });
 
 t.test('a store that cannot be used is set aside and built anew', async (t) => {

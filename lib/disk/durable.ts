@@ -1,0 +1,59 @@
+/**
+ * Names that outlast a power failure: a file's bytes are on the disk before it gets its name, and the
+ * name is on the disk before anybody relies on it (fsync(2), "Calling fsync() does not necessarily
+ * ensure that the entry in the directory containing the file has also reached disk").
+ */
+import { constants } from 'node:fs';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { systemCode } from '../errors.js';
+
+/** Wait until the names in a folder are on the disk. Where folders cannot be synced it does nothing. */
+export async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } catch (error) {
+    // Some network and FUSE file systems have no fsync for folders.
+    if (!['EINVAL', 'ENOSYS', 'ENOTSUP'].includes(systemCode(error) ?? '')) throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Make a folder, and those above it that are missing. The modes of existing ones stay. */
+export async function makeFolder(folder: string, mode: number): Promise<void> {
+  const first = await mkdir(folder, { recursive: true, mode });
+  if (first === undefined) return;
+  const top = dirname(resolve(first));
+  for (let made = resolve(folder); made !== top; made = dirname(made)) {
+    await syncFolder(dirname(made));
+  }
+}
+
+/**
+ * Write a whole file, in place of the one with that name if there is one. Whatever happens the name
+ * stands for the old bytes or the new ones. It goes by way of `FILE.new`, so one writer at a time.
+ *
+ * @throws the system's error; the name then still stands for what it did
+ */
+export async function replaceFile(file: string, bytes: Uint8Array, mode: number): Promise<void> {
+  const fresh = `${file}.new`;
+  try {
+    // Left behind by a process that was killed.
+    await rm(fresh, { force: true });
+    const handle = await open(fresh, 'wx', mode);
+    try {
+      await handle.writeFile(bytes);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(fresh, file);
+  } catch (error) {
+    await rm(fresh, { force: true }).catch(() => undefined);
+    throw error;
+  }
+  await syncFolder(dirname(file));
+}
