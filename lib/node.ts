@@ -2,9 +2,8 @@
 import { EventEmitter, once } from 'node:events';
 import { PeerError, asError } from './errors.js';
 import { parseAddress, type PeerAddress } from './net/address.js';
-import type { Connection, RequestHandler } from './net/connection.js';
+import type { RequestHandler } from './net/connection.js';
 import { openFileLimit, sharesOf } from './limits/descriptors.js';
-import type { Exchange } from './net/exchange.js';
 import { Listener } from './net/listener.js';
 import { InboundConnections } from './net/inbound-connections.js';
 import { RequestQuota } from './limits/request-quota.js';
@@ -18,15 +17,12 @@ import { cannotKeep, openStateFolder, type StateFolder } from './state/state-fol
 import { NodeSearch, type SearchStats } from './search/node-search.js';
 import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search/results.js';
 import { Share, type Progress, type ShareEvents } from './share/share.js';
-import { RateLimiter, type ClientRate } from './limits/rate-limiter.js';
-import { sendFile } from './serve/send-file.js';
-import { SMALL_BYTES, sendSmall } from './serve/send-small.js';
-import { UploadSlots } from './serve/upload-slots.js';
+import { RateLimiter } from './limits/rate-limiter.js';
+import { Uploads, type UploadStats } from './serve/uploads.js';
 import { AGENT } from './support/version.js';
 import { PROTOCOL_VERSION } from './wire/limits.js';
 import type {
   FileList,
-  GetFile,
   Hash,
   PeerContact,
   PeerId,
@@ -43,7 +39,7 @@ export interface NodeEvents extends ShareEvents {
 }
 
 /** What a node has done since it was started. */
-export interface NodeStats {
+export interface NodeStats extends UploadStats {
   /** Connections accepted, and open now. */
   connections: number;
   openConnections: number;
@@ -53,15 +49,6 @@ export interface NodeStats {
    */
   refused: number;
   evicted: number;
-  /** Bytes of files sent, or read to be sent. */
-  bytesRead: number;
-  /** Of these, those that went out without a copy, by sendfile(2). */
-  zeroCopied: number;
-  /** Files or ranges sent to their end. */
-  sent: number;
-  /** Transfers under way, and requests that wait for one to end. */
-  uploads: number;
-  waitingUploads: number;
 }
 
 /** Make a node. Nothing happens until `start`. @throws PeerError ERR_USAGE */
@@ -69,14 +56,8 @@ export function createNode(options: NodeOptions): PeerNode {
   return new PeerNode(options);
 }
 
-/** Transfers under way from which on each takes little memory, at some cost in speed. */
-const CROWD = 32;
-
 /** Of all connections: what one client may have, and what may be open without having been answered. */
 const CLIENT_SHARE = 1 / 4;
-
-/** Small files that are read, or wait for their turn, on all connections, from which on few are read ahead. */
-const SMALL_AHEAD = 1024;
 
 /** The name under which the peer table is kept beside the index. */
 const PEERS_NOTE = 'peers';
@@ -85,11 +66,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   readonly #options: NodeOptions;
   readonly #share: Share;
   readonly #reception: InboundConnections;
-  readonly #stats = { bytesRead: 0, zeroCopied: 0, sent: 0 };
-  readonly #uploads: UploadSlots<Connection>;
-  /** Small files in memory, or on the way there. */
-  #small = 0;
-  readonly #upLimit: RateLimiter | undefined;
+  readonly #uploads: Uploads;
   #identity: Identity | undefined;
   #listener: Listener | undefined;
   #stateFolder: StateFolder | undefined;
@@ -119,12 +96,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       maxPeers: option('maxPeers', options.maxPeers),
       discover: option('discover', options.discover),
     };
-    const upLimit = optional('upLimit', options.upLimit);
-    this.#upLimit = upLimit === undefined ? undefined : new RateLimiter(upLimit);
     const shares = sharesOf(openFileLimit(), option('maxPeers', options.maxPeers));
-    this.#uploads = new UploadSlots({
-      max: optional('maxUploads', options.maxUploads) ?? shares.transfers,
-    });
     this.#reception = this.#makeReception(
       optional('maxConnections', options.maxConnections) ?? shares.connections,
     );
@@ -137,6 +109,14 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       state: this.#options.state,
       watch: option('watch', options.watch),
       rescan: option('rescan', options.rescan) * 1000,
+    });
+    const upLimit = optional('upLimit', options.upLimit);
+    this.#uploads = new Uploads({
+      share: this.#share,
+      workers: options.workers ?? true,
+      zeroCopy: option('sendfile', options.sendfile),
+      max: optional('maxUploads', options.maxUploads) ?? shares.transfers,
+      rateLimiter: upLimit === undefined ? undefined : new RateLimiter(upLimit),
     });
     this.#share.on('progress', (progress) => this.emit('progress', progress));
     this.#share.on('indexed', (result) => this.emit('indexed', result));
@@ -179,12 +159,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
   }
 
   get stats(): Readonly<NodeStats> {
-    return {
-      ...this.#stats,
-      ...this.#reception.stats,
-      uploads: this.#uploads.active,
-      waitingUploads: this.#uploads.waiting,
-    };
+    return { ...this.#uploads.stats, ...this.#reception.stats };
   }
 
   /**
@@ -270,14 +245,14 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     this.#neighbours?.close();
     const error = new PeerError('ERR_CLOSED', 'this node was closed');
     for (const connection of this.#reception.connections) connection.destroy(error);
-    await Promise.all([closed, this.#share.close()]);
+    await Promise.all([closed, this.#share.close(), this.#uploads.close()]);
     this.#stateFolder?.lock.release();
   }
 
   /** Let transfers end. Resolves when what they sent has arrived, or after so many milliseconds. */
   async #finish(grace: number): Promise<void> {
     this.#finishing = true;
-    this.#uploads.close(new PeerError('ERR_BUSY', 'this peer is closing'));
+    this.#uploads.finish();
     const last = [...this.#uploads.connections];
     // Connections that this node made end with them: unless a peer fetches over one.
     if (last.every((connection) => this.#reception.has(connection))) this.#neighbours?.close();
@@ -411,74 +386,9 @@ export class PeerNode extends EventEmitter<NodeEvents> {
         await this.#searches?.handle(request, exchange, connection);
         return;
       case 'RQFH':
-        await this.#upload(request, exchange, connection);
+        await this.#uploads.answer(request, exchange, connection);
     }
   };
-
-  async #upload(request: GetFile, exchange: Exchange, connection: Connection): Promise<void> {
-    // What is not here is not waited for.
-    const isHere = this.#share.withHash(request.hash, 1).total > 0;
-    const client = clientOf(connection.remoteHost ?? '');
-    const release = isHere
-      ? await this.#uploads.take(client, connection, exchange.closed)
-      : undefined;
-    try {
-      await this.#sendFile(request, exchange, this.#upLimit?.of(client));
-    } finally {
-      release?.();
-      if (this.#finishing && !this.#uploads.has(connection)) connection.end();
-    }
-  }
-
-  async #sendFile(
-    request: GetFile,
-    exchange: Exchange,
-    allowance: ClientRate | undefined,
-  ): Promise<void> {
-    // Of many who do not take what they ask for each would hold 2 MiB.
-    if (this.#small >= SMALL_AHEAD) await exchange.near;
-    // Under a limit what is more than a piece of it goes out in pieces.
-    const most = Math.min(SMALL_BYTES, allowance?.pieceBytes ?? Infinity);
-    const small = this.#share.serving.read(request.hash, most);
-    if (small !== undefined) {
-      this.#small++;
-      try {
-        const bytes = await small;
-        this.#stats.bytesRead += bytes.length;
-        await allowance?.take(bytes.length, exchange.closed);
-        await sendSmall(exchange, request, bytes);
-        this.#stats.sent++;
-      } finally {
-        this.#small--;
-      }
-      return;
-    }
-    await exchange.near;
-    const { serving } = this.#share;
-    const open = await serving.open(request.hash);
-    const { file, handle, lists } = open;
-    try {
-      await sendFile(
-        exchange,
-        request,
-        { handle, lists, identity: file.identity },
-        {
-          zeroCopy: option('sendfile', this.#options.sendfile),
-          crowded: this.#uploads.active > CROWD,
-          allowance,
-          onBytes: (bytes, copied) => {
-            this.#stats.bytesRead += bytes;
-            if (!copied) this.#stats.zeroCopied += bytes;
-          },
-        },
-      );
-      this.#stats.sent++;
-    } catch (error) {
-      throw serving.afterError(open, error);
-    } finally {
-      await serving.close(open);
-    }
-  }
 
   #checkVersion({ version }: PeerInfo): void {
     if (version !== PROTOCOL_VERSION) {

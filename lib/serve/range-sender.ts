@@ -18,7 +18,7 @@ export interface Outgoing {
   /** Many others are under way: each takes little memory, here and in the kernel. */
   crowded?: boolean | undefined;
   /** Asked before every piece; undefined: nothing limits the rate. */
-  allowance?: ClientRate | undefined;
+  rate?: ClientRate | undefined;
   /** Told how many bytes of the file have been sent, or read to be sent: `copied`, or by the kernel. */
   onBytes: (bytes: number, copied: boolean) => void;
 }
@@ -105,15 +105,15 @@ export class ZeroCopySender implements RangeSender {
   }
 
   async send(position: number, length: number): Promise<void> {
-    const { closed, allowance } = this.#file;
-    if (allowance === undefined) {
+    const { closed, rate } = this.#file;
+    if (rate === undefined) {
       await this.#sendPiece(position, length);
       return;
     }
     const end = position + length;
     for (let at = position; at < end;) {
-      const bytes = Math.min(allowance.pieceBytes, end - at);
-      await allowance.take(bytes, closed);
+      const bytes = Math.min(rate.pieceBytes, end - at);
+      await rate.take(bytes, closed);
       await this.#sendPiece(at, bytes);
       at += bytes;
     }
@@ -213,11 +213,11 @@ export class StreamSender implements RangeSender {
   }
 
   async *#chunks(position: number, length: number): AsyncGenerator<Chunk> {
-    const { handle, closed, allowance, onBytes } = this.#file;
+    const { handle, closed, rate, onBytes } = this.#file;
     const end = position + length;
     for (let at = position; at < end;) {
-      const want = Math.min(allowance?.pieceBytes ?? Infinity, this.#chunkBytes, end - at);
-      await allowance?.take(want, closed);
+      const want = Math.min(rate?.pieceBytes ?? Infinity, this.#chunkBytes, end - at);
+      await rate?.take(want, closed);
       const memory = this.#free.pop() ?? roomFor(this.#chunkBytes);
       const { bytesRead } = await handle.read(memory, 0, want, at);
       if (bytesRead === 0) throw becameShorter();

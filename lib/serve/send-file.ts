@@ -27,7 +27,7 @@ export interface SendOptions {
   /** Whether many others are under way: this one then takes little memory. */
   crowded: boolean;
   /** Asked before every piece; undefined: nothing limits the rate. */
-  allowance?: ClientRate | undefined;
+  rate?: ClientRate | undefined;
   /** Told how many bytes of the file have been sent, or read to be sent: `copied`, or by the kernel. */
   onBytes: (bytes: number, copied: boolean) => void;
 }
@@ -42,7 +42,7 @@ export async function sendFile(
   exchange: Exchange,
   request: GetFile,
   source: Source,
-  { zeroCopy, crowded, allowance, onBytes }: SendOptions,
+  { zeroCopy, crowded, rate, onBytes }: SendOptions,
 ): Promise<void> {
   const { size } = source.identity;
   const range = grantRange(request, size);
@@ -50,11 +50,11 @@ export async function sendFile(
   const parts = [...bodyParts(size, range.offset, range.length)];
   const bytes = bodyBytes(size, range.offset, range.length);
   // Under a limit a piece at a time: whole it would be paid for in silence, longer than a client waits.
-  if (bytes <= Math.min(WHOLE_BYTES, allowance?.pieceBytes ?? Infinity)) {
+  if (bytes <= Math.min(WHOLE_BYTES, rate?.pieceBytes ?? Infinity)) {
     // Read while earlier bodies still go out.
     const body = await readWhole(source, parts, bytes);
     onBytes(body.length, true);
-    await allowance?.take(body.length, exchange.closed);
+    await rate?.take(body.length, exchange.closed);
     await exchange.sendBody(head, (socket) =>
       body.length === 0 ? Promise.resolve() : written(socket, body),
     );
@@ -66,7 +66,7 @@ export async function sendFile(
     sendParts(
       source,
       parts,
-      { handle: source.handle, socket, closed, crowded, allowance, onBytes },
+      { handle: source.handle, socket, closed, crowded, rate, onBytes },
       kernel,
     ),
   );
@@ -99,10 +99,10 @@ async function sendParts(
   }
 }
 
-async function sendList(list: Uint8Array, { socket, closed, allowance }: Outgoing): Promise<void> {
+async function sendList(list: Uint8Array, { socket, closed, rate }: Outgoing): Promise<void> {
   for (let at = 0; at < list.length;) {
-    const end = at + Math.min(list.length - at, allowance?.pieceBytes ?? Infinity);
-    await allowance?.take(end - at, closed);
+    const end = at + Math.min(list.length - at, rate?.pieceBytes ?? Infinity);
+    await rate?.take(end - at, closed);
     await written(socket, list.subarray(at, end));
     at = end;
   }

@@ -1,6 +1,6 @@
 /**
- * Files of the share for those who fetch them: only what is what was hashed, as far as size and time tell;
- * what is not, or cannot be read, is offered no longer.
+ * Opens and reads shared files for uploads. A file is served only while its size and times are those of the
+ * file that was hashed; one that has changed or cannot be read is withdrawn from the share.
  */
 import { fstatSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
@@ -9,10 +9,10 @@ import { PeerError, isReadFault, isShortage, systemCode } from '../errors.js';
 import { hashBlock } from '../hash/blake3.js';
 import type { Lists } from '../hash/tree.js';
 import { BLOCK_BYTES } from '../wire/body.js';
-import type { Hash, ShareState } from '../wire/messages.js';
-import type { Catalog, SharedFile } from '../share/catalog.js';
+import type { Hash } from '../wire/messages.js';
+import type { SharedFile } from '../share/catalog.js';
 import { RehashOnRead } from '../share/rehash-on-read.js';
-import type { Indexer } from '../share/indexer.js';
+import type { Share } from '../share/share.js';
 import { SmallReader } from './small-reader.js';
 
 /** A file that is open for reading. */
@@ -22,42 +22,38 @@ export interface OpenFile {
   readonly lists: Lists;
 }
 
-export interface ServingOptions {
-  /** The share's folder, resolved. */
-  readonly root: string;
-  readonly catalog: Catalog;
-  readonly intake: Indexer;
-  /** Whether small files are read by a thread of their own. */
-  readonly workers: boolean;
-  readonly state: () => ShareState;
-}
+/** The share, as far as it matters here. */
+export type ServedShare = Pick<Share, 'content' | 'state'>;
 
 /** Said of a file whose bytes the disk does not give. */
 const UNREADABLE = 'the file cannot be read any more';
 const CHANGED = 'the file has changed since it was hashed';
 
 export class Serving {
-  readonly #options: ServingOptions;
-  readonly #doubts = new RehashOnRead(Date.now());
+  readonly #share: ServedShare;
+  readonly #workers: boolean;
+  readonly #rehash = new RehashOnRead(Date.now());
   #reader: SmallReader | undefined;
 
-  constructor(options: ServingOptions) {
-    this.#options = options;
+  /** @param workers whether a thread of its own reads small files */
+  constructor(share: ServedShare, workers: boolean) {
+    this.#share = share;
+    this.#workers = workers;
   }
 
   /**
-   * A file with this content, open for reading and unchanged since it was hashed. To be closed by `close`.
+   * A file with this content, open for reading and unchanged since it was hashed. The caller gives it back with `release`.
    *
    * @throws PeerError ERR_NOT_FOUND; ERR_HASHING while not everything is hashed; ERR_CHANGED when
    *   the file is no longer what it was
    */
-  open(hash: Hash): Promise<OpenFile> {
-    const { root, catalog, intake } = this.#options;
+  async open(hash: Hash): Promise<OpenFile> {
+    const { root, catalog, indexer } = this.#share.content;
     return this.#firstOf(catalog.withHash(hash), async (file) => {
       const lists = catalog.lists(hash, file.identity.size);
       const opened = await openInside(root, file.path);
       if (sameContent(opened.identity, file.identity) && lists !== undefined) {
-        if (this.#doubts.raises(file.path, opened)) intake.verify(file);
+        if (this.#rehash.raises(file.path, opened)) indexer.verify(file);
         return { file, handle: opened.handle, lists };
       }
       await opened.handle.close();
@@ -66,12 +62,12 @@ export class Serving {
   }
 
   /** A file is not needed any more. */
-  async close({ file, handle }: OpenFile): Promise<void> {
+  async release({ file, handle }: OpenFile): Promise<void> {
     try {
       // It may have been written to meanwhile. What looks at an open file does not wait for a disk.
       const stat = fstatSync(handle.fd, { bigint: true });
       const now = { identity: identityOf(stat), changedNs: stat.ctimeNs };
-      if (this.#doubts.raises(file.path, now)) this.#options.intake.verify(file);
+      if (this.#rehash.raises(file.path, now)) this.#share.content.indexer.verify(file);
     } finally {
       await handle.close();
     }
@@ -86,12 +82,12 @@ export class Serving {
    */
   read(hash: Hash, max: number): Promise<Buffer> | undefined {
     if (max > BLOCK_BYTES) throw new RangeError('more than one block');
-    const { root, catalog, workers } = this.#options;
+    const { root, catalog } = this.#share.content;
     const candidates = catalog.withHash(hash);
     const size = candidates[0]?.identity.size ?? Infinity;
     if (size > max) return undefined;
     return this.#firstOf(candidates, async (file) => {
-      this.#reader ??= new SmallReader(root, workers);
+      this.#reader ??= new SmallReader(root, this.#workers);
       const read = await this.#reader.read(file);
       return read !== undefined && this.#isRight(file, read) ? read.bytes : undefined;
     });
@@ -105,20 +101,20 @@ export class Serving {
   afterError({ file }: OpenFile, error: unknown): unknown {
     const code = systemCode(error) ?? '';
     if (!isReadFault(code)) return error;
-    this.#options.intake.withdraw(file, code);
+    this.#share.content.indexer.withdraw(file, code);
     return new PeerError('ERR_CHANGED', UNREADABLE, { cause: error });
   }
 
-  async end(): Promise<void> {
+  async close(): Promise<void> {
     await this.#reader?.close();
   }
 
   /** All of it is in memory: where there is a doubt it is hashed at once. */
   #isRight(file: SharedFile, { bytes, changedNs }: ReadFile): boolean {
     const { path, identity, hash } = file;
-    if (!this.#doubts.raises(path, { identity, changedNs })) return true;
+    if (!this.#rehash.raises(path, { identity, changedNs })) return true;
     if (Buffer.compare(hashBlock(bytes), Buffer.from(hash, 'hex')) === 0) return true;
-    this.#options.intake.distrust(file);
+    this.#share.content.indexer.distrust(file);
     return false;
   }
 
@@ -127,7 +123,7 @@ export class Serving {
     candidates: readonly SharedFile[],
     get: (file: SharedFile) => Promise<T | undefined>,
   ): Promise<T> {
-    const { intake, state } = this.#options;
+    const { indexer } = this.#share.content;
     let why = CHANGED;
     for (const file of candidates) {
       try {
@@ -140,14 +136,14 @@ export class Serving {
         // Gone, or not readable any more: what another copy may make up for.
         if (isReadFault(code)) {
           why = UNREADABLE;
-          intake.withdraw(file, code);
+          indexer.withdraw(file, code);
           continue;
         }
       }
-      intake.withdraw(file);
+      indexer.withdraw(file);
     }
     if (candidates.length > 0) throw new PeerError('ERR_CHANGED', why);
-    throw state() === 'hashing'
+    throw this.#share.state === 'hashing'
       ? new PeerError('ERR_HASHING', 'no file with this hash yet: still hashing')
       : new PeerError('ERR_NOT_FOUND', 'no file with this hash');
   }

@@ -10,7 +10,6 @@ import { Catalog, type Page } from './catalog.js';
 import { Indexer, type Change, type Progress } from './indexer.js';
 import { RootFolder } from './root-folder.js';
 import { scan, scanHere } from './scan.js';
-import { Serving } from '../serve/serving.js';
 import { LmdbStore, MemoryStore, type Store } from '../state/store.js';
 import { FairScheduler } from '../name-index/fair-scheduler.js';
 import type { ScannedFile } from './walk.js';
@@ -34,6 +33,14 @@ export interface ShareOptions {
 }
 
 export type { Change, Progress };
+
+/** For the code that reads shared files. */
+export interface ShareContent {
+  /** The folder, resolved. */
+  readonly root: string;
+  readonly catalog: Catalog;
+  readonly indexer: Indexer;
+}
 
 export interface ShareEvents {
   progress: [Progress];
@@ -82,7 +89,6 @@ export class Share extends EventEmitter<ShareEvents> {
   #catalog: Catalog | undefined;
   #pool: HashPool | undefined;
   #intake: Indexer | undefined;
-  #serving: Serving | undefined;
   #watcher: Watcher | undefined;
   #state: ShareState = 'hashing';
   #began = 0;
@@ -172,13 +178,6 @@ export class Share extends EventEmitter<ShareEvents> {
       },
     });
     this.#intake = intake;
-    this.#serving = new Serving({
-      root: this.#root.path,
-      catalog,
-      intake,
-      workers,
-      state: () => this.#state,
-    });
     this.#scanning = this.#firstScan(intake).catch((error: unknown) => {
       if (!this.#abort.signal.aborted) this.emit('error', error as Error);
     });
@@ -209,10 +208,13 @@ export class Share extends EventEmitter<ShareEvents> {
     return { total: all.length, files, after: undefined };
   }
 
-  /** Its files for those who fetch them. @throws PeerError ERR_HASHING before it has started */
-  get serving(): Serving {
-    if (this.#serving === undefined) throw new PeerError('ERR_HASHING', 'still starting');
-    return this.#serving;
+  /** What is needed to read its files. @throws PeerError ERR_HASHING before it has started */
+  get content(): ShareContent {
+    const [catalog, indexer] = [this.#catalog, this.#intake];
+    if (catalog === undefined || indexer === undefined) {
+      throw new PeerError('ERR_HASHING', 'still starting');
+    }
+    return { root: this.#root.path, catalog, indexer };
   }
 
   /** What is kept beside the index for somebody else; nothing without a state folder. */
@@ -251,7 +253,6 @@ export class Share extends EventEmitter<ShareEvents> {
     this.#turns.close();
     await this.#watcher?.close();
     await this.#pool?.close();
-    await this.#serving?.end();
     await this.#scanning;
     await takenIn;
     await this.#store?.close();

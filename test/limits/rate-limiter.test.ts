@@ -39,20 +39,20 @@ async function simulate(
   const limit = new RateLimiter(rate, clock);
   const grants: Grant[] = [];
   for (const { client, piece, pause, begin, pieces } of transfers) {
-    const allowance = limit.of(client);
+    const rate = limit.of(client);
     let left = pieces;
     const ask = (): void => {
       if (left-- === 0) return;
       const asked = clock.now();
       const bytes =
         piece === undefined
-          ? allowance.pieceBytes
+          ? rate.pieceBytes
           : Math.ceil(piece * Math.min(MAX_PIECE, limit.burst));
       const go = (): void => {
         grants.push({ at: clock.now(), client, bytes, waited: clock.now() - asked });
         clock.after(pause, ask);
       };
-      const wait = allowance.take(bytes);
+      const wait = rate.take(bytes);
       if (wait === undefined) go();
       else void wait.then(go);
     };

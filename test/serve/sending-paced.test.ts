@@ -47,7 +47,7 @@ for (const zeroCopy of [true, false]) {
         sendBody: (_head, write) => outbound.frameAndBody(head, write),
       } satisfies Partial<Exchange>;
       const taken: number[] = [];
-      const allowance: ClientRate = {
+      const rate: ClientRate = {
         pieceBytes: PIECE,
         take: (bytes) => {
           taken.push(bytes);
@@ -71,7 +71,7 @@ for (const zeroCopy of [true, false]) {
         exchange as unknown as Exchange,
         { type: 'RQFH', hash: 'ab'.repeat(32) },
         { handle, identity, lists },
-        { zeroCopy, crowded: false, allowance, onBytes: () => undefined },
+        { zeroCopy, crowded: false, rate, onBytes: () => undefined },
       );
       near.end();
       await once(far, 'end');

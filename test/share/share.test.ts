@@ -17,6 +17,7 @@ import t from 'tap';
 import { FolderOpener, openInside, openInsideSync } from '../../lib/disk/open.js';
 import { hashFile } from '../../lib/hash/file.js';
 import { HashPool } from '../../lib/hash/pool.js';
+import { Serving } from '../../lib/serve/serving.js';
 import { Catalog } from '../../lib/share/catalog.js';
 import { Share } from '../../lib/share/share.js';
 import { MemoryStore } from '../../lib/state/store.js';
@@ -126,7 +127,7 @@ t.test('a file that changes while it is hashed is hashed again', async (t) => {
   t.same(share.progress.bytes, share.progress.totalBytes);
   const pool = new HashPool({ threads: 2 });
   t.teardown(() => pool.close());
-  const { file, handle } = await share.serving.open(found?.hash ?? '');
+  const { file, handle } = await new Serving(share, false).open(found?.hash ?? '');
   await handle.close();
   t.equal(file.path, 'large');
 });

@@ -18,6 +18,7 @@ import {
 import { join } from 'node:path';
 import t from 'tap';
 import { TreeHasher, rootOf } from '../../lib/hash/tree.js';
+import { Serving } from '../../lib/serve/serving.js';
 import { Share, type Change } from '../../lib/share/share.js';
 import { random, writeFiles, writeLarge } from '../fixtures/bytes.js';
 
@@ -273,7 +274,7 @@ t.test('a rename reads nothing, whole folders too', async (t) => {
   t.equal(kinds.get('renamed'), 502);
   t.notOk(kinds.has('added') || kinds.has('changed'));
   const [large] = (await share.search('large')).files;
-  const { handle, lists } = await share.serving.open(large?.hash ?? '');
+  const { handle, lists } = await new Serving(share, false).open(large?.hash ?? '');
   await handle.close();
   t.equal(lists.list(1, 0).length, 12 * 32, 'its lists are still there');
 });
