@@ -45,9 +45,7 @@ async function simulate(
       if (left-- === 0) return;
       const asked = clock.now();
       const bytes =
-        piece === undefined
-          ? rate.pieceBytes
-          : Math.ceil(piece * Math.min(MAX_PIECE, limit.burst));
+        piece === undefined ? rate.pieceBytes : Math.ceil(piece * Math.min(MAX_PIECE, limit.burst));
       const go = (): void => {
         grants.push({ at: clock.now(), client, bytes, waited: clock.now() - asked });
         clock.after(pause, ask);
