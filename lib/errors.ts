@@ -85,6 +85,33 @@ export function isReadFault(code: string): boolean {
   return READ_FAULTS.has(code);
 }
 
+/** The connection broke or was not made; the peer is busy; it has just started and is still hashing. */
+const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
+  'ERR_CLOSED',
+  'ERR_UNREACHABLE',
+  'ERR_TIMED_OUT',
+  'ERR_BUSY',
+  'ERR_HASHING',
+]);
+
+/** Whether the same request may succeed later. */
+export function isTransient(error: unknown): error is PeerError {
+  if (!(error instanceof PeerError)) return false;
+  if (TRANSIENT.has(error.code)) return true;
+  // The peer closed the connection before it said who it is: it may be starting or stopping.
+  return error.code === 'ERR_NOT_A_PEER' && isTransient(error.cause);
+}
+
+/** Whether the connection broke or was never made, which says nothing about what was asked for. */
+export function isConnectionLoss({ code }: PeerError): boolean {
+  return code === 'ERR_CLOSED' || code === 'ERR_TIMED_OUT' || code === 'ERR_UNREACHABLE';
+}
+
+/** Whether the peer sent what no honest peer sends: it must not be asked again. */
+export function isPeerFault({ code }: PeerError): boolean {
+  return code === 'ERR_MISMATCH' || code === 'ERR_MALFORMED';
+}
+
 /**
  * The error for a cancelled operation: the signal's own reason when that is an Error of ours, else
  * an ERR_ABORTED that carries it as cause.

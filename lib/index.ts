@@ -36,7 +36,8 @@ export type { SourceEvent, SourceSummary } from './fetch/sources/events.js';
 export { fetchToFile, type FetchToFileOptions } from './fetch/part/fetch-to-file.js';
 export type { FetchProgress } from './fetch/part/file-fetch.js';
 export type { FileSource } from './fetch/receive/body-receiver.js';
-export { RETRY_TIMES, type RetryTimes } from './fetch/retry.js';
+export { RETRY_BACKOFF } from './fetch/retry.js';
+export { type Backoff } from './support/backoff.js';
 export { AGENT, VERSION } from './support/version.js';
 export type {
   FileHead,

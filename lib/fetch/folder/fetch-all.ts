@@ -14,7 +14,8 @@ import { distinctPaths } from '../../disk/safe-name.js';
 import { PeerError, abortError, asError, isShortage, systemCode } from '../../errors.js';
 import type { RateLimiter } from '../../limits/rate-limiter.js';
 import { Semaphore } from '../../limits/semaphore.js';
-import { pauseAfter, waitFor } from '../sources/source-error.js';
+import { pauseBeforeRetry } from '../sources/source-error.js';
+import { pause } from '../../support/backoff.js';
 import { isEqualFile } from './equal-file.js';
 import { SMALL_BYTES, otherSize } from '../receive/small-body.js';
 import type { FileHead, FileMatch } from '../../wire/messages.js';
@@ -259,9 +260,9 @@ class Run {
         return;
       } catch (error) {
         if (error instanceof PeerError && error.code === 'ERR_BUSY') {
-          const pause = pauseAfter(error, ++busy, false);
-          if (pause === undefined) throw error;
-          await waitFor(pause, this.#signal);
+          const milliseconds = pauseBeforeRetry(error, ++busy, false);
+          if (milliseconds === undefined) throw error;
+          await pause(milliseconds, this.#signal);
           continue;
         }
         if (!breaksConnection(error)) throw error;

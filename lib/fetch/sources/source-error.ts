@@ -1,5 +1,6 @@
 /** What an error of a source means: for itself, and for the whole when no source is left. */
-import { PeerError, type ErrorCode } from '../../errors.js';
+import { PeerError, isConnectionLoss, type ErrorCode } from '../../errors.js';
+import { backoff, type Backoff } from '../../support/backoff.js';
 
 /** How a source ended. */
 export interface SourceErrorEffect {
@@ -8,34 +9,25 @@ export interface SourceErrorEffect {
   readonly error: PeerError;
 }
 
-/** It sent what cannot be right: it is not asked again. */
-const LIES: ReadonlySet<ErrorCode> = new Set(['ERR_MISMATCH', 'ERR_MALFORMED']);
-/** The connection broke, or did not come about: the next may hold. */
-const LOST: ReadonlySet<ErrorCode> = new Set(['ERR_CLOSED', 'ERR_TIMED_OUT', 'ERR_UNREACHABLE']);
-
-/** Milliseconds before the first new try after a lost connection, and when the source is busy. */
-const PAUSE = 250;
-const BUSY_PAUSE = 1000;
-/** Tries one after the other that bring nothing. */
-const TRIES = 5;
-
-export function isLie({ code }: PeerError): boolean {
-  return LIES.has(code);
-}
+/** After a lost connection; and when the source is busy. */
+const LOST_BACKOFF: Backoff = { base: 250 };
+const BUSY_BACKOFF: Backoff = { base: 1000 };
+/** Attempts in a row that bring nothing. */
+const MAX_ATTEMPTS = 5;
 
 /**
- * @param tries how many have brought nothing, this one included; 1 or more
- * @param worked whether it ever gave a block
+ * @param attempts how many in a row have brought nothing, from 1
+ * @param delivered whether it ever gave a block
  * @returns milliseconds until the source is tried again; undefined when it is not
  */
-export function pauseAfter(
-  { code }: PeerError,
-  tries: number,
-  worked: boolean,
+export function pauseBeforeRetry(
+  error: PeerError,
+  attempts: number,
+  delivered: boolean,
 ): number | undefined {
-  if (tries > TRIES) return undefined;
-  if (code === 'ERR_BUSY') return BUSY_PAUSE * 2 ** (tries - 1);
-  if (worked && LOST.has(code)) return PAUSE * 2 ** (tries - 1);
+  if (attempts > MAX_ATTEMPTS) return undefined;
+  if (error.code === 'ERR_BUSY') return backoff(attempts, BUSY_BACKOFF, Math.random());
+  if (delivered && isConnectionLoss(error)) return backoff(attempts, LOST_BACKOFF, Math.random());
   return undefined;
 }
 
@@ -64,18 +56,4 @@ export function noneLeft(outcomes: readonly SourceErrorEffect[]): PeerError {
   if (outcomes.length === 1) return error;
   const text = `${error.message}; no source is left of ${outcomes.length}`;
   return new PeerError(error.code, text, { cause: error });
-}
-
-/** Resolves after so many milliseconds, or when the signal is aborted. */
-export function waitFor(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    signal.addEventListener('abort', end, { once: true });
-    if (signal.aborted) end();
-  });
 }

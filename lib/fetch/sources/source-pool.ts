@@ -1,10 +1,11 @@
 /** The sources of a download: connected as they become known, tried again when lost, dropped at last. */
 import type { RateLimiter } from '../../limits/rate-limiter.js';
 import { setMaxListeners } from 'node:events';
-import { PeerError, asError } from '../../errors.js';
+import { PeerError, asError, isPeerFault } from '../../errors.js';
+import { pause } from '../../support/backoff.js';
 import type { Hash } from '../../wire/messages.js';
 import type { SourceEvent, SourceSummary } from './events.js';
-import { isLie, noneLeft, pauseAfter, waitFor, type SourceErrorEffect } from './source-error.js';
+import { noneLeft, pauseBeforeRetry, type SourceErrorEffect } from './source-error.js';
 import { Source, type SourcePeer } from './source.js';
 
 /** A source that is connected and says how long the file is. */
@@ -129,13 +130,13 @@ export class SourcePool {
       source.close(error);
       if (this.isOver()) return;
       if (source.counts.blocks > before) tries = 1;
-      const pause = pauseAfter(error, tries, source.counts.blocks > 0);
-      if (pause === undefined) {
+      const milliseconds = pauseBeforeRetry(error, tries, source.counts.blocks > 0);
+      if (milliseconds === undefined) {
         this.#drop(source, error);
         return;
       }
       this.tell(source, 'lost', error);
-      await waitFor(pause, this.#over.signal);
+      await pause(milliseconds, this.#over.signal);
       if (this.isOver()) return;
     }
   }
@@ -143,7 +144,7 @@ export class SourcePool {
   #drop(source: Source, error: PeerError): void {
     this.#active--;
     this.#outcomes.push({ name: source.name, error });
-    this.tell(source, isLie(error) ? 'lied' : 'dropped', error);
+    this.tell(source, isPeerFault(error) ? 'lied' : 'dropped', error);
     this.#onVacancy();
     if (this.isGone) this.#owner.onNone();
   }

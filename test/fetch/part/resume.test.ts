@@ -29,7 +29,7 @@ import { connectTo, listOf, startIndexed } from '../../fixtures/node.js';
 import { RawPeer, startFake } from '../../fixtures/raw.js';
 
 const ABSENT = 'ab'.repeat(32);
-const FAST = { retryTimes: { first: 1, longest: 4 } };
+const FAST = { backoff: { base: 1, cap: 4 } };
 
 t.test('the range that a part stands for is that of the command', async (t) => {
   const folder = t.testdir({ share: {}, out: {} });
