@@ -128,7 +128,10 @@ t.test('--retry: bytes that came set the count back', async (t) => {
 
 t.test('which errors are tried again', (t) => {
   const closed = new PeerError('ERR_CLOSED', '');
-  t.ok(isTransient(new PeerError('ERR_NOT_A_PEER', '', { cause: closed })), 'ended while it started');
+  t.ok(
+    isTransient(new PeerError('ERR_NOT_A_PEER', '', { cause: closed })),
+    'ended while it started',
+  );
   t.notOk(isTransient(new PeerError('ERR_NOT_A_PEER', '')));
   t.notOk(isTransient(Object.assign(new Error(), { code: 'ENOSPC' })));
   t.end();
