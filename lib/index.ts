@@ -21,7 +21,7 @@ export {
   type NodeOptions,
 } from './options.js';
 export type { Neighbour, PeerChange } from './peers/neighbours.js';
-export type { OffenceStats } from './peers/offenders.js';
+export type { OffenceStats } from './peers/peer-scores.js';
 export { printable, printableJson } from './support/printable.js';
 export { defaultStateFolder } from './state/state-folder.js';
 export type { Progress } from './share/share.js';

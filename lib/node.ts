@@ -10,7 +10,7 @@ import { RequestQuota } from './limits/request-quota.js';
 import { checked, option, optional, type NodeOptions } from './options.js';
 import { loadIdentity, newIdentity, type Identity } from './state/identity.js';
 import { Neighbours, type Neighbour, type PeerChange } from './peers/neighbours.js';
-import { noOffences, type OffenceStats } from './peers/offenders.js';
+import { noOffences, type OffenceStats } from './peers/peer-scores.js';
 import { clientOf } from './net/scope.js';
 import { PEER_TIMES } from './peers/times.js';
 import { cannotKeep, openStateFolder, type StateFolder } from './state/state-folder.js';

@@ -37,7 +37,7 @@ export class InboundConnections {
   constructor(options: InboundConnectionsOptions) {
     this.#options = options;
     this.#admission = new Admission(options.limits);
-    this.#shunned = new Blocklist(options.shunFor);
+    this.#shunned = new Blocklist({ first: options.shunFor });
   }
 
   /** Connections let in so far, open now, not let in, and closed to let others in. */

@@ -16,8 +16,8 @@ import type { Direction, Link } from './link.js';
 import { Links } from './links.js';
 import { NamedPeers, resolveHost } from './named.js';
 import { decodePeers, encodePeers } from '../state/saved-peers.js';
-import { Offenders, type OffenceStats } from './offenders.js';
-import type { Offence } from '../limits/offences.js';
+import { PeerScores, type OffenceStats } from './peer-scores.js';
+import type { Offence } from '../limits/peer-score.js';
 import { AddressPolicy, groupOf, interfaceAddresses, literal, scopeOf } from '../net/scope.js';
 import { PeerTable } from './table.js';
 import type { PeerTimes } from './times.js';
@@ -81,7 +81,7 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   readonly #dice = new Random(Math.random);
   readonly #links: Links;
   readonly #tries: DialQueue;
-  readonly #offenders = new Offenders({
+  readonly #scores = new PeerScores({
     ban: (peer) => {
       this.#table.ban(peer);
       this.emit('change', { kind: 'banned', ...peer });
@@ -129,8 +129,8 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
         },
       },
       onChange: (kind, peer) => this.emit('change', { kind, ...peer }),
-      onLink: ({ connection, contact }) => {
-        this.#offenders.linked(connection, contact);
+      onLink: ({ connection, contact, direction }) => {
+        this.#scores.watch(connection, direction === 'out' ? contact : undefined);
       },
     });
     this.#callers = new InboundPeers(times);
@@ -223,16 +223,16 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
 
   /** A peer has connected: what it does wrong is counted. */
   accepted(connection: Connection): void {
-    this.#offenders.watch(connection);
+    this.#scores.watch(connection);
   }
 
   /** A peer has done what no honest one does. */
   offends(connection: Connection, offence: Offence): void {
-    this.#offenders.offends(connection, offence);
+    this.#scores.offends(connection, offence);
   }
 
   get offences(): OffenceStats {
-    return this.#offenders.stats;
+    return this.#scores.stats;
   }
 
   /** The answer to RQLT. */

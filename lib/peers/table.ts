@@ -4,18 +4,13 @@
  */
 import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
-import { Bans } from '../limits/bans.js';
+import { Blocklist } from '../limits/blocklist.js';
 import { Random } from '../support/random.js';
 import { KnownPeers, isUp, newPeer, type KnownPeer, type UpPeer } from './known.js';
 import { ExpiringMap } from '../limits/expiring-map.js';
-import { groupOf } from '../net/scope.js';
+import { groupOf, literal, scopeOf } from '../net/scope.js';
+import type { SavedPeer } from '../state/saved-peers.js';
 import type { PeerTimes } from './times.js';
-
-/** A peer as it is kept over a restart. */
-export interface SavedPeer extends PeerContact {
-  /** When it was last reached, in ms since 1970. */
-  seen: number;
-}
 
 export interface TableOptions {
   /** This node's id. */
@@ -46,6 +41,8 @@ const STORE = 'store';
 const MAX_PEERS = 1000;
 /** Dropped peers, other addresses of peers, and own addresses that are remembered. */
 const MAX_REMEMBERED = 4096;
+/** A ban is at most so many times as long as the first. */
+const MAX_BAN_FACTOR = 16;
 
 export class PeerTable {
   readonly #options: TableOptions;
@@ -55,7 +52,7 @@ export class PeerTable {
   readonly #dropped: ExpiringMap<number>;
   /** Other addresses of peers, and whose. */
   readonly #aliases: ExpiringMap<PeerId>;
-  readonly #bans: Bans;
+  readonly #bans: Blocklist;
 
   constructor(options: TableOptions) {
     const { times, now, random, max = MAX_PEERS, onChange } = options;
@@ -64,7 +61,8 @@ export class PeerTable {
     this.#peers = new KnownPeers(max, this.#dice, (peer) => onChange?.('down', peer));
     this.#dropped = new ExpiringMap(MAX_REMEMBERED, times.dropped, now);
     this.#aliases = new ExpiringMap(MAX_REMEMBERED, times.alias, now);
-    this.#bans = new Bans(times.banned, now);
+    const first = times.banned;
+    this.#bans = new Blocklist({ first, longest: first * MAX_BAN_FACTOR, now });
   }
 
   /** Peers known in any way. */
@@ -123,7 +121,8 @@ export class PeerTable {
     if (this.#peers.isFull(source)) return false;
     const key = formatAddress(address);
     if (this.#peers.at(address) !== undefined) return false;
-    if (this.#aliases.has(key) || this.#dropped.has(key) || this.#bans.has(address)) return false;
+    if (this.#isElsewhere(address) || this.#dropped.has(key) || this.isBanned(address))
+      return false;
     return this.#peers.add(this.#new(address, source)) !== undefined;
   }
 
@@ -132,7 +131,7 @@ export class PeerTable {
    * failures still count.
    */
   greet(address: PeerAddress, source: string): void {
-    if (this.#bans.has(address)) return;
+    if (this.isBanned(address)) return;
     const { soon, pauses } = this.#options.times;
     const known = this.#peers.at(address);
     if (known !== undefined) {
@@ -164,7 +163,7 @@ export class PeerTable {
   reached(address: PeerAddress, id: PeerId, rtt: number): Reached {
     const { self } = this.#options;
     // It was banned while it was dialled.
-    if (this.#bans.has(address)) return 'full';
+    if (this.isBanned(address)) return 'full';
     const known = this.#peers.at(address);
     const first = this.#peers.withId(id);
     if (id === self || (first?.up === true && first !== known)) {
@@ -216,25 +215,22 @@ export class PeerTable {
       peer.nextTry = now() + this.#dice.around(pause);
       return;
     }
-    // Its other addresses may be tried again.
-    if (peer.id !== undefined) this.#aliases.deleteValue(peer.id);
     this.#peers.delete(peer);
     this.#dropped.set(formatAddress(address), peer.lastTry);
   }
 
   /** The peer at an address did what no honest one does: it is not dialled for a while. */
   ban(address: PeerAddress): void {
-    this.#bans.add(address);
+    this.#bans.add(...banKey(address));
     const peer = this.#peers.at(address);
     if (peer === undefined) return;
-    if (peer.id !== undefined) this.#aliases.deleteValue(peer.id);
     // What the user named stays in the table, and is tried again afterwards.
     if (peer.named) this.#peers.setDown(peer);
     else this.#peers.delete(peer);
   }
 
   isBanned(address: PeerAddress): boolean {
-    return this.#bans.has(address);
+    return this.#bans.has(...banKey(address));
   }
 
   // ------------------------------------------------------------ what is asked
@@ -251,7 +247,7 @@ export class PeerTable {
     const bySource = new Map<string, KnownPeer[]>();
     let best: KnownPeer | undefined;
     for (const peer of this.#peers.all()) {
-      if (peer.nextTry > now || skip(peer) || this.#bans.has(peer.address)) continue;
+      if (peer.nextTry > now || skip(peer) || this.isBanned(peer.address)) continue;
       if (peer.named) return peer;
       if (peer.id !== undefined) {
         if (best === undefined || peer.nextTry < best.nextTry) best = peer;
@@ -272,7 +268,7 @@ export class PeerTable {
     for (const peer of this.#peers.all()) {
       if (peer.nextTry >= due || skip(peer)) continue;
       if (!more && !peer.named && peer.id === undefined) continue;
-      due = Math.min(due, Math.max(peer.nextTry, this.#bans.until(peer.address)));
+      due = Math.min(due, Math.max(peer.nextTry, this.#bans.until(...banKey(peer.address))));
     }
     return due;
   }
@@ -316,8 +312,10 @@ export class PeerTable {
   restore(saved: readonly SavedPeer[]): void {
     const now = this.#options.now();
     for (const { id, host, port, seen } of saved) {
-      const address = { host, port };
+      const address = { host: literal(host) ?? host, port };
       if (!this.#peers.roomForReached) return;
+      // At no such address a peer can be.
+      if (scopeOf(host) === undefined || port === 0) continue;
       if (this.#peers.at(address) !== undefined || this.#peers.withId(id) !== undefined) continue;
       if (id === this.#options.self) continue;
       const peer = this.#new(address, STORE);
@@ -350,4 +348,10 @@ export class PeerTable {
     peer.nextTry = peer.seen + this.#dice.around(pause);
     if (!wasUp) onChange?.('up', { id, ...peer.address });
   }
+}
+
+/** What is banned with an address: on loopback all peers have the same host, elsewhere three make one. */
+function banKey(address: PeerAddress): [key: string, group: string | undefined] {
+  const { host } = address;
+  return [formatAddress(address), scopeOf(host) === 'loopback' ? undefined : host];
 }

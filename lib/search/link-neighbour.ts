@@ -1,7 +1,7 @@
 /** A connection to a peer, as one that searches are passed on to. */
 import type { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
-import type { Offence } from '../limits/offences.js';
+import type { Offence } from '../limits/peer-score.js';
 import type { PeerContact, Search } from '../wire/messages.js';
 import type { RelayTarget, SearchEvents } from './roles.js';
 

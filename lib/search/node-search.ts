@@ -4,7 +4,7 @@ import { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import type { Exchange } from '../net/exchange.js';
 import type { FileList, PeerContact, PeerId, Search, Wanted } from '../wire/messages.js';
-import type { Offence } from '../limits/offences.js';
+import type { Offence } from '../limits/peer-score.js';
 import { clientOf } from '../net/scope.js';
 import { RELAY_LIMITS, type RelayLimits } from './limits.js';
 import { LinkNeighbour } from './link-neighbour.js';

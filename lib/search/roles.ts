@@ -1,5 +1,5 @@
 /** Who takes part in a search: those who ask this node, and those it asks. */
-import type { Offence } from '../limits/offences.js';
+import type { Offence } from '../limits/peer-score.js';
 import type {
   FileList,
   PeerContact,

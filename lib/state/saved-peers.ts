@@ -2,10 +2,15 @@
 import { decodeCbor, encodeCbor } from '../wire/cbor.js';
 import { asArray, asHex, asMap, asText, asUint } from '../wire/fields.js';
 import { MAX_HOST_BYTES, PEER_ID_BYTES } from '../wire/limits.js';
-import { literal, scopeOf } from '../net/scope.js';
-import type { SavedPeer } from '../peers/table.js';
+import type { PeerContact } from '../wire/messages.js';
 
-/** Changes whenever the form does; another one is not read. */
+/** A peer as it is kept over a restart. */
+export interface SavedPeer extends PeerContact {
+  /** When it was last reached, in ms since 1970. */
+  seen: number;
+}
+
+/** Changes whenever the format does; a table of another version is not read. */
 const VERSION = 1;
 const MAX_SAVED = 10_000;
 
@@ -26,14 +31,13 @@ export function encodePeers(peers: readonly SavedPeer[]): Uint8Array {
 export function decodePeers(bytes: Uint8Array): SavedPeer[] {
   const f = asMap(decodeCbor(bytes), 'the peer table');
   if (f.get('v') !== VERSION) return [];
-  return asArray(f.get('peers'), 'peers', MAX_SAVED).flatMap((value) => {
+  return asArray(f.get('peers'), 'peers', MAX_SAVED).map((value) => {
     const peer = asMap(value, 'peer');
-    const host = literal(asText(peer.get('host'), 'host', MAX_HOST_BYTES));
-    const port = asUint(peer.get('port'), 'port', 65_535);
-    const id = asHex(peer.get('id'), 'id', PEER_ID_BYTES);
-    const seen = asUint(peer.get('seen'), 'seen');
-    // No address at which a peer can be.
-    if (host === undefined || scopeOf(host) === undefined || port === 0) return [];
-    return [{ id, host, port, seen }];
+    return {
+      id: asHex(peer.get('id'), 'id', PEER_ID_BYTES),
+      host: asText(peer.get('host'), 'host', MAX_HOST_BYTES),
+      port: asUint(peer.get('port'), 'port', 65_535),
+      seen: asUint(peer.get('seen'), 'seen'),
+    };
   });
 }

@@ -1,43 +1,43 @@
 /**
- * Peers that do what no honest one does: each connection has its points, ends when they are too many, and
- * the peer at the other end is banned if this node knows where it is.
+ * Peers that do what no honest peer does: each connection has a score. When it reaches the limit the
+ * connection ends, and an address is banned if this node made the connection to it.
  */
 import { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import type { PeerContact } from '../wire/messages.js';
-import { PeerScore, type Offence } from '../limits/offences.js';
+import { PeerScore, type Offence } from '../limits/peer-score.js';
 
-/** How often what was done; connections ended for it; bans. */
+/** How often each offence was seen; connections ended for it; bans. */
 export type OffenceStats = Readonly<Record<Offence | 'ended' | 'banned', number>>;
 
 export function noOffences(): Record<Offence | 'ended' | 'banned', number> {
   return { malformed: 0, excess: 0, oversized: 0, stray: 0, flood: 0, ended: 0, banned: 0 };
 }
 
-export interface OffenderEvents {
-  /** Whom not to dial for a while. */
+export interface PeerScoreEvents {
+  /** An address is not to be dialled for a while. */
   ban(peer: PeerContact): void;
-  /** A connection ends that floods this node: nobody is to come from there for a while. */
+  /** A connection ends that floods this node: its client is not to be accepted for a while. */
   flood(connection: Connection): void;
 }
 
 interface Watched {
-  conduct: PeerScore;
-  /** Whom this node has reached, where, if it passes searches over this connection. */
+  score: PeerScore;
+  /** The peer and its address, if this node made the connection. */
   contact: PeerContact | undefined;
   /** It is over: nothing counts any more. */
   ended: boolean;
 }
 
-/** What ends a connection by itself, at the first time. */
+/** Errors that end a connection at the first time. */
 const FAULTS: ReadonlySet<unknown> = new Set(['ERR_MALFORMED', 'ERR_TOO_LARGE']);
 
-export class Offenders {
+export class PeerScores {
   readonly #watched = new WeakMap<Connection, Watched>();
   readonly #stats = noOffences();
-  readonly #on: OffenderEvents;
+  readonly #on: PeerScoreEvents;
 
-  constructor(on: OffenderEvents) {
+  constructor(on: PeerScoreEvents) {
     this.#on = on;
   }
 
@@ -45,24 +45,22 @@ export class Offenders {
     return { ...this.#stats };
   }
 
-  /** From now on it counts what is done on a connection. */
-  watch(connection: Connection): void {
-    this.#at(connection);
-  }
-
   /**
-   * A connection is used for searches. Only then anybody is banned for it: it leads to where the peer has
-   * been reached, while an id alone can be said by everybody.
+   * Count what is done on a connection from now on.
+   *
+   * @param contact the peer, if this node has dialled it: the address is proven then, and only then banned.
+   *   On a connection that came in anybody can say any id.
    */
-  linked(connection: Connection, contact: PeerContact): void {
-    this.#at(connection).contact = contact;
+  watch(connection: Connection, contact?: PeerContact): void {
+    const watched = this.#at(connection);
+    if (contact !== undefined) watched.contact = contact;
   }
 
   offends(connection: Connection, offence: Offence): void {
     const watched = this.#at(connection);
     if (watched.ended) return;
     this.#stats[offence]++;
-    if (!watched.conduct.add(offence, performance.now())) return;
+    if (!watched.score.add(offence, performance.now())) return;
     watched.ended = true;
     this.#stats.ended++;
     // The ban first: what ends with the connection may be tried again at once.
@@ -79,7 +77,7 @@ export class Offenders {
     const known = this.#watched.get(connection);
     if (known !== undefined) return known;
     const now = performance.now();
-    const watched = { conduct: new PeerScore(now), contact: undefined, ended: false };
+    const watched = { score: new PeerScore(now), contact: undefined, ended: false };
     this.#watched.set(connection, watched);
     const { closed } = connection;
     closed.addEventListener(
