@@ -1,19 +1,19 @@
 /**
- * A rate that clients share: who sends or receives asks before each piece, and waits until the rate
- * allows it and it is its client's turn.
+ * A rate that clients share: a transfer asks before it sends or receives each piece, and waits until the
+ * rate allows the piece and it is its client's turn.
  *
  * A token bucket says when, start-time fair queueing (Goyal, Vin and Cheng, 1996) says who: each client
- * has a clock of its own that advances by the bytes it was given, and the one that is farthest behind is
- * next. So clients that want more than there is get the same number of bytes, however many connections
- * and requests they have and however large their pieces are; what one does not use goes to the others;
- * and nobody saves up for later.
+ * has a virtual clock that advances by the bytes it was given, and the one that is farthest behind is
+ * next. So busy clients get the same number of bytes, whatever the number of their connections and requests
+ * and the size of their pieces; what one does not use goes to the others, and cannot be saved for later.
  */
 import { systemClock, type Clock } from '../support/clock.js';
 import { abortError } from '../errors.js';
+import { TokenBucket } from './token-bucket.js';
 
 /** What one client asks, before each piece. */
 export interface ClientRate {
-  /** Bytes of a piece such that all who wait have their turn several times a second. */
+  /** Bytes of a piece such that all waiting clients get several turns a second. */
   readonly pieceBytes: number;
   /**
    * Ask for so many bytes.
@@ -27,7 +27,7 @@ export interface ClientRate {
 /** Bytes of a piece, whatever the rate. */
 const MIN_PIECE = 1024;
 const MAX_PIECE = 256 * 1024;
-/** Of a second: what may go out at once after a pause, and in one round of all who wait. */
+/** Of a second: what may go out at once after a pause, and in one round of all waiting clients. */
 const BURST = 1 / 8;
 
 interface Take {
@@ -37,42 +37,36 @@ interface Take {
 
 /** A client. */
 interface Lane {
-  /** Where its clock stands: the bytes it was given, in the time of the queue. */
+  /** Its virtual clock: the bytes it was given, in the time of the queue. */
   clock: number;
-  /** In order; a client's own requests take turns. */
+  /** In the order of asking. */
   readonly takes: Take[];
 }
 
 export class RateLimiter {
   readonly #rate: number;
-  readonly #burst: number;
+  /** Bytes that may go out at once after a pause, above what the rate allows; and the largest piece. */
+  readonly burst: number;
+  readonly #bucket: TokenBucket;
   readonly #clock: Clock;
   /** Clients that wait, or whose clocks are ahead of the queue's. */
   readonly #lanes = new Map<string, Lane>();
-  /** The number of lanes at which those that mean nothing any more are forgotten. */
+  /** The number of lanes at which idle ones are removed. */
   #sweepAt = 16;
   #waiting = 0;
   /** The queue's time: the clock of the client that was served last, before it was. */
   #time = 0;
-  #tokens: number;
-  #countedAt: number;
-  #forgetTimer: (() => void) | undefined;
+  #cancelTimer: (() => void) | undefined;
 
   /** @param rate bytes per second, for all clients together */
   constructor(rate: number, clock: Clock = systemClock) {
     this.#rate = rate;
-    this.#burst = Math.max(MIN_PIECE, rate * BURST);
+    this.burst = Math.max(MIN_PIECE, rate * BURST);
+    this.#bucket = new TokenBucket(rate, this.burst, clock.now());
     this.#clock = clock;
-    this.#tokens = this.#burst;
-    this.#countedAt = clock.now();
   }
 
-  /** Bytes that may go out at once after a pause, above what the rate allows; and the largest piece. */
-  get burst(): number {
-    return this.#burst;
-  }
-
-  /** @param client whoever shares one share: all of its transfers ask in its name */
+  /** @param client all of its transfers together get one share */
   of(client: string): ClientRate {
     const pieceBytes = (): number => this.#pieceBytes();
     return {
@@ -91,8 +85,8 @@ export class RateLimiter {
   #take(client: string, bytes: number, signal?: AbortSignal): Promise<void> | undefined {
     if (signal?.aborted === true) return Promise.reject(abortError(signal));
     const lane = this.#laneOf(client);
-    this.#count();
-    if (this.#waiting === 0 && this.#tokens >= this.#needed(bytes)) {
+    this.#bucket.fill(this.#clock.now());
+    if (this.#waiting === 0 && this.#bucket.wait(bytes) === 0) {
       this.#spend(lane, bytes);
       return undefined;
     }
@@ -117,19 +111,18 @@ export class RateLimiter {
     });
   }
 
-  /** Let go whoever may; look again when the next one may. */
+  /** Start the takes that the rate allows now, and set a timer for the next one. */
   #serve(): void {
-    this.#forgetTimer?.();
-    this.#forgetTimer = undefined;
-    this.#count();
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#bucket.fill(this.#clock.now());
     while (this.#waiting > 0) {
       const lane = this.#next();
       const [take] = lane?.takes ?? [];
       if (lane === undefined || take === undefined) return;
-      const lack = this.#needed(take.bytes) - this.#tokens;
-      if (lack > 0) {
-        const ms = Math.ceil((lack * 1000) / this.#rate);
-        this.#forgetTimer = this.#clock.after(ms, () => {
+      const ms = this.#bucket.wait(take.bytes);
+      if (ms > 0) {
+        this.#cancelTimer = this.#clock.after(ms, () => {
           this.#serve();
         });
         return;
@@ -164,24 +157,12 @@ export class RateLimiter {
   }
 
   #spend(lane: Lane, bytes: number): void {
-    this.#tokens -= bytes;
+    this.#bucket.spend(bytes);
     this.#time = Math.max(this.#time, lane.clock);
     lane.clock += bytes;
   }
 
-  /** Tokens that must be there. More than the bucket holds is paid afterwards. */
-  #needed(bytes: number): number {
-    return Math.min(bytes, this.#burst);
-  }
-
-  #count(): void {
-    const now = this.#clock.now();
-    const earned = ((now - this.#countedAt) * this.#rate) / 1000;
-    this.#tokens = Math.min(this.#burst, this.#tokens + earned);
-    this.#countedAt = now;
-  }
-
-  /** Forget clients that would begin where the queue is, as a new one does. */
+  /** Remove clients that a new one would be equal to. */
   #sweep(): void {
     if (this.#lanes.size < this.#sweepAt) return;
     for (const [client, { clock, takes }] of this.#lanes) {

@@ -2,6 +2,7 @@
  * How much each asker may ask: a token bucket, and a number of searches under way. The same, a few times as
  * large, for all that come from one client: many connections give nobody more than that.
  */
+import { TokenBucket } from '../limits/token-bucket.js';
 import type { RelayLimits } from './limits.js';
 import type { Asker } from './roles.js';
 
@@ -10,9 +11,7 @@ type Key = object | string;
 
 interface Account {
   /** Searches it may begin now. */
-  tokens: number;
-  /** When they were counted, in milliseconds. */
-  at: number;
+  readonly bucket: TokenBucket;
   /** Searches under way. */
   open: number;
   /** Refusals since then, in milliseconds. */
@@ -51,13 +50,15 @@ class Accounts {
   /** The account, brought up to date and made if need be; undefined when there are too many. */
   at(key: Key, now: number): Account | undefined {
     this.#forget(now);
-    const fresh = { tokens: this.#burst, at: now, open: 0, refused: 0, since: now };
-    const account = this.#accounts.get(key) ?? fresh;
+    const account = this.#accounts.get(key) ?? {
+      bucket: new TokenBucket(this.#rate, this.#burst, now),
+      open: 0,
+      refused: 0,
+      since: now,
+    };
     if (!this.#accounts.delete(key) && this.#accounts.size >= this.#max) return undefined;
     this.#accounts.set(key, account);
-    const earned = ((now - account.at) * this.#rate) / 1000;
-    account.tokens = Math.min(this.#burst, account.tokens + earned);
-    account.at = now;
+    account.bucket.fill(now);
     return account;
   }
 
@@ -68,8 +69,8 @@ class Accounts {
 
   /** Those that have asked nothing for so long that they may ask as if for the first time. */
   #forget(now: number): void {
-    for (const [key, { at, open }] of this.#accounts) {
-      if (open > 0 || (now - at) * this.#rate < this.#burst * 1000) return;
+    for (const [key, { bucket, open }] of this.#accounts) {
+      if (open > 0 || !bucket.isFull(now)) return;
       this.#accounts.delete(key);
     }
   }
@@ -110,11 +111,11 @@ export class Askers {
   /** Whether an asker may ask now; it has asked then. @param now milliseconds */
   admits({ key, client }: Who, now: number): boolean {
     const asker = this.#askers.at(key, now);
-    if (asker === undefined || asker.tokens < 1) return false;
+    if (asker === undefined || asker.bucket.tokens < 1) return false;
     const all = client === undefined ? undefined : this.#clients.at(client, now);
-    if (client !== undefined && (all === undefined || all.tokens < 1)) return false;
-    asker.tokens--;
-    if (all !== undefined) all.tokens--;
+    if (client !== undefined && (all === undefined || all.bucket.tokens < 1)) return false;
+    asker.bucket.spend();
+    all?.bucket.spend();
     return true;
   }
 
