@@ -1,6 +1,6 @@
 /** Which paths of the folder are shared, by name alone: dotfiles, `--ignore`, names nobody can send. */
 import picomatch from 'picomatch';
-import { MAX_PATH_BYTES } from '../wire/limits.js';
+import { pathFault } from '../wire/path.js';
 
 export interface FilterOptions {
   /** Whether names that begin with a dot are shared. */
@@ -22,8 +22,7 @@ export function ignorePatterns(globs: readonly string[]): string[] {
 export function unfit(path: string): string | undefined {
   // Node reads bytes that are not UTF-8 as U+FFFD: such a name cannot be opened again.
   if (path.includes('\ufffd')) return 'its name is not valid UTF-8';
-  if (Buffer.byteLength(path) > MAX_PATH_BYTES) return `longer than ${MAX_PATH_BYTES} bytes`;
-  return undefined;
+  return pathFault(path);
 }
 
 /** Tells of a path inside the share, file or folder, whether it is left out. */

@@ -1,7 +1,7 @@
 /**
- * The part of CBOR (RFC 8949) that payloads use, over cborg: integers, byte and text strings, arrays,
- * maps, true, false and null, of definite length and in the shortest form. Everything else is
- * refused, also below keys that nobody reads.
+ * The part of CBOR (RFC 8949) that payloads use, over cborg: integers from 0, byte and text strings,
+ * arrays, maps with text keys, true, false and null, of definite length and in the shortest form.
+ * Everything else is refused, also below keys that are not known.
  */
 import { isUtf8 } from 'node:buffer';
 import { Tokenizer, Type, decode, encode, type Token } from 'cborg';
@@ -13,6 +13,7 @@ const OPTIONS = {
   rejectDuplicateMapKeys: true,
   allowIndefinite: false,
   allowUndefined: false,
+  allowBigInt: false,
   allowInfinity: false,
   allowNaN: false,
   retainStringBytes: true,
@@ -21,16 +22,37 @@ const OPTIONS = {
 // A map keeps its order: that of RPFL's files is a ranking. cborg would sort it.
 const ENCODE = { mapSorter: undefined } as object;
 
+const NO_BYTES = new Uint8Array(0);
+
 class StrictTokenizer extends Tokenizer {
   override next(): Token {
     const token = super.next();
+    if (Type.equals(token.type, Type.string)) return strictText(token);
+    if (Type.equals(token.type, Type.negint)) throw new Error('a negative number');
     if (Type.equals(token.type, Type.float)) throw new Error('a float');
     if (Type.equals(token.type, Type.break)) throw new Error('a break');
-    // cborg replaces what is not UTF-8 by U+FFFD, so only a text that holds one can be bad.
-    if (Type.equals(token.type, Type.string) && String(token.value).includes('\ufffd')) {
-      if (!isUtf8(token.byteValue ?? new Uint8Array(0))) throw new Error('a text is not UTF-8');
-    }
     return token;
+  }
+}
+
+/** cborg reads text as TextDecoder does by default: it drops a first U+FEFF and replaces what is not UTF-8. */
+function strictText(token: Token): Token {
+  const bytes = token.byteValue ?? NO_BYTES;
+  const text = String(token.value);
+  // U+FFFD stands for what is not UTF-8, so only a text that holds one can be bad.
+  if (text.includes('\ufffd') && !isUtf8(bytes)) throw new Error('a text is not UTF-8');
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) token.value = `\ufeff${text}`;
+  return token;
+}
+
+function requireTextKeys(value: unknown): void {
+  if (Array.isArray(value)) {
+    for (const item of value) if (typeof item === 'object') requireTextKeys(item);
+  } else if (value instanceof Map) {
+    for (const [key, item] of value) {
+      if (typeof key !== 'string') throw new Error('a map key is not a text');
+      if (typeof item === 'object') requireTextKeys(item);
+    }
   }
 }
 
@@ -43,7 +65,12 @@ export function decodeCbor(bytes: Uint8Array): unknown {
   try {
     // As a plain Uint8Array: what cborg cuts out of that are copies, and `bytes` may be read into again.
     const data = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
-    return decode(data, { ...OPTIONS, tokenizer: new StrictTokenizer(data, OPTIONS) });
+    const value: unknown = decode(data, {
+      ...OPTIONS,
+      tokenizer: new StrictTokenizer(data, OPTIONS),
+    });
+    requireTextKeys(value);
+    return value;
   } catch (error) {
     // Nesting deep enough to exhaust the stack is one more way to be malformed.
     const why = error instanceof RangeError ? 'nested too deep' : (error as Error).message;

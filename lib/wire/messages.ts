@@ -21,6 +21,7 @@ import {
 } from './fields.js';
 import { encodeFrame, type AnswerId, type MessageId, type RequestId } from './frame.js';
 import * as limits from './limits.js';
+import { pathFault } from './path.js';
 
 /** 32 bytes as 64 lower-case hex digits. */
 export type Hash = string;
@@ -227,12 +228,10 @@ function readWanted(f: Fields): Wanted {
   throw malformed('not exactly one of q and hash');
 }
 
-/** A path inside a share: relative, without empty, `.` or `..` parts, and without NUL. */
 function asPath(value: unknown): string {
   const path = asText(value, 'path', limits.MAX_PATH_BYTES);
-  if (path.includes('\0') || path.split('/').some((part) => /^\.{0,2}$/.test(part))) {
-    throw malformed('path is not one inside a share');
-  }
+  const fault = pathFault(path);
+  if (fault !== undefined) throw malformed(`a path is ${fault}`);
   return path;
 }
 

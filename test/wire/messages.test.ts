@@ -39,7 +39,7 @@ t.test('keys that are not known are ignored', (t) => {
   const payload = encode(
     new Map<string, unknown>([
       ['q', 'x'],
-      ['later', [1, -2, { a: 'b' }, true, null]],
+      ['later', [1, 2, { a: 'b' }, true, null]],
     ]),
   );
   t.match(decodeMessage('RQFS', payload), { type: 'RQFS', query: 'x', ttl: 0 });
@@ -120,6 +120,14 @@ t.test('what is not as described is malformed', (t) => {
     ['a tag', 'c1a0'],
     ['a key twice', 'a2617161786171617a'],
     ['not the shortest form', 'a16171780178'],
+    ['a key that is a number', 'a26171617801f5'],
+    ['a key that is bytes', 'a26171617841aaf5'],
+    ['a key that is null', 'a261716178f6f5'],
+    ['a key that is a map', 'a261716178a0f5'],
+    ['a key that is a number, below a key not known', 'a26171617861788181a101f5'],
+    ['a negative number', 'a2617161786374746c20'],
+    ['a negative number below a key not known', 'a261716178617838ff'],
+    ['a number of 2^53 below a key not known', 'a26171617861781b0020000000000000'],
     ['a float', 'a2617161786374746cf93c00'],
     ['a float below a key not known', 'a26171617861788101f93c00'],
     ['a break', 'a26171617861 78ff'.replace(' ', '')],
