@@ -9,7 +9,7 @@ import type { TopK } from './top-k.js';
 import { NONE, WORD } from './bytes.js';
 import { TOP } from './folder-tree.js';
 import type { Found } from './found.js';
-import { AS_WORD, HOLDS, NAME_STEP, WORD_STEP, type Matcher, type Term } from './match.js';
+import { AS_WORD, HOLDS, type Matcher, type Term } from './match.js';
 import type { Meter } from './meter.js';
 import { NEXT, ROW, TEXT, type PathTable } from './path-table.js';
 import { clearBit, hasBit, setBit, type Scratch } from './scratch.js';
@@ -19,6 +19,8 @@ const BLOCK = 1024;
 /** Units of work: to look at a list, at a text. */
 const LIST = 8;
 const SEEK = 12;
+/** To look at a path for very many terms. */
+const READ_PATH = 48;
 /** With more folders than this, it would take too long to go through a tree without an interruption. */
 const MANY_FOLDERS = 500_000;
 
@@ -69,18 +71,28 @@ export class Lookup {
   }
 
   /** Look at all files, for terms that are in no list. */
-  *all(): Generator<number> {
-    const cost = this.matcher.terms.length === 0 ? 1 : SEEK;
-    for (let from = 0; from < this.table.ids; from += BLOCK) {
-      this.#consider(from, Math.min(this.table.ids, from + BLOCK));
-      if (this.meter.spend(BLOCK * cost)) yield this.meter.take();
+  all(): Generator<number> {
+    return this.each(this.table.ids);
+  }
+
+  /** Look at the first `count` files of those in `ids`, or of all, for all terms. */
+  *each(count: number, ids?: Uint32Array): Generator<number> {
+    const { isMany, terms } = this.matcher;
+    const cost = isMany ? READ_PATH : terms.length === 0 ? 1 : SEEK;
+    const block = isMany ? BLOCK / 4 : BLOCK;
+    for (let from = 0; from < count; from += block) {
+      const to = Math.min(count, from + block);
+      this.#consider(from, to, ids);
+      if (this.meter.spend((to - from) * cost)) yield this.meter.take();
     }
   }
 
-  #consider(from: number, to: number): void {
+  #consider(from: number, to: number, ids?: Uint32Array): void {
     const { matcher, best } = this;
     const { rows, folders, bytes } = this.table;
-    for (let id = from; id < to; id++) {
+    matcher.forget();
+    for (let i = from; i < to; i++) {
+      const id = ids === undefined ? i : (ids[i] ?? 0);
       if (rows[id * ROW + TEXT] === 0) continue;
       const folder = folders[id] ?? TOP;
       if (!matcher.mayMatch(id, folder)) continue;
@@ -256,9 +268,4 @@ export class Lookup {
     this.scratch.list = grown(this.scratch.list, this.words.lists.entries(list));
     return this.words.lists.read(list, this.scratch.list);
   }
-}
-
-/** The rank of a file by how many terms are no word in it, and how many are not in its name. */
-export function rankOf(notWord: number, notName: number, bytes: number): number {
-  return notWord * WORD_STEP + notName * NAME_STEP + bytes;
 }

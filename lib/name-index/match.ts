@@ -1,8 +1,4 @@
-/**
- * Whether and how well a path matches a query. The rank of a path depends on nothing but the path and
- * the query: how many terms are no whole word in it, how many are only in its folders, its length.
- */
-import { MAX_PATH_BYTES } from '../wire/limits.js';
+/** Whether a path matches a query, and its rank. */
 import { grown } from './arena.js';
 import {
   endsWord,
@@ -18,14 +14,14 @@ import {
   WORD,
 } from './bytes.js';
 import { TOP } from './folder-tree.js';
+import { ManyTerms } from './many-terms.js';
 import { KINDS, ROW, type PathTable } from './path-table.js';
+import { rankOf } from './rank.js';
 import { foldedAt, foldedBytes } from './texts.js';
 import { EDGE, type Piece } from './words.js';
 
-/** More terms than that count as that many, in a rank. */
-const MAX_RANKED = 1023;
-export const NAME_STEP = 2 ** Math.ceil(Math.log2(MAX_PATH_BYTES + 1));
-export const WORD_STEP = NAME_STEP * (MAX_RANKED + 1);
+/** Terms that are looked up one by one. Of a query with more, these are the longest. */
+const MAX_LOOKED_UP = 16;
 
 // What is known of a term in the path of a folder. Without KNOWN: in its own name, as far as it is known.
 const KNOWN = 1;
@@ -58,8 +54,7 @@ export class Term {
   /** All folders are known: where nothing is noted, there is nothing. */
   isSpread = false;
 
-  constructor(text: string) {
-    const bytes = Buffer.from(text);
+  constructor(bytes: Buffer) {
     const slash = bytes.subarray(0, -1).lastIndexOf(SLASH) + 1;
     const rest = bytes.subarray(slash);
     this.bytes = bytes;
@@ -89,7 +84,10 @@ function* piecesOf(text: Uint8Array, isBegin: boolean): Generator<Piece> {
 }
 
 export class Matcher {
+  /** Those that are looked up: all, unless `isMany`. */
   readonly terms: readonly Term[];
+  /** So many terms that a path is read once for all of them. */
+  readonly #many: ManyTerms | undefined;
   readonly #table: PathTable;
   readonly #kinds: number;
   readonly #lent: Uint8Array[] | undefined;
@@ -99,13 +97,20 @@ export class Matcher {
   #at = -1;
 
   /** @param lent memory for what is found in folders; without, nothing is remembered */
-  constructor(table: PathTable, terms: readonly Term[], lent?: Uint8Array[]) {
+  constructor(table: PathTable, terms: readonly string[], lent?: Uint8Array[]) {
     this.#table = table;
     // The longest are the rarest, most likely.
-    this.terms = [...terms].sort((a, b) => b.bytes.length - a.bytes.length);
+    const all = terms.map((term) => Buffer.from(term)).sort((a, b) => b.length - a.length);
+    this.terms = all.slice(0, MAX_LOOKED_UP).map((term) => new Term(term));
+    this.#many = all.length > MAX_LOOKED_UP ? new ManyTerms(table, all) : undefined;
     this.#lent = lent;
-    this.#there = new Uint8Array(terms.length);
-    this.#kinds = terms.reduce((kinds, term) => kinds | term.kinds, 0);
+    this.#there = new Uint8Array(this.terms.length);
+    this.#kinds = all.reduce((kinds, term) => kinds | kindsOf(term, 0, term.length), 0);
+  }
+
+  /** Whether there are more terms than those that are looked up. */
+  get isMany(): boolean {
+    return this.#many !== undefined;
   }
 
   /** Remember from now on what is found of a term in folders. */
@@ -121,6 +126,7 @@ export class Matcher {
   /** Folders may have changed since the last call, where nothing is remembered. */
   forget(): void {
     this.#at = -1;
+    this.#many?.forget();
   }
 
   /** Whether a path has every kind of character that it needs. */
@@ -131,11 +137,12 @@ export class Matcher {
     );
   }
 
-  /** Whether a path matches. `sure` does. */
-  matches(id: number, folder: number, sure?: Term): boolean {
+  /** Whether a path matches. */
+  matches(id: number, folder: number): boolean {
+    if (this.#many !== undefined) return this.#many.rank(id, folder) >= 0;
     for (let i = 0; i < this.terms.length; i++) {
       const term = this.terms[i];
-      if (term === undefined || term === sure || term.isKind) continue;
+      if (term === undefined || term.isKind) continue;
       const inFolder = this.#inFolder(i, folder, term);
       if ((inFolder & HOLDS) === 0 && this.name(id, inFolder, term, false) === NONE) return false;
     }
@@ -144,6 +151,7 @@ export class Matcher {
 
   /** The rank of a path that matches, or -1. Lower is better. */
   rank(id: number, folder: number): number {
+    if (this.#many !== undefined) return this.#many.rank(id, folder);
     let notWord = 0;
     let notName = 0;
     for (let i = 0; i < this.terms.length; i++) {
@@ -154,11 +162,11 @@ export class Matcher {
       const inName = this.name(id, inFolder, term, !isWord);
       if (inName === NONE) {
         if ((inFolder & HOLDS) === 0) return -1;
-        if (notName < MAX_RANKED) notName++;
+        notName++;
       }
-      if (!isWord && inName !== WORD && notWord < MAX_RANKED) notWord++;
+      if (!isWord && inName !== WORD) notWord++;
     }
-    return notWord * WORD_STEP + notName * NAME_STEP + (this.#table.bytes[id] ?? 0);
+    return rankOf(notWord, notName, this.#table.bytes[id] ?? 0);
   }
 
   /** What `folder` says, kept while the folder is the same: mostly it is that of the file before. */

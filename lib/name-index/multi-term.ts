@@ -3,9 +3,10 @@ import { grown } from './arena.js';
 import { NONE, PART, WORD } from './bytes.js';
 import { TOP } from './folder-tree.js';
 import { findWords, isQuick, type Found } from './found.js';
-import { rankOf, type Lookup } from './lookup.js';
+import type { Lookup } from './lookup.js';
 import { AS_WORD, HOLDS, type Term } from './match.js';
 import { ROW, TEXT } from './path-table.js';
+import { rankOf } from './rank.js';
 import { hasBit, setBit } from './scratch.js';
 
 // The score of a file: terms that are no word in it, and terms that are not in its name.
@@ -33,6 +34,10 @@ export function* multiTerm(lookup: Lookup): Generator<number, boolean> {
   }
   if (least === undefined) return false;
   let count = yield* gather(lookup, least);
+  if (matcher.isMany) {
+    yield* lookup.each(count, lookup.scratch.ids);
+    return true;
+  }
   for (const term of matcher.terms) {
     if (term !== least.term) count = yield* sift(lookup, term, founds.get(term), count);
   }

@@ -11,18 +11,24 @@ export function fold(text: string): string {
   return text.normalize('NFC').toLowerCase().replaceAll('\u03c2', '\u03c3').normalize('NFC');
 }
 
-/** Terms of a query that are looked at: more say nothing, and cost the one who is asked. */
-const MAX_TERMS = 16;
+/**
+ * What separates terms: Unicode's White_Space. Not JavaScript's `\s`, which counts U+FEFF: a name may
+ * begin with it.
+ */
+const WHITE_SPACE = /\p{White_Space}+/u;
 
 /** The terms of a query, folded. None matches everything. */
 export function termsOf(query: string): string[] {
-  const terms = new Set(fold(query).split(/\s+/u).filter(Boolean));
-  // What is part of another term need not be looked for.
-  const needed = [...terms].filter((term) => {
-    for (const other of terms) if (other !== term && other.includes(term)) return false;
-    return true;
+  const terms = new Set(fold(query).split(WHITE_SPACE).filter(Boolean));
+  const all = ` ${[...terms].join(' ')} `;
+  // What is part of another term need not be looked for: it occurs elsewhere than between two spaces.
+  return [...terms].filter((term) => {
+    let at = all.indexOf(term);
+    if (all.charAt(at - 1) === ' ' && all.charAt(at + term.length) === ' ') {
+      at = all.indexOf(term, at + 1);
+    }
+    return at < 0;
   });
-  return needed.slice(0, MAX_TERMS);
 }
 
 /** Whether a folded path holds every term. */

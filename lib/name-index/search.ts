@@ -8,7 +8,7 @@ import { TopK } from './top-k.js';
 import { TOP } from './folder-tree.js';
 import { findWords } from './found.js';
 import { Lookup } from './lookup.js';
-import { Matcher, Term } from './match.js';
+import { Matcher } from './match.js';
 import type { Meter } from './meter.js';
 import type { PathTable } from './path-table.js';
 import type { Scratch } from './scratch.js';
@@ -53,11 +53,7 @@ export class Search {
     this.#table = table;
     this.#terms = terms;
     this.#hasCursor = after !== undefined;
-    const matcher = new Matcher(
-      table,
-      terms.map((text) => new Term(text)),
-      scratch.folders,
-    );
+    const matcher = new Matcher(table, terms, scratch.folders);
     const best = new TopK(table, max, after);
     this.#lookup = new Lookup(table, words, matcher, best, scratch, meter);
   }
@@ -96,16 +92,13 @@ export class Search {
         return;
       }
     } else if (yield* multiTerm(lookup)) return;
-    for (const term of matcher.terms) matcher.remember(term);
+    if (!matcher.isMany) for (const term of matcher.terms) matcher.remember(term);
     yield* lookup.all();
   }
 
   /** A matcher that knows nothing yet. */
   #fresh(): Matcher {
-    return new Matcher(
-      this.#table,
-      this.#terms.map((text) => new Term(text)),
-    );
+    return new Matcher(this.#table, this.#terms);
   }
 
   /** Look at a file as it is now, and take back what was found before. */

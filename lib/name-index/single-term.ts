@@ -1,8 +1,9 @@
 /** A search for one term: files below folders that hold it are counted folder by folder. */
 import { TOP } from './folder-tree.js';
 import type { Found } from './found.js';
-import { rankOf, type Lookup } from './lookup.js';
-import { AS_WORD, HOLDS, NAME_STEP, WORD_STEP, type Term } from './match.js';
+import type { Lookup } from './lookup.js';
+import { AS_WORD, HOLDS, type Term } from './match.js';
+import { NAME_STEP, rankOf, WORD_STEP } from './rank.js';
 
 const BLOCK = 1024;
 

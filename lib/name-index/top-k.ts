@@ -2,7 +2,7 @@
  * The best few of many results, behind a cursor. Results are gathered by their rank alone, and those
  * of the last rank that has a place are put in the order of their paths when there are too many.
  */
-import { NAME_STEP, WORD_STEP } from './match.js';
+import { NAME_STEP, WORD_STEP } from './rank.js';
 import type { PathTable } from './path-table.js';
 
 // A cursor: terms that are no whole word (2 bytes), terms that are not in the name (2), the path. Its
