@@ -67,7 +67,7 @@ t.test('all of very many terms count, with the rank of each', (t) => {
       fc.constantFrom('', 'no', '-0', 'aa'),
       (paths, pick, length, extra) => {
         // Pieces of one path in lengths that differ, so that most are not part of another.
-        const text = [...fold(paths[pick % paths.length] ?? '')];
+        const text = Array.from(fold(paths[pick % paths.length] ?? ''));
         const terms = text.map((_, i) => text.slice(i, i + length).join(''));
         const query = [...terms, extra].join(' ');
         if (termsOf(query).length > 16) many++;

@@ -101,7 +101,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
   fc
     .tuple(uint, uint, uint)
     .map((numbers) => numbers.sort((a, b) => a - b))
-    .map(([length = 0, offset = 0, size = 0]) => ({
+    .map(([length, offset, size]) => ({
       type: 'ACKN' as const,
       of: 'RQFH' as const,
       size,
