@@ -4,8 +4,7 @@
  */
 import { PeerError } from './errors.js';
 import { DEFAULT_PORT, parseAddress } from './net/address.js';
-import { FIRST_FRAME_TIMEOUT, FRAME_TIMEOUT } from './net/frame-watch.js';
-import { STALL_TIMEOUT } from './net/stall-watch.js';
+import { FIRST_FRAME_TIMEOUT, FRAME_TIMEOUT, STALL_TIMEOUT } from './net/connection-deadlines.js';
 import type { PeerTimes } from './peers/times.js';
 import { MAX_RATE, MIN_RATE } from './limits/rate.js';
 

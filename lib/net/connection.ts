@@ -4,14 +4,12 @@
  *
  * Knows nothing of files: requests and answers are for those above it.
  */
-import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
-import { PeerError, asError, isWireErrorCode } from '../errors.js';
+import { PeerError } from '../errors.js';
 import { RequestQuota } from '../limits/request-quota.js';
 import { isMessageId, isRequestId, type Frame } from '../wire/frame.js';
 import {
   decodeMessage,
-  encodeMessage,
   type FileHead,
   type FileList,
   type GetFile,
@@ -21,13 +19,13 @@ import {
   type Search,
 } from '../wire/messages.js';
 import type { BodySink } from './body-sink.js';
+import { ConnectionDeadlines, type DeadlineTimes } from './connection-deadlines.js';
 import type { Exchange } from './exchange.js';
-import { FRAME_TIMEOUT, FrameWatch } from './frame-watch.js';
 import { Inbound } from './inbound.js';
+import { Lifecycle, asPeerError } from './lifecycle.js';
 import { Outbound } from './outbound.js';
 import { Requester, type AnswerTo, type SearchAnswers } from './requester.js';
 import { Responder } from './responder.js';
-import { STALL_TIMEOUT, StallWatch } from './stall-watch.js';
 
 /**
  * Answers requests. What it throws is sent as ERRR, if nothing of a body has been sent: a PeerError
@@ -40,19 +38,11 @@ export type RequestHandler = (
   connection: Connection,
 ) => Promise<void> | void;
 
-export interface ConnectionOptions {
+export interface ConnectionOptions extends DeadlineTimes {
   /** Answers the other side's requests. */
   handler: RequestHandler;
   /** The other end, for messages: `host:port`. */
   name: string;
-  /** Milliseconds without a byte from the other side, while it owes an answer, until it is given up. */
-  answerTimeout: number;
-  /** Milliseconds in which the other side takes nothing of what waits for it. @default STALL_TIMEOUT */
-  stallTimeout?: number | undefined;
-  /** Milliseconds until the other side's first frame has come. @default none need come */
-  firstFrameTimeout?: number | undefined;
-  /** Milliseconds in which a frame that has begun ends or grows by 4 KiB. @default FRAME_TIMEOUT */
-  frameTimeout?: number | undefined;
   /** What requests of the other side are counted in, with those of other connections. @default its own */
   quota?: RequestQuota | undefined;
   /** Told when the other side's first request has been answered well. */
@@ -74,15 +64,11 @@ export class Connection {
   readonly #outbound: Outbound;
   readonly #requester: Requester;
   readonly #responder: Responder;
-  readonly #stalls: StallWatch;
-  readonly #frames: FrameWatch;
-  readonly #closed = new AbortController();
+  readonly #deadlines: ConnectionDeadlines;
+  readonly #life: Lifecycle;
   /** When a request that brings something was last answered well: performance.now(). */
   #lastUse: number | undefined;
   #used = false;
-  #peerEnded = false;
-  /** Why the connection ends, if anything is wrong. */
-  #error: PeerError | undefined;
 
   /**
    * @param socket connected. One made with `onread` gives its reads to `onread.buffer` and
@@ -91,27 +77,32 @@ export class Connection {
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
-    const { name, answerTimeout, stallTimeout = STALL_TIMEOUT } = options;
-    this.#stalls = new StallWatch(socket, {
-      timeout: stallTimeout,
-      busy: () => this.#outbound.inBody,
-      onStall: () => {
-        this.#giveUpPeer('took nothing', stallTimeout);
+    const { name } = options;
+    this.#life = new Lifecycle(socket, name, () => ({
+      inbound: this.#inbound,
+      outbound: this.#outbound,
+      requester: this.#requester,
+      responder: this.#responder,
+      deadlines: this.#deadlines,
+    }));
+    this.#deadlines = new ConnectionDeadlines(options, {
+      socket,
+      inbound: () => this.#inbound,
+      outbound: () => this.#outbound,
+      onExpired: (what, ms) => {
+        this.destroy(new PeerError('ERR_TIMED_OUT', `${name} ${what} for ${ms / 1000} s`));
       },
     });
-    this.#outbound = new Outbound(socket, this.#stalls.wrote);
+    this.#outbound = new Outbound(socket, this.#deadlines.wrote);
     this.#inbound = this.#makeInbound();
     this.#requester = new Requester({
       name,
-      answerTimeout,
+      deadline: this.#deadlines.answer,
       inbound: this.#inbound,
       outbound: this.#outbound,
-      unusable: () => (this.usable ? undefined : this.#reason()),
+      unusable: () => (this.usable ? undefined : this.#life.reason),
       onAnswered: () => {
         this.#lastUse = performance.now();
-      },
-      onSilence: (ms) => {
-        this.#giveUpPeer('did not answer', ms);
       },
       destroy: () => {
         this.destroy();
@@ -120,31 +111,26 @@ export class Connection {
     this.#responder = new Responder({
       name,
       outbound: this.#outbound,
-      closed: this.#closed.signal,
+      closed: this.closed,
       handler: (request, exchange) => options.handler(request, exchange, this),
       quota: options.quota ?? new RequestQuota(),
       onServed: (type) => {
         this.#onServed(type);
       },
       onDone: () => {
-        this.#endIfDone();
+        this.#life.endIfDone();
       },
       onInternalError: options.onInternalError,
       destroy: (error) => {
         this.destroy(asPeerError(error));
       },
     });
-    const { firstFrameTimeout: first, frameTimeout: frame = FRAME_TIMEOUT } = options;
-    this.#frames = new FrameWatch(this.#inbound, {
-      first,
-      frame,
-      onLate: (what, ms) => {
-        this.#giveUpPeer(what, ms);
-      },
+    socket.setNoDelay(true);
+    // A machine that is gone is found out 10 s later: libuv has it asked ten times, every second.
+    socket.setKeepAlive(true, KEEPALIVE);
+    socket.on('drain', () => {
+      if (this.#inbound.sink === undefined) this.#inbound.resume();
     });
-    // Every search and every file under way listens: more than the ten at which Node warns.
-    setMaxListeners(0, this.#closed.signal);
-    this.#useSocket();
   }
 
   #makeInbound(): Inbound {
@@ -157,39 +143,21 @@ export class Connection {
       },
       isAwaited: (tag) => this.#requester.isAwaited(tag),
       onPartial: () => {
-        this.#frames.begun();
+        this.#deadlines.onPartial();
+      },
+      onBodyBytes: (bytes) => {
+        this.#deadlines.answer.progress(bytes);
       },
       mayTakeFrame: () => this.#outbound.waitingBytes < WRITE_HIGH_WATER,
       onPause: (paused) => {
         if (paused) this.#socket.pause();
         else this.#socket.resume();
         this.#requester.onPause();
-        this.#endIfDone();
+        this.#life.endIfDone();
       },
       onFault: (thrown) => {
-        this.#onFault(thrown);
+        this.#life.onFault(thrown);
       },
-    });
-  }
-
-  #useSocket(): void {
-    const socket = this.#socket;
-    socket.setNoDelay(true);
-    // A machine that is gone is found out 10 s later: libuv has it asked ten times, every second.
-    socket.setKeepAlive(true, KEEPALIVE);
-    socket.on('drain', () => {
-      if (this.#inbound.sink === undefined) this.#inbound.resume();
-    });
-    socket.once('end', () => {
-      this.#onPeerEnd();
-    });
-    socket.once('error', (error) => {
-      this.#error ??= new PeerError('ERR_CLOSED', `the connection to ${this.name} was lost`, {
-        cause: error,
-      });
-    });
-    socket.once('close', () => {
-      this.#onClose();
     });
   }
 
@@ -205,12 +173,12 @@ export class Connection {
 
   /** Aborted, with a PeerError as reason, when the connection is closed. */
   get closed(): AbortSignal {
-    return this.#closed.signal;
+    return this.#life.closed;
   }
 
   /** Whether a request can be sent and answered. */
   get usable(): boolean {
-    return !this.#socket.destroyed && !this.#socket.writableEnded && !this.#peerEnded;
+    return this.#life.usable;
   }
 
   /** Whether the other side waits for something, or has not taken all that it asked for. */
@@ -290,26 +258,16 @@ export class Connection {
 
   /** End the connection at once, and say why where nothing else is being said. */
   dismiss(error: PeerError): void {
-    if (
-      !this.#outbound.inBody &&
-      this.#outbound.waitingBytes === 0 &&
-      isWireErrorCode(error.code)
-    ) {
-      const { code, message } = error;
-      // Goes out now or never.
-      this.#socket.write(encodeMessage({ type: 'ERRR', code, message }, 0));
-    }
-    this.destroy(error);
+    this.#life.dismiss(error);
   }
 
   /** End the connection at once; whatever is under way fails with `error`. */
   destroy(error?: PeerError): void {
-    this.#error ??= error;
-    this.#inbound.stop();
-    this.#socket.destroy();
+    this.#life.destroy(error);
   }
 
   #onFrame({ id, tag, payload, skipped }: Frame): void {
+    this.#deadlines.onFrame();
     if (!isMessageId(id)) {
       const error = new PeerError('ERR_UNKNOWN_MESSAGE', `${id} is not known here`);
       this.#responder.sendError(tag, error);
@@ -321,7 +279,7 @@ export class Connection {
       const answer = decodeMessage(id, payload);
       // Why the connection is about to be closed.
       if (tag === 0 && answer.type === 'ERRR' && answer.code === 'ERR_BUSY') {
-        this.#error ??= new PeerError('ERR_BUSY', `${this.name}: ${answer.message}`);
+        this.#life.announced(new PeerError('ERR_BUSY', `${this.name}: ${answer.message}`));
       }
       this.#requester.onAnswer(answer, tag);
     }
@@ -333,60 +291,8 @@ export class Connection {
     this.#used = true;
     this.#options.onUse?.();
   }
-
-  /** @param ms for how long it has done nothing */
-  #giveUpPeer(what: string, ms: number): void {
-    this.destroy(new PeerError('ERR_TIMED_OUT', `${this.name} ${what} for ${ms / 1000} s`));
-  }
-
-  /** The other side sent what cannot be understood, or is wrong. */
-  #onFault(thrown: unknown): void {
-    const error = asPeerError(thrown);
-    this.#error ??= error;
-    this.#inbound.stop();
-    if (!this.#requester.inBody && isWireErrorCode(error.code)) {
-      // Say why, then go.
-      this.#responder.sendError(0, error);
-      this.#socket.destroySoon();
-    } else {
-      this.#socket.destroy();
-    }
-    this.#requester.failAll(error);
-  }
-
-  #onPeerEnd(): void {
-    this.#peerEnded = true;
-    this.#requester.failAll(this.#reason());
-    this.#endIfDone();
-  }
-
-  /** A peer that has sent its last request still gets its answers. */
-  #endIfDone(): void {
-    const isDone = this.#responder.unanswered === 0 && this.#inbound.drained;
-    if (this.#peerEnded && isDone) this.#socket.end();
-  }
-
-  #onClose(): void {
-    const error = this.#reason();
-    this.#stalls.stop();
-    this.#frames.stop();
-    this.#inbound.stop();
-    this.#requester.close(error);
-    this.#closed.abort(error);
-  }
-
-  /** Why nothing can be asked any more. */
-  #reason(): PeerError {
-    return this.#error ?? new PeerError('ERR_CLOSED', `the connection to ${this.name} was closed`);
-  }
 }
 
 function nothing(): void {
   // A page has no such answer.
-}
-
-function asPeerError(thrown: unknown): PeerError {
-  if (thrown instanceof PeerError) return thrown;
-  const { message } = asError(thrown);
-  return new PeerError('ERR_CLOSED', message, { cause: thrown });
 }

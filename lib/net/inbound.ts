@@ -14,6 +14,8 @@ export interface InboundOwner {
   isAwaited(tag: number): boolean;
   /** What was read ends inside a frame. */
   onPartial(): void;
+  /** So many bytes of a body have been given to its sink. */
+  onBodyBytes(bytes: number): void;
   /** All of a body has been given to its sink. */
   onBodyEnd(): void;
   /** Whether another frame may be taken now; when it may not, the owner calls `resume` later. */
@@ -36,7 +38,6 @@ export class Inbound {
   #rest: Uint8Array | undefined;
   #paused = false;
   #stopped = false;
-  #frames = 0;
   #scratch: Buffer | undefined;
   /** Memory lent to the socket for its next read, and the sink it came from. */
   #lent: { memory: Uint8Array; sink: BodySink } | undefined;
@@ -55,14 +56,15 @@ export class Inbound {
     return this.#rest === undefined;
   }
 
-  /** Frames that have come. */
-  get frames(): number {
-    return this.#frames;
-  }
-
   /** Bytes of a frame that has not come whole. */
   get partial(): number {
     return this.#stopped ? 0 : this.#decoder.partial;
+  }
+
+  /** Whether that frame is an answer that is waited for. */
+  get isAwaited(): boolean {
+    const tag = this.#decoder.answering;
+    return tag !== undefined && this.#owner.isAwaited(tag);
   }
 
   /** The sink of the body that is being read. */
@@ -178,7 +180,6 @@ export class Inbound {
         const { used, frame } = this.#decoder.write(rest);
         rest = rest.subarray(used);
         if (frame === undefined) continue;
-        this.#frames++;
         this.#owner.onFrame(frame);
         if (++frames < FRAMES_A_TURN || rest.length === 0 || this.#sink !== undefined) continue;
         // Others want their turn, too.
@@ -197,6 +198,7 @@ export class Inbound {
 
   #advance(sink: BodySink, n: number): void {
     sink.advance(n);
+    this.#owner.onBodyBytes(n);
     if (sink !== this.#sink) return;
     if (sink.remaining === 0) this.#endBody();
     else if (sink.space() === undefined) this.#pause(undefined);

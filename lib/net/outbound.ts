@@ -78,6 +78,7 @@ export class Outbound {
     if (this.#held !== undefined) throw new TypeError('a body is being written');
     this.#gather();
     this.#socket.write(head);
+    this.#onWrite();
     if (this.#socket.writableLength + body.length < WHOLE_HIGH_WATER) {
       this.#socket.write(body);
       return undefined;

@@ -4,27 +4,30 @@
  */
 import { PeerError, abortError } from '../errors.js';
 import { bodyBytes } from '../wire/body.js';
-import { MAX_UNANSWERED } from '../wire/limits.js';
-import {
-  encodeMessage,
-  type Answer,
-  type ErrorAnswer,
-  type FileHead,
-  type FileList,
-  type GetFile,
-  type ListPeers,
-  type PeerList,
-  type Ping,
-  type Pong,
-  type Request,
-  type Search,
-  type SearchEnd,
-  type ThirdPartyHasFiles,
+import type {
+  Answer,
+  FileHead,
+  FileList,
+  GetFile,
+  ListPeers,
+  PeerList,
+  Ping,
+  Pong,
+  Request,
+  Search,
+  SearchEnd,
+  ThirdPartyHasFiles,
 } from '../wire/messages.js';
-import { AnswerWatch } from './answer-watch.js';
 import { DiscardSink, type BodySink } from './body-sink.js';
+import type { Deadline } from './deadline.js';
 import type { Inbound } from './inbound.js';
 import type { Outbound } from './outbound.js';
+import {
+  PendingRequests,
+  type AnswerTaker,
+  type Pending,
+  type PositiveAnswer,
+} from './pending-requests.js';
 
 /** The answer that completes a request. */
 export type AnswerTo<R extends Request> = R extends Ping
@@ -47,33 +50,16 @@ export interface SearchAnswers {
 export interface RequesterOptions {
   /** The other side, for messages: `host:port`. */
   readonly name: string;
-  /** Milliseconds without a byte from the other side, while it owes an answer, until it is given up. */
-  readonly answerTimeout: number;
+  /** Runs while the other side owes an answer and could send it. */
+  readonly deadline: Deadline;
   readonly inbound: Inbound;
   readonly outbound: Outbound;
   /** @returns why no request can be sent any more; undefined while one can */
   readonly unusable: () => PeerError | undefined;
   /** The other side has answered a request in full. */
   readonly onAnswered: () => void;
-  /** The other side owes an answer and has sent nothing of it for so many milliseconds. */
-  readonly onSilence: (ms: number) => void;
   /** The connection must end: the rest of a body is more than is worth reading. */
   readonly destroy: () => void;
-}
-
-type Acceptable = Exclude<Answer, ErrorAnswer>;
-
-/** A request that waits for its answer. */
-interface Pending {
-  readonly tag: number;
-  readonly type: Request['type'];
-  /** An answer has come; for RQFH: all of the body has come. @returns whether it was the last */
-  take(answer: Acceptable): boolean;
-  /** For RQFH: makes the sink for the body. */
-  sink?: ((head: FileHead) => BodySink) | undefined;
-  fail(error: PeerError): void;
-  /** It has its first answer; how long the others may take is for the caller to say. */
-  answered: boolean;
 }
 
 /** An unwanted body of at most this many bytes is read to its end; a longer one costs the connection. */
@@ -81,25 +67,14 @@ const DISCARD_BYTES = 1024 * 1024;
 
 export class Requester {
   readonly #options: RequesterOptions;
-  readonly #answers: AnswerWatch;
-  readonly #pending = new Map<number, Pending>();
-  /** Requests that wait until fewer are unanswered, by tag. */
-  readonly #backlog = new Map<number, Buffer>();
+  readonly #pending: PendingRequests;
   /** The request whose body is being read. */
   #reading: { pending: Pending; head: FileHead } | undefined;
-  #nextTag = 1;
-  /** Tags have begun again from 1. */
-  #allUsed = false;
 
   constructor(options: RequesterOptions) {
     this.#options = options;
-    const { answerTimeout, inbound, onSilence } = options;
-    this.#answers = new AnswerWatch(answerTimeout, {
-      owed: () => this.#isOwed(),
-      bodyLeft: () => inbound.sink?.remaining ?? 0,
-      onSilence: () => {
-        onSilence(answerTimeout);
-      },
+    this.#pending = new PendingRequests((frame) => {
+      options.outbound.frame(frame);
     });
   }
 
@@ -109,13 +84,13 @@ export class Requester {
   }
 
   isAwaited(tag: number): boolean {
-    return this.#pending.has(tag);
+    return this.#pending.get(tag) !== undefined;
   }
 
   /** As `Connection.request`. */
   request<R extends Ping | ListPeers>(request: R, signal?: AbortSignal): Promise<AnswerTo<R>> {
     return new Promise<AnswerTo<R>>((resolve, reject) => {
-      const take = (answer: Acceptable): boolean => {
+      const take = (answer: PositiveAnswer): boolean => {
         if (answer.type !== 'ACKN' || answer.of !== request.type) throw unfit(answer, request);
         resolve(answer as AnswerTo<R>);
         return true;
@@ -126,22 +101,24 @@ export class Requester {
 
   /** As `Connection.search`. */
   search(request: Search, on: SearchAnswers, signal?: AbortSignal): () => void {
+    let told = on;
     let listed = false;
-    const take = (answer: Acceptable): boolean => {
+    const take = (answer: PositiveAnswer): boolean => {
       if (answer.type === 'RPFL' && !listed) {
         listed = true;
-        on.files(answer);
+        told.files(answer);
         return request.ttl === 0;
       }
       if (answer.type === 'TPHF' && listed) {
-        on.third(answer);
+        told.third(answer);
         return false;
       }
       if (answer.type !== 'ACKN' || answer.of !== 'RQFS' || !listed) throw unfit(answer, request);
-      on.end(answer);
+      told.end(answer);
       return true;
     };
     const fail = (error: PeerError): void => {
+      told = NOBODY;
       on.fail(error);
     };
     const giveUp = this.#ask(request, signal, { take, fail });
@@ -180,24 +157,24 @@ export class Requester {
       if (answer.type === 'ACKN' && answer.of === 'RQFH') {
         throw new PeerError('ERR_MALFORMED', 'a body that was not asked for');
       }
-      if (answer.type !== 'ERRR' && !this.#wasUsed(tag)) {
+      if (!(answer.type === 'ERRR' && tag === 0) && !this.#pending.wasUsed(tag)) {
         throw new PeerError('ERR_MALFORMED', `${answer.type} answers nothing that was asked`);
       }
       return;
     }
     if (answer.type === 'ERRR') {
-      this.#settle(tag);
+      this.#settle(pending);
       pending.fail(new PeerError(answer.code, `${this.#options.name}: ${answer.message}`));
     } else if (pending.sink !== undefined) {
       if (answer.type !== 'ACKN' || answer.of !== 'RQFH') throw unfit(answer, pending);
-      const sink = pending.sink(answer);
+      const sink = pending.givenUp ? discard(answer) : pending.sink(answer);
       this.#reading = { pending, head: answer };
       this.#options.inbound.beginBody(sink);
     } else if (pending.take(answer)) {
-      this.#settle(tag);
+      this.#settle(pending);
     } else {
       pending.answered = true;
-      this.#answers.update();
+      this.#progress();
     }
   }
 
@@ -206,150 +183,95 @@ export class Requester {
     const reading = this.#reading;
     this.#reading = undefined;
     if (reading === undefined) return;
-    this.#settle(reading.pending.tag);
+    this.#settle(reading.pending);
     reading.pending.take(reading.head);
   }
 
   /** Reading from the socket was paused, or resumed. */
   onPause(): void {
     // Yielding to other connections does not count as progress.
-    if (this.#options.inbound.sink !== undefined) this.#answers.update();
-    else this.#answers.asked();
+    if (this.#options.inbound.sink !== undefined) this.#progress();
+    else this.#watch();
   }
 
   /** No answer can come any more. */
   failAll(error: PeerError): void {
-    const all = [...this.#pending.values()];
-    this.#pending.clear();
-    this.#backlog.clear();
+    const all = this.#pending.clear();
     this.#reading = undefined;
+    this.#options.deadline.stop();
     for (const pending of all) pending.fail(error);
-  }
-
-  /** The connection is closed. */
-  close(error: PeerError): void {
-    this.#answers.stop();
-    this.failAll(error);
   }
 
   /** @returns gives the request up, if it is still pending */
   #ask(
     request: Request,
     signal: AbortSignal | undefined,
-    pending: Pick<Pending, 'take' | 'sink' | 'fail'>,
+    taker: AnswerTaker,
   ): (error: PeerError) => void {
     const error = signal?.aborted === true ? abortError(signal) : this.#options.unusable();
     if (error !== undefined) {
-      pending.fail(error);
-      return nothing;
+      taker.fail(error);
+      return () => undefined;
     }
-    const tag = this.#takeTag();
     const onAbort = (): void => {
-      if (signal !== undefined) this.#giveUp(tag, abortError(signal));
+      if (signal !== undefined) this.#giveUp(pending, abortError(signal));
     };
-    const asked: Pending = {
-      tag,
-      type: request.type,
-      answered: false,
-      sink: pending.sink,
+    const pending: Pending = this.#pending.add(request, {
+      sink: taker.sink,
       take: (answer) => {
-        const last = pending.take(answer);
+        const last = taker.take(answer);
         if (last) signal?.removeEventListener('abort', onAbort);
         return last;
       },
       fail: (reason) => {
+        if (pending.givenUp) return;
+        pending.givenUp = true;
         signal?.removeEventListener('abort', onAbort);
-        pending.fail(reason);
+        taker.fail(reason);
       },
-    };
-    this.#pending.set(tag, asked);
+    });
     signal?.addEventListener('abort', onAbort, { once: true });
-    this.#answers.asked();
-    const frame = encodeMessage(request, tag);
-    // More than the other side takes at once wait here.
-    if (this.#pending.size > MAX_UNANSWERED) this.#backlog.set(tag, frame);
-    else this.#options.outbound.frame(frame);
+    this.#watch();
     return (reason) => {
-      if (this.#pending.get(tag) === asked) this.#giveUp(tag, reason);
+      this.#giveUp(pending, reason);
     };
   }
 
-  #sendBacklog(): void {
-    for (const [tag, frame] of this.#backlog) {
-      if (this.#pending.size - this.#backlog.size >= MAX_UNANSWERED) return;
-      this.#backlog.delete(tag);
-      this.#options.outbound.frame(frame);
-    }
-  }
-
-  #takeTag(): number {
-    let tag = this.#nextTag;
-    while (tag === 0 || this.#pending.has(tag)) tag = (tag + 1) >>> 0;
-    this.#nextTag = (tag + 1) >>> 0;
-    this.#allUsed ||= this.#nextTag < tag;
-    return tag;
-  }
-
-  /** Whether a request with this tag was ever made here. */
-  #wasUsed(tag: number): boolean {
-    return tag !== 0 && (this.#allUsed || tag < this.#nextTag);
-  }
-
-  /** The caller no longer waits for `tag`. */
-  #giveUp(tag: number, error: PeerError): void {
-    const pending = this.#pending.get(tag);
-    if (pending === undefined) return;
-    this.#pending.delete(tag);
-    if (this.#backlog.delete(tag)) {
-      // It was never sent.
-      pending.fail(error);
-      return;
-    }
+  /** The caller no longer waits. Unless it was never sent, its answer comes all the same. */
+  #giveUp(pending: Pending, error: PeerError): void {
+    if (this.#pending.get(pending.tag) !== pending) return;
+    const isUnsent = this.#pending.withdraw(pending);
     const { inbound, destroy } = this.#options;
     const sink = this.#reading?.pending === pending ? inbound.sink : undefined;
-    if (pending.type === 'RQFH') {
-      if (sink !== undefined && sink.remaining > DISCARD_BYTES) {
-        this.#reading = undefined;
-        pending.fail(error);
-        destroy();
-        return;
-      }
-      // Its body comes all the same, and must be read past.
-      const unwanted = {
-        tag,
-        type: pending.type,
-        answered: false,
-        sink: discard,
-        take: () => true,
-        fail: nothing,
-      };
-      this.#pending.set(tag, unwanted);
-      if (sink !== undefined && this.#reading !== undefined) {
-        this.#reading = { pending: unwanted, head: this.#reading.head };
-        inbound.replaceSink(new DiscardSink(sink.remaining));
-      }
-    }
     pending.fail(error);
-    this.#answers.asked();
+    if (isUnsent) this.#watch();
+    else if (sink === undefined) return;
+    else if (sink.remaining > DISCARD_BYTES) destroy();
+    else inbound.replaceSink(new DiscardSink(sink.remaining));
   }
 
-  #settle(tag: number): void {
-    this.#pending.delete(tag);
+  #settle(pending: Pending): void {
+    this.#pending.settle(pending);
     this.#options.onAnswered();
-    this.#sendBacklog();
-    this.#answers.update();
+    this.#progress();
   }
 
-  /** Time runs while the other side owes something, unless it is this side which cannot take it. */
-  #isOwed(): boolean {
-    const { inbound } = this.#options;
-    if (inbound.paused && inbound.sink !== undefined) return false;
-    for (const { answered } of this.#pending.values()) if (!answered) return true;
-    return false;
+  /** Something came that was owed, or can be taken again. */
+  #progress(): void {
+    this.#options.deadline.progress();
+    this.#watch();
+  }
+
+  #watch(): void {
+    const { inbound, deadline } = this.#options;
+    // It is this side which cannot take more.
+    const isHeld = inbound.paused && inbound.sink !== undefined;
+    if (this.#pending.isOwed && !isHeld) deadline.start();
+    else deadline.stop();
   }
 }
 
-function unfit({ type }: Acceptable, request: { readonly type: Request['type'] }): PeerError {
+function unfit({ type }: PositiveAnswer, request: { readonly type: Request['type'] }): PeerError {
   return new PeerError('ERR_MALFORMED', `${type} does not answer ${request.type}`);
 }
 
@@ -358,6 +280,9 @@ function discard({ size, offset, length }: FileHead): BodySink {
   if (bytes > DISCARD_BYTES) throw new PeerError('ERR_CLOSED', 'a body nobody wants any more');
   return new DiscardSink(bytes);
 }
+
+/** Stands for a caller that has given up. */
+const NOBODY: SearchAnswers = { files: nothing, third: nothing, end: nothing, fail: nothing };
 
 function nothing(): void {
   // The caller is not interested.

@@ -22,6 +22,10 @@ export function isMessageId(id: string): id is MessageId {
   return LIMITS.has(id);
 }
 
+function isAnswerId(id: string): id is AnswerId {
+  return (ANSWER_IDS as readonly string[]).includes(id);
+}
+
 export function isRequestId(id: string): id is RequestId {
   return (REQUEST_IDS as readonly string[]).includes(id);
 }
@@ -87,6 +91,12 @@ export class FrameDecoder {
   /** Bytes of the frame that has begun and not ended, as far as they have come. */
   get partial(): number {
     return this.#headFilled < HEADER_BYTES ? this.#headFilled : HEADER_BYTES + this.#filled;
+  }
+
+  /** The tag of the answer that has begun and not ended; undefined: none has. */
+  get answering(): number | undefined {
+    const isAnswer = this.#headFilled === HEADER_BYTES && isAnswerId(this.#id);
+    return isAnswer ? this.#tag : undefined;
   }
 
   /**

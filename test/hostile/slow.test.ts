@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import t from 'tap';
 import type { PeerAddress } from '../../lib/net/address.js';
-import { FIRST_FRAME_TIMEOUT, FRAME_TIMEOUT } from '../../lib/net/frame-watch.js';
+import { FIRST_FRAME_TIMEOUT, FRAME_TIMEOUT } from '../../lib/net/connection-deadlines.js';
 import { encodeMessage } from '../../lib/wire/messages.js';
 import { ID } from '../fixtures/messages.js';
 import { connectTo, listOf, startIndexed } from '../fixtures/node.js';

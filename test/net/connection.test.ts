@@ -44,7 +44,6 @@ t.test('the table of what is wrong, at the server', async (t) => {
   t.match(await peer.next(), { tag: 7, message: { code: 'ERR_UNKNOWN_MESSAGE' } });
   peer.raw(Buffer.from('5251464800000008000000 01a0'.replace(' ', ''), 'hex'));
   t.match(await peer.next(), { tag: 8, message: { code: 'ERR_MALFORMED' } });
-  peer.send({ type: 'ERRR', code: 'ERR_BUSY', message: 'who?' }, 9);
   peer.send({ type: 'PING', info: { version: 2 } }, 10);
   t.match(await peer.next(), { tag: 10, message: { code: 'ERR_UNSUPPORTED' } });
   peer.send({ type: 'RQLT' }, 11);
@@ -61,6 +60,13 @@ t.test('the table of what is wrong, at the server', async (t) => {
   peer.send({ type: 'ACKN', of: 'RQFH', size: 6, offset: 0, length: 6 }, 15);
   t.match(await peer.next(), { tag: 0, message: { code: 'ERR_MALFORMED' } }, 'unasked body');
   t.equal(await peer.next(), undefined);
+
+  const stray = await to();
+  stray.send({ type: 'ERRR', code: 'ERR_BUSY', message: 'a remark' }, 0).send({ type: 'RQLT' }, 1);
+  t.match(await stray.next(), { tag: 1 }, 'an ERRR with tag 0 belongs to no request');
+  stray.send({ type: 'ERRR', code: 'ERR_BUSY', message: 'to what?' }, 9);
+  t.match(await stray.next(), { tag: 0, message: { code: 'ERR_MALFORMED' } }, 'a tag never used');
+  t.equal(await stray.next(), undefined);
 
   const bad = await to();
   bad.raw(Buffer.from('41434b4e0000000100000001a0', 'hex'));
@@ -173,7 +179,7 @@ t.test('a peer that owes and does something else', async (t) => {
     t,
     talk(({ socket }) => {
       const timer = setInterval(() => {
-        socket.write(encodeMessage({ type: 'ERRR', code: 'ERR_BUSY', message: '' }, 999_999));
+        socket.write(encodeMessage({ type: 'ERRR', code: 'ERR_BUSY', message: '' }, 1));
       }, 20);
       socket.on('close', () => {
         clearInterval(timer);

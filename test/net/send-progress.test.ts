@@ -1,10 +1,11 @@
-/** Who takes nothing is seen, who takes little is not; and what the kernel tells of it. */
+/** A peer that takes nothing is seen, one that takes little is not; and what the kernel tells of it. */
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import t from 'tap';
 import { VirtualClock } from '../fixtures/virtual-clock.js';
 import { kernelQueue } from '../../lib/net/kernel-queue.js';
-import { StallWatch } from '../../lib/net/stall-watch.js';
+import { Deadline } from '../../lib/net/deadline.js';
+import { SendProgress } from '../../lib/net/send-progress.js';
 
 /** What the watch looks at of a socket. */
 function watched({ busy = false }: { busy?: boolean } = {}) {
@@ -15,12 +16,16 @@ function watched({ busy = false }: { busy?: boolean } = {}) {
     stalledAt: undefined as number | undefined,
     inKernel: undefined as number | undefined,
   };
-  const watch = new StallWatch(socket as unknown as Socket, {
-    timeout: 40_000,
+  const sending = new SendProgress(
+    socket as unknown as Socket,
+    () => state.busy,
+    () => Promise.resolve(state.inKernel),
+  );
+  const deadline = new Deadline({
+    timeout: 48_000,
     clock,
-    busy: () => state.busy,
-    inKernel: () => Promise.resolve(state.inKernel),
-    onStall: () => {
+    look: sending.look,
+    onExpired: () => {
       state.stalledAt = clock.now();
     },
   });
@@ -28,27 +33,27 @@ function watched({ busy = false }: { busy?: boolean } = {}) {
     socket.bytesWritten += bytes;
     socket.writableLength += bytes;
     socket._handle.writeQueueSize = bytes;
-    watch.wrote();
+    if (!deadline.running) sending.begin();
+    deadline.start();
   };
   /** Let so many seconds pass, with all that is looked at. */
   const pass = async (seconds: number, each: () => void = () => undefined): Promise<void> => {
     for (let i = 0; i < seconds; i++) {
       each();
       clock.run(clock.now() + 1000);
-      await Promise.resolve();
-      await Promise.resolve();
+      for (let turn = 0; turn < 6; turn++) await Promise.resolve();
     }
   };
-  return { clock, socket, state, watch, write, pass };
+  return { clock, socket, state, deadline, write, pass };
 }
 
 t.test('nothing leaves', async (t) => {
   const { state, write, pass } = watched();
   write(1000);
-  await pass(34);
+  await pass(47);
   t.equal(state.stalledAt, undefined);
   await pass(20);
-  t.equal(state.stalledAt, 40_000);
+  t.equal(state.stalledAt, 49_000);
 });
 
 t.test('more is written, and nothing leaves', async (t) => {
@@ -58,7 +63,7 @@ t.test('more is written, and nothing leaves', async (t) => {
     socket.bytesWritten += 10;
     socket.writableLength += 10;
   });
-  t.equal(state.stalledAt, 40_000, 'what comes in is no progress');
+  t.equal(state.stalledAt, 49_000, 'what is added is no progress');
 });
 
 t.test('a single write goes out slowly', async (t) => {
@@ -94,7 +99,7 @@ t.test('nothing waits', async (t) => {
   t.equal(idle.state.stalledAt, undefined, 'all of it went out');
   idle.write(1000);
   await idle.pass(60);
-  t.equal(idle.state.stalledAt, 540_000, 'watched anew');
+  t.equal(idle.state.stalledAt, 549_000, 'watched anew');
 
   const limited = watched({ busy: true });
   limited.write(0);
@@ -107,9 +112,9 @@ t.test('nothing waits', async (t) => {
 
   const stopped = watched();
   stopped.write(1000);
-  stopped.watch.stop();
+  stopped.deadline.close();
   await stopped.pass(100);
-  stopped.watch.wrote();
+  stopped.deadline.start();
   await stopped.pass(100);
   t.equal(stopped.state.stalledAt, undefined);
 });

@@ -1,0 +1,65 @@
+/**
+ * Whether the other side takes what is sent to it: a connection on which bytes wait and none leave holds
+ * memory, here and in the kernel, and perhaps a place that others wait for.
+ *
+ * Bytes that Node's socket has handed to the kernel are not enough to go by. The kernel asks for more only
+ * when a third of its buffer is empty: of one of 4 MiB that takes a client that reads 20 KiB/s over a
+ * minute. So what the kernel holds is looked at, too, where that can be seen.
+ */
+import type { Socket } from 'node:net';
+import type { Found } from './deadline.js';
+import { kernelQueue } from './kernel-queue.js';
+
+export class SendProgress {
+  readonly #socket: Socket;
+  readonly #inBody: () => boolean;
+  readonly #inKernel: (socket: Socket) => Promise<number | undefined>;
+  #handedOver = 0;
+  /** Bytes in the kernel at the last look; undefined when that was not looked at. */
+  #queued: number | undefined;
+
+  /**
+   * @param inBody whether a body is being sent: more of it is going to be written
+   * @param inKernel bytes of the socket that the other side has not acknowledged, if that is known
+   */
+  constructor(socket: Socket, inBody: () => boolean, inKernel = kernelQueue) {
+    this.#socket = socket;
+    this.#inBody = inBody;
+    this.#inKernel = inKernel;
+  }
+
+  /** Something is written now; what happened before does not count. */
+  begin(): void {
+    this.#handedOver = bytesHandedOver(this.#socket);
+    this.#queued = undefined;
+  }
+
+  /** What has happened since the last look. */
+  readonly look = async (): Promise<Found> => {
+    const isEmpty = this.#socket.writableLength === 0;
+    if (isEmpty && !this.#inBody()) return 'done';
+    const before = this.#handedOver;
+    this.#handedOver = bytesHandedOver(this.#socket);
+    if (isEmpty || before !== this.#handedOver) {
+      this.#queued = undefined;
+      return 'progress';
+    }
+    const queued = this.#queued;
+    this.#queued = await this.#inKernel(this.#socket);
+    const isLess = this.#queued !== undefined && queued !== undefined && this.#queued < queued;
+    return isLess ? 'progress' : 'nothing';
+  };
+}
+
+/** Differs when the kernel has taken more, be it of a single large write that goes out slowly. */
+function bytesHandedOver(socket: Socket): number {
+  const { _handle: handle } = socket as Socket & { _handle?: Partial<Handle> | null };
+  const written = socket.bytesWritten - socket.writableLength;
+  // Not public, but what Node's own `setTimeout` of a socket goes by.
+  return written - (handle?.writeQueueSize ?? 0);
+}
+
+interface Handle {
+  /** Bytes of the write under way that the kernel has not taken. */
+  writeQueueSize: number;
+}
