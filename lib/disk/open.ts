@@ -27,9 +27,13 @@ import { PeerError } from '../errors.js';
 export interface FileIdentity {
   /** Bytes. */
   size: number;
-  /** Time of last modification, nanoseconds since 1970. */
+  /**
+   * Time of last modification, nanoseconds since 1970, modulo 2^64: file systems hold times before 1677 and
+   * after 2262, which wrap round here, and are still told apart.
+   */
   mtimeNs: bigint;
-  dev: bigint;
+  /** When the inode was made (statx(2)), likewise; 0 where the file system does not say. */
+  birthNs: bigint;
   ino: bigint;
 }
 
@@ -41,15 +45,26 @@ export interface Opened {
 }
 
 export function identityOf(stat: BigIntStats): FileIdentity {
-  return { size: Number(stat.size), mtimeNs: stat.mtimeNs, dev: stat.dev, ino: stat.ino };
+  return {
+    size: Number(stat.size),
+    mtimeNs: BigInt.asIntN(64, stat.mtimeNs),
+    birthNs: BigInt.asIntN(64, stat.birthtimeNs),
+    ino: stat.ino,
+  };
 }
 
 /**
- * Whether the content can be taken as unchanged: size and mtime. Never ctime or inode, which change
- * when nothing of the content did (chmod, a restored backup, a network mount).
+ * Whether the content can be taken as unchanged: size and mtime, and no other file in its place, which may
+ * have both (SOURCE_DATE_EPOCH). Never ctime, inode or device, which change when nothing of the content did
+ * (chmod, another mount).
  */
 export function sameContent(a: FileIdentity, b: FileIdentity): boolean {
-  return a.size === b.size && a.mtimeNs === b.mtimeNs;
+  return a.size === b.size && a.mtimeNs === b.mtimeNs && sameBirth(a, b);
+}
+
+/** Whether two may be the same file: where the file system does not say, any two may. */
+export function sameBirth(a: Pick<FileIdentity, 'birthNs'>, b: typeof a): boolean {
+  return a.birthNs === b.birthNs || a.birthNs === 0n || b.birthNs === 0n;
 }
 
 /** Everybody may read it: no need to ask the system. */

@@ -25,6 +25,9 @@ export type HashOutcome =
   | { status: 'changed' }
   | { status: 'failed'; code: string; message: string };
 
+/** The code of a file that does not have as many bytes as its size says: those of proc(5) and sysfs(5). */
+export const WRONG_SIZE = 'ERR_WRONG_SIZE';
+
 // One buffer a worker: a block stays in the cache between the read and the hash.
 let buffer: Buffer | undefined;
 
@@ -50,26 +53,36 @@ function hashOpen(fd: number, identity: FileIdentity, job: HashJob): HashOutcome
   const first = job.first ?? 0;
   const count = job.count ?? blockCount(size);
   const blockHashes = new Uint8Array(count * HASH_BYTES);
-  buffer ??= roomFor(BLOCK_BYTES);
-  for (let i = 0; i < count; i++) {
+  // Room for one byte too many, which only a file has whose size is wrong.
+  buffer ??= roomFor(BLOCK_BYTES + 1);
+  let isRight = true;
+  for (let i = 0; i < count && isRight; i++) {
     const length = blockLength(size, first + i);
-    if (!readFully(fd, buffer, length, (first + i) * BLOCK_BYTES)) return { status: 'changed' };
+    const position = (first + i) * BLOCK_BYTES;
+    const room = length + (position + length === size ? 1 : 0);
+    isRight = read(fd, buffer.subarray(0, room), length, position) === length;
     blockHashes.set(hashBlock(buffer.subarray(0, length)), i * HASH_BYTES);
   }
   const after = identityOf(fstatSync(fd, { bigint: true }));
-  return sameContent(identity, after)
+  if (!sameContent(identity, after)) return { status: 'changed' };
+  return isRight
     ? { status: 'hashed', identity, blockHashes }
-    : { status: 'changed' };
+    : {
+        status: 'failed',
+        code: WRONG_SIZE,
+        message: 'it has more or fewer bytes than its size says',
+      };
 }
 
-/** Whether all `length` bytes at `position` were there. */
-function readFully(fd: number, into: Buffer, length: number, position: number): boolean {
-  for (let filled = 0; filled < length;) {
-    const n = readSync(fd, into, filled, length - filled, position + filled);
-    if (n === 0) return false;
+/** @returns bytes read: at least `wanted`, unless the file ends before */
+function read(fd: number, into: Uint8Array, wanted: number, position: number): number {
+  let filled = 0;
+  do {
+    const n = readSync(fd, into, filled, into.length - filled, position + filled);
+    if (n === 0) break;
     filled += n;
-  }
-  return true;
+  } while (filled < wanted);
+  return filled;
 }
 
 function failed(error: unknown): HashOutcome {

@@ -1,5 +1,6 @@
 /** Batches as they travel between threads: columns are copied as a whole, objects one by one. */
 import { HASH_BYTES } from '../wire/limits.js';
+import type { FileIdentity } from '../disk/open.js';
 import type { HashOutcome } from './file.js';
 
 /** Paths, each ended by a NUL. */
@@ -11,12 +12,35 @@ export function unpackPaths(packed: string): string[] {
   return packed.split('\0').slice(0, -1);
 }
 
+/** Numbers of an identity: size, mtimeNs, birthNs, ino. */
+const NUMBERS = 4;
+
+export function packIdentities(identities: readonly FileIdentity[]): BigInt64Array {
+  const numbers = new BigInt64Array(identities.length * NUMBERS);
+  for (const [i, { size, mtimeNs, birthNs, ino }] of identities.entries()) {
+    numbers[i * NUMBERS] = BigInt(size);
+    numbers[i * NUMBERS + 1] = mtimeNs;
+    numbers[i * NUMBERS + 2] = birthNs;
+    numbers[i * NUMBERS + 3] = BigInt.asIntN(64, ino);
+  }
+  return numbers;
+}
+
+export function unpackIdentity(numbers: BigInt64Array, i: number): FileIdentity {
+  const at = i * NUMBERS;
+  return {
+    size: Number(numbers[at] ?? 0n),
+    mtimeNs: numbers[at + 1] ?? 0n,
+    birthNs: numbers[at + 2] ?? 0n,
+    ino: BigInt.asUintN(64, numbers[at + 3] ?? 0n),
+  };
+}
+
 export interface PackedOutcomes {
   /** Of each file the number of its blocks; CHANGED or FAILED where there are none. */
   blocks: Int32Array;
-  sizes: Float64Array;
-  /** mtimeNs, dev, ino of each file. */
-  numbers: BigUint64Array;
+  /** Of each file that was hashed, in order. */
+  identities: BigInt64Array;
   /** Hashes of all blocks of all files, one after the other. */
   hashes: Uint8Array;
   /** Of the files that failed, in order. */
@@ -28,20 +52,15 @@ const FAILED = -2;
 
 export function packOutcomes(outcomes: readonly HashOutcome[]): PackedOutcomes {
   const blocks = new Int32Array(outcomes.length);
-  const sizes = new Float64Array(outcomes.length);
-  const numbers = new BigUint64Array(outcomes.length * 3);
+  const identities: FileIdentity[] = [];
   const hashes: Uint8Array[] = [];
   const failures: PackedOutcomes['failures'] = [];
   for (const [i, outcome] of outcomes.entries()) {
     switch (outcome.status) {
       case 'hashed': {
-        const { identity, blockHashes } = outcome;
-        blocks[i] = blockHashes.length / HASH_BYTES;
-        sizes[i] = identity.size;
-        numbers[i * 3] = BigInt.asUintN(64, identity.mtimeNs);
-        numbers[i * 3 + 1] = BigInt.asUintN(64, identity.dev);
-        numbers[i * 3 + 2] = BigInt.asUintN(64, identity.ino);
-        hashes.push(blockHashes);
+        blocks[i] = outcome.blockHashes.length / HASH_BYTES;
+        identities.push(outcome.identity);
+        hashes.push(outcome.blockHashes);
         break;
       }
       case 'changed':
@@ -59,14 +78,15 @@ export function packOutcomes(outcomes: readonly HashOutcome[]): PackedOutcomes {
     all.set(each, at);
     at += each.length;
   }
-  return { blocks, sizes, numbers, hashes: all, failures };
+  return { blocks, identities: packIdentities(identities), hashes: all, failures };
 }
 
 export function unpackOutcomes(packed: PackedOutcomes): HashOutcome[] {
-  const { blocks, sizes, numbers, hashes } = packed;
+  const { blocks, identities, hashes } = packed;
   const failures = packed.failures.values();
   let at = 0;
-  return Array.from(blocks, (count, i): HashOutcome => {
+  let hashed = 0;
+  return Array.from(blocks, (count): HashOutcome => {
     if (count === CHANGED) return { status: 'changed' };
     if (count === FAILED) {
       const { code = 'ERR_INTERNAL', message = '' } = failures.next().value ?? {};
@@ -74,12 +94,6 @@ export function unpackOutcomes(packed: PackedOutcomes): HashOutcome[] {
     }
     const blockHashes = hashes.subarray(at, at + count * HASH_BYTES);
     at += blockHashes.length;
-    const identity = {
-      size: sizes[i] ?? 0,
-      mtimeNs: BigInt.asIntN(64, numbers[i * 3] ?? 0n),
-      dev: numbers[i * 3 + 1] ?? 0n,
-      ino: numbers[i * 3 + 2] ?? 0n,
-    };
-    return { status: 'hashed', identity, blockHashes };
+    return { status: 'hashed', identity: unpackIdentity(identities, hashed++), blockHashes };
   });
 }

@@ -31,6 +31,9 @@ const FREE = 0;
 const KNOWN = 1;
 const PUBLISHED = 2;
 
+/** A time that no file has, for the records of those that are to be hashed again after a restart. */
+const NEVER = -(2n ** 63n);
+
 export class Catalog {
   readonly #store: Store;
   readonly #columns = new Columns();
@@ -40,6 +43,8 @@ export class Catalog {
   /** The scan that saw a slot last. */
   #scans = new Uint32Array(1024);
   #scan = 0;
+  /** Slots of published files that are not settled. */
+  readonly #racy = new Set<number>();
   #files = 0;
   #bytes = 0;
   #restored = 0;
@@ -100,10 +105,10 @@ export class Catalog {
     return this.#store.lists(Buffer.from(hash, 'hex'), size);
   }
 
-  /** The hash of content that is here under another name with the same device and inode. */
+  /** The hash of a file that is known under another name: the same inode, unchanged. */
   hashOfSameFile(identity: FileIdentity): Uint8Array | undefined {
     const slot = this.#columns.sameFile(identity);
-    if (slot < 0) return undefined;
+    if (slot < 0 || this.#racy.has(slot)) return undefined;
     const hash = this.#columns.hashBytes(slot);
     return this.#store.lists(hash, identity.size) === undefined ? undefined : hash;
   }
@@ -121,9 +126,9 @@ export class Catalog {
       return 'retired';
     }
     this.#scans[slot] = this.#scan;
-    if (!this.#columns.hasPlaceOf(slot, identity)) {
+    if (!this.#columns.hasInodeOf(slot, identity)) {
       this.#columns.setIdentity(slot, identity);
-      this.#store.putFile(slot, { path, hash: this.#columns.hashBytes(slot), identity });
+      this.#put(slot, path);
     }
     if (this.#states[slot] === PUBLISHED) return 'as before';
     this.#show(slot, path);
@@ -131,20 +136,32 @@ export class Catalog {
   }
 
   /** Publish a file that was hashed; its tree's lists are kept. */
-  publishTree(path: string, identity: FileIdentity, tree: Tree): void {
+  publishTree(path: string, identity: FileIdentity, tree: Tree, isRacy = false): void {
     this.#store.putTree(tree);
-    this.publish(path, identity, rootOf(tree));
+    this.publish(path, identity, rootOf(tree), isRacy);
   }
 
-  /** Publish a file with content whose lists are kept already. */
-  publish(path: string, identity: FileIdentity, hash: Uint8Array): void {
+  /**
+   * Publish a file with content whose lists are kept already.
+   *
+   * @param isRacy its size and time may be those of other content, too: until it is settled, its hash is not
+   *   taken over a restart, nor by another name
+   */
+  publish(path: string, identity: FileIdentity, hash: Uint8Array, isRacy = false): void {
     const old = this.#columns.find(path);
     if (old >= 0) this.#remove(old, hash);
     const slot = this.#columns.add(path, hash, identity);
     this.#mark(slot, KNOWN);
     this.#scans[slot] = this.#scan;
-    this.#store.putFile(slot, { path, hash, identity });
+    if (isRacy) this.#racy.add(slot);
+    this.#put(slot, path);
     this.#show(slot, path);
+  }
+
+  /** The content of a published file is beyond doubt. */
+  settle(path: string): void {
+    const slot = this.#columns.find(path);
+    if (slot >= 0 && this.#racy.delete(slot)) this.#put(slot, path);
   }
 
   /**
@@ -242,6 +259,12 @@ export class Catalog {
     return path;
   }
 
+  #put(slot: number, path: string): void {
+    const identity = this.#columns.identity(slot);
+    if (this.#racy.has(slot)) identity.mtimeNs = NEVER;
+    this.#store.putFile(slot, { path, hash: this.#columns.hashBytes(slot), identity });
+  }
+
   #show(slot: number, path: string): void {
     this.#names.add(slot, path);
     this.#folders.add(slot, path);
@@ -266,6 +289,7 @@ export class Catalog {
       this.#store.deleteTree(hash, this.#columns.size(slot));
     }
     this.#columns.remove(slot);
+    this.#racy.delete(slot);
     this.#store.deleteFile(slot);
     this.#mark(slot, FREE);
   }

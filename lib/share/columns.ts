@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { endianness } from 'node:os';
-import type { FileIdentity } from '../disk/open.js';
+import { sameBirth, type FileIdentity } from '../disk/open.js';
 import { HASH_BYTES } from '../wire/limits.js';
 import type { Hash } from '../wire/messages.js';
 import { SlotTable } from './slot-table.js';
@@ -42,7 +42,7 @@ export class Columns {
   #hashWords = new Uint32Array(0);
   #sizes = new Float64Array(0);
   #times = new BigInt64Array(0);
-  #devices = new BigUint64Array(0);
+  #births = new BigInt64Array(0);
   #inodes = new BigUint64Array(0);
   /** The same memory: a BigInt taken out of it is an object. */
   #inodeWords = new Uint32Array(0);
@@ -59,7 +59,7 @@ export class Columns {
   );
   readonly #byInode = new SlotTable(
     (slot) => this.#inodeWords[slot * 2 + LOW] ?? 0,
-    (a, b) => this.#inodes[a] === this.#inodes[b] && this.#devices[a] === this.#devices[b],
+    (a, b) => this.#inodes[a] === this.#inodes[b] && this.#births[a] === this.#births[b],
   );
 
   /** Put a file into a free slot, or into the one it had in an earlier run. */
@@ -87,7 +87,7 @@ export class Columns {
     this.#free.push(slot);
   }
 
-  /** The same content, moved to another inode (restored, or on another mount). */
+  /** The same content, with another inode number (of another mount). */
   setIdentity(slot: number, identity: FileIdentity): void {
     this.#byInode.remove(slot);
     this.#write(slot, identity);
@@ -118,13 +118,16 @@ export class Columns {
     return first === slot && this.#byHash.next(slot) < 0;
   }
 
-  /** A slot of the same device, inode, size and time, or -1: the same file under another name. */
-  sameFile({ dev, ino, size, mtimeNs }: FileIdentity): number {
-    const device = BigInt.asUintN(64, dev);
+  /**
+   * A slot of the same inode, birth, size and time, or -1: the same file under another name. Without its
+   * birth it may as well be another file that was given the number of a deleted one.
+   */
+  sameFile({ birthNs, ino, size, mtimeNs }: FileIdentity): number {
+    if (birthNs === 0n) return -1;
     const inode = BigInt.asUintN(64, ino);
     let slot = this.#byInode.first(
       Number(BigInt.asUintN(32, inode)),
-      (other) => this.#inodes[other] === inode && this.#devices[other] === device,
+      (other) => this.#inodes[other] === inode && this.#births[other] === birthNs,
     );
     for (; slot >= 0; slot = this.#byInode.next(slot)) {
       if (this.#sizes[slot] === size && this.#times[slot] === mtimeNs) return slot;
@@ -146,23 +149,24 @@ export class Columns {
   }
 
   /** Whether the content can be taken as unchanged, as `sameContent` says. */
-  hasContentOf(slot: number, { size, mtimeNs }: FileIdentity): boolean {
-    return this.#sizes[slot] === size && this.#times[slot] === mtimeNs;
+  hasContentOf(slot: number, identity: FileIdentity): boolean {
+    return (
+      this.#sizes[slot] === identity.size &&
+      this.#times[slot] === identity.mtimeNs &&
+      sameBirth({ birthNs: this.#births[slot] ?? 0n }, identity)
+    );
   }
 
-  /** Whether it is the same file of the same device. */
-  hasPlaceOf(slot: number, { dev, ino }: FileIdentity): boolean {
-    return (
-      this.#inodes[slot] === BigInt.asUintN(64, ino) &&
-      this.#devices[slot] === BigInt.asUintN(64, dev)
-    );
+  /** Whether its inode is the same. */
+  hasInodeOf(slot: number, { birthNs, ino }: FileIdentity): boolean {
+    return this.#inodes[slot] === BigInt.asUintN(64, ino) && this.#births[slot] === birthNs;
   }
 
   identity(slot: number): FileIdentity {
     return {
       size: this.#sizes[slot] ?? 0,
       mtimeNs: this.#times[slot] ?? 0n,
-      dev: this.#devices[slot] ?? 0n,
+      birthNs: this.#births[slot] ?? 0n,
       ino: this.#inodes[slot] ?? 0n,
     };
   }
@@ -179,10 +183,10 @@ export class Columns {
     return this.#hashes.subarray(slot * HASH_BYTES, (slot + 1) * HASH_BYTES);
   }
 
-  #write(slot: number, { size, mtimeNs, dev, ino }: FileIdentity): void {
+  #write(slot: number, { size, mtimeNs, birthNs, ino }: FileIdentity): void {
     this.#sizes[slot] = size;
     this.#times[slot] = mtimeNs;
-    this.#devices[slot] = BigInt.asUintN(64, dev);
+    this.#births[slot] = birthNs;
     this.#inodes[slot] = BigInt.asUintN(64, ino);
   }
 
@@ -197,7 +201,7 @@ export class Columns {
     this.#pathLow = grown(this.#pathLow, new Uint32Array(capacity));
     this.#pathHigh = grown(this.#pathHigh, new Uint32Array(capacity));
     this.#times = grownBig(this.#times, new BigInt64Array(capacity));
-    this.#devices = grownBig(this.#devices, new BigUint64Array(capacity));
+    this.#births = grownBig(this.#births, new BigInt64Array(capacity));
     this.#inodes = grownBig(this.#inodes, new BigUint64Array(capacity));
     this.#inodeWords = new Uint32Array(this.#inodes.buffer);
     this.#capacity = capacity;

@@ -4,19 +4,20 @@
  */
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { identityOf, type FileIdentity } from '../disk/open.js';
+import { identityOf, sameContent, type FileIdentity } from '../disk/open.js';
 import { asError } from '../errors.js';
 import type { HashOutcome } from '../hash/file.js';
 import { BATCH_BYTES, BATCH_FILES, SMALL_BYTES, type HashPool } from '../hash/pool.js';
 import { buildTree, type Tree } from '../hash/tree.js';
 
 export interface HashQueueOwner {
-  onHashed(path: string, identity: FileIdentity, tree: Tree): void;
+  /** @param began when its bytes began to be read, by Date.now() */
+  onHashed(path: string, identity: FileIdentity, tree: Tree, began: number): void;
   /** A file that cannot be hashed, what it was when it was seen, and why. */
   onFailed(path: string, identity: FileIdentity, code: string): void;
   /** A file changed while it was hashed: look at it again after a while. */
   onChanged(path: string, tries: number): void;
-  /** Bytes were hashed. */
+  /** Bytes were hashed, but for those of files that were verified. */
   onBytes(bytes: number): void;
   /** Nothing waits any more and nothing is under way. */
   onIdle(): void;
@@ -28,8 +29,12 @@ interface Job {
   path: string;
   identity: FileIdentity;
   tries: number;
+  /** Its bytes are no progress: it was hashed before. */
+  isVerified: boolean;
   /** The file was seen changed while it was being hashed. */
   stale: boolean;
+  /** When it was handed over, by Date.now(). */
+  began: number;
   /** Bytes told to the owner. */
   counted: number;
 }
@@ -63,11 +68,17 @@ export class HashQueue {
       there.stale = true;
       return;
     }
-    const job = { path, identity, tries, stale: false, counted: 0 };
-    this.#jobs.set(path, job);
-    if (urgent) this.#urgent.push(job);
-    else this.#bulk[bits(identity.size)]?.push(job);
-    this.#pump();
+    this.#push(
+      { path, identity, tries, isVerified: false, stale: false, began: 0, counted: 0 },
+      urgent,
+    );
+  }
+
+  /** Hash a file once more, when there is nothing more urgent. */
+  verify(path: string, identity: FileIdentity): void {
+    if (this.#jobs.has(path)) return;
+    const job = { path, identity, tries: 0, isVerified: true, stale: false, began: 0, counted: 0 };
+    this.#push(job, false);
   }
 
   /** The file is gone. */
@@ -78,6 +89,13 @@ export class HashQueue {
 
   close(): void {
     this.#closed = true;
+  }
+
+  #push(job: Job, urgent: boolean): void {
+    this.#jobs.set(job.path, job);
+    if (urgent) this.#urgent.push(job);
+    else this.#bulk[bits(job.identity.size)]?.push(job);
+    this.#pump();
   }
 
   #pump(): void {
@@ -103,6 +121,7 @@ export class HashQueue {
         if (large && batch.length > 0) return batch;
         stack.pop();
         job.stale = false;
+        job.began = Date.now();
         batch.push(job);
         bytes += job.identity.size;
         if (large || batch.length === BATCH_FILES || bytes >= BATCH_BYTES) return batch;
@@ -130,7 +149,7 @@ export class HashQueue {
       );
       let bytes = 0;
       for (const [i, job] of batch.entries()) {
-        job.counted = job.identity.size;
+        if (!job.isVerified) job.counted = job.identity.size;
         bytes += job.counted;
         const outcome = outcomes[i];
         if (outcome !== undefined) await this.#settle(job, outcome);
@@ -147,11 +166,16 @@ export class HashQueue {
 
   async #settle(job: Job, outcome: HashOutcome): Promise<void> {
     const { path } = job;
+    // Another file has taken its place since it was looked at.
+    if (outcome.status === 'hashed' && outcome.identity.ino !== job.identity.ino) {
+      this.#changed(job);
+      return;
+    }
     // Seen changed, or removed, since it was handed over: what is there now counts.
     if (job.stale && outcome.status === 'hashed') {
       const now = await this.#look(path);
       const { identity } = outcome;
-      if (now?.size !== identity.size || now.mtimeNs !== identity.mtimeNs) {
+      if (now === undefined || !sameContent(now, identity)) {
         this.#changed(job);
         return;
       }
@@ -160,7 +184,7 @@ export class HashQueue {
     if (this.#closed) return;
     switch (outcome.status) {
       case 'hashed':
-        this.#owner.onHashed(path, outcome.identity, buildTree(outcome.blockHashes));
+        this.#owner.onHashed(path, outcome.identity, buildTree(outcome.blockHashes), job.began);
         break;
       case 'changed':
         this.#changed(job);
@@ -171,6 +195,7 @@ export class HashQueue {
   }
 
   #count(job: Job, bytes: number): void {
+    if (job.isVerified) return;
     job.counted += bytes;
     this.#owner.onBytes(bytes);
   }

@@ -4,17 +4,16 @@
  */
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { identityOf, readable, sameContent, type FileIdentity } from '../disk/open.js';
-import { asError, isReadFault, isShortage } from '../errors.js';
-import { WORKER_DIED, type HashPool } from '../hash/pool.js';
-import { rootOf, type Tree } from '../hash/tree.js';
-import type { Catalog, SharedFile } from './catalog.js';
-import { HashQueue } from './hash-queue.js';
-import { RenameGrace } from './rename-grace.js';
-import { Revisits } from './revisits.js';
-import { Quarantine } from './quarantine.js';
+import { readable, type FileIdentity } from '../disk/open.js';
+import { asError } from '../errors.js';
+import type { HashPool } from '../hash/pool.js';
 import { inSlices } from '../support/time-slicer.js';
-import type { ScannedFile } from './walk.js';
+import type { Catalog, SharedFile } from './catalog.js';
+import { DelayQueue } from './delay-queue.js';
+import type { ShareFilter } from './filter.js';
+import { Hashing } from './hashing.js';
+import { RenameGrace } from './rename-grace.js';
+import type { ScanWarning, ScannedFile } from './walk.js';
 import type { Seen } from './watcher.js';
 
 /** How far indexing is. */
@@ -47,6 +46,16 @@ export interface IndexerOwner {
   onStep(): void;
 }
 
+export interface IndexerOptions {
+  /** The shared folder, resolved. */
+  root: string;
+  catalog: Catalog;
+  pool: HashPool;
+  filter: ShareFilter;
+  /** Ends everything. */
+  signal: AbortSignal;
+}
+
 /** Milliseconds a file must not have been written to before it is hashed. */
 const QUIET = 100;
 /** The longest pause before a file that keeps changing is looked at again. */
@@ -55,6 +64,8 @@ const MAX_PAUSE = 10_000;
 const PATIENCE = 5;
 /** Files looked at at the same time. */
 const LOOKS = 16;
+/** Names of files that tell a node's state folder. */
+const STATE_NAME = /(^|\/)(key\.pem(\.new)?|(data|lock)\.mdb)$/;
 
 export class Indexer {
   readonly progress: Progress = {
@@ -64,50 +75,41 @@ export class Indexer {
     totalBytes: 0,
     scanned: false,
   };
-  readonly #root: string;
-  readonly #catalog: Catalog;
+  readonly #options: IndexerOptions;
   readonly #owner: IndexerOwner;
-  readonly #signal: AbortSignal;
-  readonly #queue: HashQueue;
-  readonly #revisits = new Revisits((due) => this.look(due));
-  readonly #aside = new Quarantine();
-  readonly #retired = new RenameGrace((paths) => this.#forget(paths));
+  readonly #hashing: Hashing;
+  readonly #renameGrace: RenameGrace;
+  /** Files to look at again, and how often in a row each was found changing. */
+  readonly #revisits: DelayQueue<number>;
+  /** Of these, those for which others wait: found changing, but not too often. */
+  readonly #changing = new Set<string>();
   /** What was seen, taken in one after the other. */
   #inbox = Promise.resolve();
   #waiting = 0;
-  #hashed = 0;
 
-  /**
-   * @param root the shared folder, resolved
-   * @param signal ends everything
-   */
-  constructor(
-    root: string,
-    catalog: Catalog,
-    pool: HashPool,
-    signal: AbortSignal,
-    owner: IndexerOwner,
-  ) {
-    this.#root = root;
-    this.#catalog = catalog;
-    this.#signal = signal;
+  constructor(options: IndexerOptions, owner: IndexerOwner) {
+    const { root, catalog, pool, filter, signal } = options;
+    this.#options = options;
     this.#owner = owner;
-    this.#queue = new HashQueue(root, pool, {
-      onHashed: (path, identity, tree) => {
-        this.#hashed++;
-        this.#aside.delete(path);
-        const before = catalog.get(path);
-        // It was hashed once more, and is what it was.
-        if (before !== undefined && isOf(before, identity, tree)) return;
-        const known = catalog.knows(path);
-        catalog.publishTree(path, identity, tree);
-        this.#done(known ? 'changed' : 'added', path);
+    this.#renameGrace = new RenameGrace(catalog, () => owner.isThere(), signal);
+    this.#revisits = new DelayQueue((due) => {
+      for (const path of due.keys()) this.#changing.delete(path);
+      return this.look(due);
+    });
+    this.#hashing = new Hashing(root, catalog, pool, {
+      onDone: (kind, path) => {
+        this.#done(kind, path);
       },
-      onFailed: (path, identity, code) => {
-        this.#failed(path, identity, code);
+      onLeftOut: (path, reason) => {
+        owner.onWarning(path, reason);
       },
-      onChanged: (path, tries) => {
-        this.#lookLater(path, Math.min(MAX_PAUSE, QUIET * 2 ** tries), tries);
+      onLost: (path) => {
+        this.progress.files++;
+        this.#renameGrace.retire(path);
+      },
+      onUnquiet: (path, tries, isShort) => {
+        if (isShort) this.#lookLater(path, MAX_PAUSE, PATIENCE + 1);
+        else this.#lookLater(path, Math.min(MAX_PAUSE, QUIET * 2 ** tries), tries);
       },
       // Told after the files: one call a batch.
       onBytes: (bytes) => {
@@ -120,32 +122,35 @@ export class Indexer {
       onError: (error) => {
         owner.onError(error);
       },
+      isSecret: (path) => STATE_NAME.test(path) && filter.isInState(path),
     });
   }
 
   /** Files hashed since the start. */
   get hashed(): number {
-    return this.#hashed;
+    return this.#hashing.hashed;
   }
 
   /** Whether everything that was seen has been dealt with, but for files that are never quiet. */
   get idle(): boolean {
-    return this.#queue.size === 0 && this.#waiting === 0 && !this.#revisits.someBelow(PATIENCE);
+    return this.#hashing.isIdle && this.#waiting === 0 && this.#changing.size === 0;
   }
 
   /** Take what the store knows. */
   restore(): Promise<void> {
-    return this.#enqueue(() => this.#inSlices(this.#catalog.restore(), () => undefined));
+    return this.#enqueue(() => this.#inSlices(this.#options.catalog.restore(), () => undefined));
   }
 
   /** Forget what the store knew and no scan has seen. */
   forgetUnconfirmed(): Promise<void> {
-    return this.#enqueue(() => this.#inSlices(this.#catalog.forgetUnconfirmed(), () => undefined));
+    const { catalog } = this.#options;
+    return this.#enqueue(() => this.#inSlices(catalog.forgetUnconfirmed(), () => undefined));
   }
 
-  /** A scan saw these files. */
-  scanned(files: () => readonly ScannedFile[]): Promise<void> {
+  /** A scan saw these files, and left out others. */
+  scanned(files: () => readonly ScannedFile[], warnings: readonly ScanWarning[]): Promise<void> {
     return this.#enqueue(async () => {
+      for (const { path, reason } of warnings) this.#hashing.leftOut(path, reason);
       await this.#inSlices(files(), ({ path, identity }) => {
         const toHash = this.#sawFile(path, identity, false);
         if (this.progress.scanned) return;
@@ -169,8 +174,7 @@ export class Indexer {
       await this.#inSlices(seen, (entry) => {
         if (entry.kind !== 'gone') return;
         if (entry.path === '') this.#owner.onRootGone();
-        else this.#sawNothing(entry.path);
-        if (entry.unreadable === true) this.#owner.onWarning(entry.path, 'EACCES; left out');
+        else this.#sawNothing(entry.path, entry.reason);
       });
     });
     this.#owner.onStep();
@@ -184,10 +188,11 @@ export class Indexer {
   /** Look what stands at each of some paths now. */
   async look(paths: Iterable<readonly [path: string, tries: number]>): Promise<void> {
     const next = paths[Symbol.iterator]();
+    const known = new Map<string, boolean>();
     const lookSome = async (): Promise<void> => {
       for (let step = next.next(); step.done !== true; step = next.next()) {
-        if (this.#signal.aborted) return;
-        await this.#lookAt(...step.value);
+        if (this.#options.signal.aborted) return;
+        await this.#lookAt(...step.value, known);
       }
     };
     await Promise.all(Array.from({ length: LOOKS }, lookSome));
@@ -208,13 +213,13 @@ export class Indexer {
       this.#lookLater(path, 0, 0);
       return;
     }
-    this.#catalog.forget(path);
-    this.#setAside(path, identity, fault);
+    this.#options.catalog.forget(path);
+    this.#hashing.setAside(path, identity, fault);
   }
 
   /** Hash a file again that may not be what its size and time say. Until then it is offered. */
   verify(file: SharedFile): void {
-    if (this.#isOffered(file)) this.#queue.add(file.path, file.identity, false);
+    if (this.#isOffered(file)) this.#hashing.verify(file);
   }
 
   /** Offer a file no longer that is not what its size and time say, and hash it again. */
@@ -222,14 +227,14 @@ export class Indexer {
     if (!this.#isOffered(file)) return;
     const { path, identity } = file;
     this.#remove(path);
-    this.#catalog.forget(path);
-    this.#queue.add(path, identity, true);
+    this.#options.catalog.forget(path);
+    this.#hashing.add(path, identity, true);
   }
 
   async close(): Promise<void> {
     this.#revisits.close();
-    this.#retired.close();
-    this.#queue.close();
+    this.#renameGrace.close();
+    this.#hashing.close();
     await this.#inbox;
   }
 
@@ -240,24 +245,25 @@ export class Indexer {
    * @returns whether it is to be hashed
    */
   #sawFile(path: string, identity: FileIdentity, live: boolean, tries = 0): boolean {
-    switch (this.#catalog.confirm(path, identity)) {
+    const { catalog } = this.#options;
+    switch (catalog.confirm(path, identity)) {
       case 'published':
         this.#done('added', path);
-        this.#queue.delete(path);
+        this.#hashing.cancel(path);
         return false;
       case 'as before':
-        this.#queue.delete(path);
+        this.#hashing.cancel(path);
         return false;
       case 'retired':
         // The index never lies: what has changed is not found until it is hashed again.
-        this.#retired.add(path);
+        this.#renameGrace.keep(path);
         break;
       case 'unknown':
     }
-    if (this.#aside.holds(path, identity)) return false;
-    const hash = this.#catalog.hashOfSameFile(identity);
+    if (this.#hashing.isSetAside(path, identity)) return false;
+    const hash = catalog.hashOfSameFile(identity);
     if (hash !== undefined) {
-      this.#catalog.publish(path, identity, hash);
+      catalog.publish(path, identity, hash);
       this.#done('renamed', path);
       return false;
     }
@@ -265,17 +271,18 @@ export class Indexer {
     if (live && age >= 0 && age < QUIET) {
       this.#lookLater(path, QUIET, tries === 0 ? 0 : tries + 1);
     } else {
-      this.#queue.add(path, identity, live, tries);
+      this.#hashing.add(path, identity, live, tries);
     }
     return true;
   }
 
-  /** Nothing that can be shared stands at a path. */
-  #sawNothing(path: string): void {
-    this.#aside.delete(path);
+  /** Nothing that can be shared stands at a path. @param reason what the user is to be told */
+  #sawNothing(path: string, reason?: string): void {
     this.#revisits.delete(path);
-    this.#queue.delete(path);
-    for (const gone of [path, ...this.#catalog.below(path)]) this.#remove(gone);
+    this.#changing.delete(path);
+    this.#hashing.gone(path);
+    for (const gone of [path, ...this.#options.catalog.below(path)]) this.#remove(gone);
+    if (reason !== undefined) this.#hashing.leftOut(path, reason);
   }
 
   /** A folder, and the files that are directly in it. */
@@ -286,37 +293,31 @@ export class Indexer {
       this.#sawFile(path, identity, true);
     });
     const found = new Set(files.map(({ path }) => path));
-    for (const path of this.#catalog.directlyIn(folder)) {
-      if (!found.has(path)) this.#revisits.add(path, 0, 0);
+    for (const path of this.#options.catalog.directlyIn(folder)) {
+      if (!found.has(path)) this.#lookLater(path, 0, 0);
     }
   }
 
-  async #lookAt(path: string, tries: number): Promise<void> {
-    const full = join(this.#root, path);
-    const there = await lstat(full, { bigint: true }).catch(() => undefined);
-    const shared = there?.isFile() === true && (await readable(full, there));
-    if (this.#signal.aborted) return;
-    if (shared) this.#sawFile(path, identityOf(there), true, tries);
-    else this.#sawNothing(path);
+  async #lookAt(path: string, tries: number, known: Map<string, boolean>): Promise<void> {
+    const there = await this.#stat(path, known);
+    if (this.#options.signal.aborted) return;
+    if (there.kind === 'file') this.#sawFile(path, there.identity, true, tries);
+    else if (there.isUnsure === true) this.#lookLater(path, MAX_PAUSE, PATIENCE + 1);
+    else this.#sawNothing(path, there.reason);
   }
 
-  #failed(path: string, identity: FileIdentity, code: string): void {
-    if (isShortage(code)) {
-      this.#lookLater(path, MAX_PAUSE, PATIENCE + 1);
-      return;
+  async #stat(
+    path: string,
+    known: Map<string, boolean>,
+  ): Promise<ReturnType<ShareFilter['judge']>> {
+    const { root, filter } = this.#options;
+    const full = join(root, path);
+    try {
+      const there = await lstat(full, { bigint: true });
+      return filter.judge(path, there, await readable(full, there), known);
+    } catch (error) {
+      return filter.missing(path, error);
     }
-    this.progress.files++;
-    this.#retire(path);
-    if (isReadFault(code) || code === WORKER_DIED) this.#setAside(path, identity, code);
-    // Deleted since it was seen: nothing to say.
-    else if (code !== 'ENOENT') this.#owner.onWarning(path, `${code}; left out`);
-  }
-
-  #setAside(path: string, identity: FileIdentity, code: string): void {
-    const forGood = code === WORKER_DIED;
-    if (!this.#aside.add(path, identity, code, forGood)) return;
-    const why = forGood ? 'each thread that hashes it dies' : code;
-    this.#owner.onWarning(path, `${why}; left out`);
   }
 
   #lookLater(path: string, pause: number, tries: number): void {
@@ -325,38 +326,26 @@ export class Indexer {
       this.progress.files++;
     }
     this.#revisits.add(path, pause, tries);
+    if (tries > 0 && tries < PATIENCE) this.#changing.add(path);
+    else this.#changing.delete(path);
   }
 
   #done(kind: Change['kind'], path: string): void {
+    this.#hashing.isWell(path);
     this.progress.files++;
     this.#owner.onChange({ kind, path });
   }
 
   #isOffered({ path, hash }: SharedFile): boolean {
-    return this.#catalog.get(path)?.hash === hash;
+    return this.#options.catalog.get(path)?.hash === hash;
   }
 
   #remove(path: string): void {
-    if (this.#retire(path)) this.#owner.onChange({ kind: 'removed', path });
-  }
-
-  /** Show a file no longer; forget it when it has not turned up under another name after a while. */
-  #retire(path: string): boolean {
-    if (!this.#catalog.retire(path)) return false;
-    this.#retired.add(path);
-    return true;
-  }
-
-  async #forget(paths: readonly string[]): Promise<void> {
-    // Of a share that is gone everything is kept until it is back.
-    if (!(await this.#owner.isThere())) return;
-    await this.#inSlices(paths, (path) => {
-      this.#catalog.forget(path);
-    });
+    if (this.#renameGrace.retire(path)) this.#owner.onChange({ kind: 'removed', path });
   }
 
   #inSlices<T>(items: Iterable<T>, act: (item: T) => void): Promise<void> {
-    return inSlices(items, this.#signal, act);
+    return inSlices(items, this.#options.signal, act);
   }
 
   /** One after the other. */
@@ -364,7 +353,7 @@ export class Indexer {
     this.#waiting++;
     this.#inbox = this.#inbox
       .then(async () => {
-        if (!this.#signal.aborted) await work();
+        if (!this.#options.signal.aborted) await work();
       })
       .catch((error: unknown) => {
         this.#owner.onError(asError(error));
@@ -374,10 +363,4 @@ export class Indexer {
       });
     return this.#inbox;
   }
-}
-
-/** Whether a file is what was hashed now. */
-function isOf(file: SharedFile, identity: FileIdentity, tree: Tree): boolean {
-  const root = Buffer.from(file.hash, 'hex');
-  return sameContent(file.identity, identity) && Buffer.compare(root, rootOf(tree)) === 0;
 }

@@ -1,46 +1,45 @@
-/** Files that are gone, remembered for a while: they may turn up under another name. */
+/**
+ * Files that are gone: they are shown no longer, but what is known of them is kept for a while, because
+ * they may turn up under another name.
+ */
+import { inSlices } from '../support/time-slicer.js';
+import type { Catalog } from './catalog.js';
+import { DelayQueue } from './delay-queue.js';
 
 /** Milliseconds that they are remembered. */
 const GRACE = 10_000;
 
 export class RenameGrace {
-  /** Paths, and when they are forgotten; in the order of that. */
-  readonly #paths = new Map<string, number>();
-  readonly #onForget: (paths: readonly string[]) => Promise<void>;
-  #timer: NodeJS.Timeout | undefined;
-  #closed = false;
+  readonly #catalog: Catalog;
+  readonly #gone: DelayQueue<undefined>;
 
-  /** @param onForget told the paths whose time is over */
-  constructor(onForget: (paths: readonly string[]) => Promise<void>) {
-    this.#onForget = onForget;
+  /**
+   * @param isRootThere whether the shared folder is there: of one that is gone everything is kept
+   * @param signal ends everything
+   */
+  constructor(catalog: Catalog, isRootThere: () => Promise<boolean>, signal: AbortSignal) {
+    this.#catalog = catalog;
+    this.#gone = new DelayQueue(async (due) => {
+      if (!(await isRootThere())) return;
+      await inSlices(due.keys(), signal, (path) => {
+        catalog.forget(path);
+      });
+    });
   }
 
-  add(path: string): void {
-    this.#paths.delete(path);
-    this.#paths.set(path, Date.now() + GRACE);
-    this.#wait(GRACE);
+  /** Show a file no longer. @returns whether it was shown */
+  retire(path: string): boolean {
+    if (!this.#catalog.retire(path)) return false;
+    this.keep(path);
+    return true;
+  }
+
+  /** Forget in a while a file that is shown no longer. */
+  keep(path: string): void {
+    this.#gone.add(path, GRACE, undefined);
   }
 
   close(): void {
-    this.#closed = true;
-    clearTimeout(this.#timer);
-  }
-
-  #wait(milliseconds: number): void {
-    if (this.#closed) return;
-    this.#timer ??= setTimeout(() => {
-      const now = Date.now();
-      const over: string[] = [];
-      for (const [path, due] of this.#paths) {
-        if (due > now) break;
-        this.#paths.delete(path);
-        over.push(path);
-      }
-      void this.#onForget(over).then(() => {
-        this.#timer = undefined;
-        const [next] = this.#paths.values();
-        if (next !== undefined) this.#wait(Math.max(0, next - Date.now()));
-      });
-    }, milliseconds);
+    this.#gone.close();
   }
 }

@@ -1,6 +1,7 @@
 /** The shared folder itself: whether it can be shared, is still there, and has come back. */
 import { access, constants, opendir, realpath, stat } from 'node:fs/promises';
 import { PeerError, systemCode } from '../errors.js';
+import type { FileKey } from '../state/state-files.js';
 
 /** Milliseconds between looks for a folder that is gone. */
 const LOOK_EVERY = 1000;
@@ -49,6 +50,11 @@ export class RootFolder {
   async isThere(): Promise<boolean> {
     const there = await stat(this.#path, { bigint: true }).catch(() => undefined);
     return there?.isDirectory() === true && there.dev === this.#dev && there.ino === this.#ino;
+  }
+
+  /** Whether it is one of these. */
+  isOneOf(keys: readonly FileKey[]): boolean {
+    return keys.some(({ dev, ino }) => dev === this.#dev && ino === this.#ino);
   }
 
   async isEmpty(): Promise<boolean> {

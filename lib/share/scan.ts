@@ -1,12 +1,7 @@
 /** Scan the share's folder: in a thread of its own, so that the event loop is free meanwhile, or here. */
 import { Worker } from 'node:worker_threads';
-import {
-  unpackFiles,
-  type PackedChunk,
-  type ScanRequest,
-  type ScanWarning,
-  type ScannedFile,
-} from './walk.js';
+import type { FilterOptions } from './filter.js';
+import { unpackFiles, type PackedChunk, type ScanWarning, type ScannedFile } from './walk.js';
 
 /** A part of what was found. */
 export interface Found {
@@ -25,7 +20,7 @@ const TRIES = 3;
  * @throws Error when the thread has died again and again
  */
 export async function scan(
-  request: ScanRequest,
+  request: FilterOptions,
   onFound: (found: Found) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -41,7 +36,7 @@ export async function scan(
 }
 
 async function scanOnce(
-  request: ScanRequest,
+  request: FilterOptions,
   onFound: (found: Found) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -71,7 +66,7 @@ async function scanOnce(
 
 /** The same in this thread, which does nothing else meanwhile: saves the start of a thread. */
 export async function scanHere(
-  request: ScanRequest,
+  request: FilterOptions,
   onFound: (found: Found) => void,
   signal: AbortSignal,
 ): Promise<void> {

@@ -1,9 +1,10 @@
 /**
  * The shared folder: keeps the catalog equal to the disk. A scan at the start and now and then, and the
- * watch, say what stands at a path; the intake does something about it.
+ * watch, say what stands at a path; the indexer does something about it.
  */
 import { EventEmitter } from 'node:events';
-import { PeerError } from '../errors.js';
+import { existsSync } from 'node:fs';
+import { PeerError, asError } from '../errors.js';
 import { HashPool } from '../hash/pool.js';
 import type { Hash, ShareState } from '../wire/messages.js';
 import { Catalog, type Page } from './catalog.js';
@@ -12,8 +13,10 @@ import { RootFolder } from './root-folder.js';
 import { scan, scanHere } from './scan.js';
 import { LmdbStore, MemoryStore, type Store } from '../state/store.js';
 import { FairScheduler } from '../name-index/fair-scheduler.js';
-import type { ScannedFile } from './walk.js';
-import { Watcher, type WatchFailure } from './watcher.js';
+import { isStateFolder, stateFiles } from '../state/state-files.js';
+import { ShareFilter, type FilterOptions } from './filter.js';
+import { ScanSchedule } from './scan-schedule.js';
+import { Watcher } from './watcher.js';
 
 export interface ShareOptions {
   /** The folder. */
@@ -58,19 +61,8 @@ export interface ShareEvents {
   error: [Error];
 }
 
-/** Milliseconds after the last of many changes, until a scan looks for what was lost. */
-const AFTER_BURST = 500;
 /** Milliseconds after the first scan until the watch begins, unless all is hashed before. */
 const WATCH_DELAY = 5000;
-/** Milliseconds between scans where the folder cannot be watched; more when a scan takes long. */
-const POLL = 10_000;
-/** Pauses between such scans take at least so many times as long as a scan. */
-const POLL_SHARE = 10;
-/** Times in so many milliseconds that the watch may die before scans take its place. */
-const MAX_DEATHS = 3;
-const DEATHS_COUNT = 600_000;
-/** The longest that setTimeout can wait, in milliseconds. */
-const MAX_TIMER = 2 ** 31 - 1;
 
 const NOTHING_YET: Readonly<Progress> = {
   files: 0,
@@ -88,28 +80,27 @@ export class Share extends EventEmitter<ShareEvents> {
   #store: Store | undefined;
   #catalog: Catalog | undefined;
   #pool: HashPool | undefined;
-  #intake: Indexer | undefined;
+  #indexer: Indexer | undefined;
+  #filter: FilterOptions | undefined;
+  readonly #schedule: ScanSchedule;
   #watcher: Watcher | undefined;
+  /** Until the watch begins. */
+  #watchTimer: NodeJS.Timeout | undefined;
   #state: ShareState = 'hashing';
   #began = 0;
-  /** The scan that is under way, and whether another is wanted after it. */
-  #scanning: Promise<void> | undefined;
-  #scanAgain = false;
-  /** When the last scan began, and how many milliseconds it took. */
-  #scanBegan = performance.now();
-  #scanTook = 0;
-  #rescanTimer: NodeJS.Timeout | undefined;
-  #burstTimer: NodeJS.Timeout | undefined;
-  #watchTimer: NodeJS.Timeout | undefined;
-  #polling = false;
-  /** When the watch died, by performance.now(). */
-  #watchDeaths: number[] = [];
   #gone = false;
 
   constructor(options: ShareOptions) {
     super();
     this.#options = options;
     this.#root = new RootFolder(options.folder);
+    this.#schedule = new ScanSchedule({
+      every: options.rescan,
+      scan: () => this.#scanAll(),
+      onEnd: () => {
+        this.#ifSettled();
+      },
+    });
   }
 
   get state(): ShareState {
@@ -122,20 +113,28 @@ export class Share extends EventEmitter<ShareEvents> {
     return this.#catalog?.bytes ?? 0;
   }
   get progress(): Readonly<Progress> {
-    return this.#intake?.progress ?? NOTHING_YET;
+    return this.#indexer?.progress ?? NOTHING_YET;
   }
   /** Files hashed since the start. */
   get hashed(): number {
-    return this.#intake?.hashed ?? 0;
+    return this.#indexer?.hashed ?? 0;
   }
 
   /**
    * Look whether the folder can be shared.
    *
-   * @throws PeerError ERR_USAGE when it does not exist, is not a folder or cannot be read
+   * @throws PeerError ERR_USAGE when it does not exist, is not a folder, cannot be read or holds a node's state
    */
   async check(): Promise<void> {
     await this.#root.check();
+    const { folder, state } = this.#options;
+    const own = state !== undefined && existsSync(state) ? stateFiles(state) : [];
+    if (this.#root.isOneOf(own) || isStateFolder(this.#root.path)) {
+      throw new PeerError(
+        'ERR_USAGE',
+        `${folder}: a node's state is kept there; share another folder`,
+      );
+    }
   }
 
   /**
@@ -144,7 +143,7 @@ export class Share extends EventEmitter<ShareEvents> {
    * @throws PeerError ERR_USAGE when the state folder cannot be used
    */
   async start(): Promise<void> {
-    const { state, threads, workers = true } = this.#options;
+    const { state, threads, workers = true, dotfiles, ignore } = this.#options;
     this.#began = performance.now();
     const store = state === undefined ? new MemoryStore() : await this.#openStore(state);
     this.#store = store;
@@ -152,36 +151,65 @@ export class Share extends EventEmitter<ShareEvents> {
       await store.close();
       return;
     }
+    const root = this.#root.path;
+    const own = state === undefined ? [] : stateFiles(state);
+    const filter: FilterOptions = { root, dotfiles, ignore, state: own };
+    this.#filter = filter;
     const catalog = new Catalog(store);
     this.#catalog = catalog;
     const pool = new HashPool({ threads: workers ? threads : 0, background: true });
     this.#pool = pool;
-    const intake = new Indexer(this.#root.path, catalog, pool, this.#abort.signal, {
-      onChange: (change) => {
-        if (this.#state === 'ready') this.emit('change', change);
+    const { signal } = this.#abort;
+    const indexer = new Indexer(
+      { root, catalog, pool, filter: new ShareFilter(filter), signal },
+      {
+        onChange: (change) => {
+          if (this.#state === 'ready') this.emit('change', change);
+        },
+        onProgress: () => {
+          this.emit('progress', indexer.progress);
+        },
+        onWarning: (path, reason) => {
+          this.emit('warning', { path, reason });
+        },
+        onError: (error) => {
+          this.emit('error', error);
+        },
+        onRootGone: () => {
+          this.#rootGone();
+        },
+        isThere: () => this.#isThere(),
+        onStep: () => {
+          this.#ifSettled();
+        },
       },
-      onProgress: () => {
-        this.emit('progress', intake.progress);
+    );
+    this.#indexer = indexer;
+    this.#watcher = new Watcher(filter, {
+      onWatching: (folders) => {
+        this.emit('watching', { folders });
+        // Between the last scan and now a change may have been missed.
+        this.rescan();
       },
-      onWarning: (path, reason) => {
-        this.emit('warning', { path, reason });
+      onSeen: (seen, burst) => {
+        this.#schedule.onChange(burst);
+        void indexer.watched(seen);
       },
-      onError: (error) => {
-        this.emit('error', error);
+      onRestart: (why) => {
+        this.#warn(`the watch ended (${why}) and begins again`);
       },
-      onRootGone: () => {
-        this.#shareGone();
-      },
-      isThere: () => this.#isThere(),
-      onStep: () => {
-        this.#ifSettled();
+      onFailed: (why) => {
+        this.#warn(`${why}; looking now and then instead`);
+        this.#schedule.isPolling = true;
+        // What the watch did not tell is found by a scan.
+        this.rescan();
       },
     });
-    this.#intake = intake;
-    this.#scanning = this.#firstScan(intake).catch((error: unknown) => {
-      if (!this.#abort.signal.aborted) this.emit('error', error as Error);
-    });
-    this.#waitForRescan();
+    this.#schedule.request(() =>
+      this.#firstScan(catalog, indexer).catch((error: unknown) => {
+        if (!signal.aborted) this.emit('error', asError(error));
+      }),
+    );
   }
 
   /**
@@ -210,7 +238,7 @@ export class Share extends EventEmitter<ShareEvents> {
 
   /** What is needed to read its files. @throws PeerError ERR_HASHING before it has started */
   get content(): ShareContent {
-    const [catalog, indexer] = [this.#catalog, this.#intake];
+    const [catalog, indexer] = [this.#catalog, this.#indexer];
     if (catalog === undefined || indexer === undefined) {
       throw new PeerError('ERR_HASHING', 'still starting');
     }
@@ -227,33 +255,19 @@ export class Share extends EventEmitter<ShareEvents> {
 
   /** Compare the folder with the catalog, entry by entry, now. */
   rescan(): void {
-    if (this.#abort.signal.aborted) return;
-    if (this.#scanning !== undefined) {
-      this.#scanAgain = true;
-      return;
-    }
-    this.#scanBegan = performance.now();
-    this.#scanning = this.#scanAll()
-      .catch((error: unknown) => {
-        if (this.#abort.signal.aborted) return;
-        this.emit('warning', { path: '.', reason: `the scan failed: ${String(error)}` });
-      })
-      .then(() => {
-        this.#endScan();
-      });
+    this.#schedule.request();
   }
 
   async close(): Promise<void> {
     this.#abort.abort();
-    clearTimeout(this.#rescanTimer);
-    clearTimeout(this.#burstTimer);
     clearTimeout(this.#watchTimer);
     this.#root.close();
-    const takenIn = this.#intake?.close();
+    const scanned = this.#schedule.close();
+    const takenIn = this.#indexer?.close();
     this.#turns.close();
-    await this.#watcher?.close();
+    await this.#watcher?.stop();
     await this.#pool?.close();
-    await this.#scanning;
+    await scanned;
     await takenIn;
     await this.#store?.close();
   }
@@ -278,174 +292,89 @@ export class Share extends EventEmitter<ShareEvents> {
     );
   }
 
-  // ------------------------------------------------------------ scans
-
-  async #firstScan(intake: Indexer): Promise<void> {
+  async #firstScan(catalog: Catalog, indexer: Indexer): Promise<void> {
     // The disk is walked while the store is read; what was seen is taken in after that.
-    const restored = intake.restore().then(() => {
+    const restored = indexer.restore().then(() => {
       // Everything is to be hashed: the workers start while the first files are found.
-      if (this.#catalog?.restored === 0) this.#pool?.start();
+      if (catalog.restored === 0) this.#pool?.start();
     });
-    await Promise.all([restored, this.#walk((files) => intake.scanned(files))]);
-    await intake.takenIn();
+    await Promise.all([restored, this.#walk(indexer)]);
+    await indexer.takenIn();
     // An empty folder is what a file system that is not mounted leaves behind.
-    if (!(await this.#root.isEmpty())) await intake.forgetUnconfirmed();
+    if (!(await this.#root.isEmpty())) await indexer.forgetUnconfirmed();
     if (this.#abort.signal.aborted) return;
-    intake.progress.scanned = true;
+    indexer.progress.scanned = true;
     // Not before: the scan, and the hashing of many small files, would share the disk and the cores
     // with it. What happens until the watch is there is found by the scan that follows it.
     this.#watchTimer = setTimeout(() => {
       this.#startWatch();
     }, WATCH_DELAY);
-    this.#endScan();
   }
 
   async #scanAll(): Promise<void> {
-    const [catalog, intake] = [this.#catalog, this.#intake];
-    if (catalog === undefined || intake === undefined || !(await this.#isThere())) return;
-    catalog.beginScan();
-    this.#watcher?.complete();
-    await this.#walk((files) => intake.scanned(files));
-    await intake.takenIn();
-    // What it did not see may be gone, or the whole share is.
-    if (this.#abort.signal.aborted || !(await this.#isThere())) return;
-    await intake.look([...catalog.unseen()].map((path) => [path, 0]));
+    const [catalog, indexer] = [this.#catalog, this.#indexer];
+    try {
+      if (catalog === undefined || indexer === undefined || !(await this.#isThere())) return;
+      catalog.beginScan();
+      this.#watcher?.complete();
+      await this.#walk(indexer);
+      await indexer.takenIn();
+      // What it did not see may be gone, or the whole share is.
+      if (this.#abort.signal.aborted || !(await this.#isThere())) return;
+      await indexer.look([...catalog.unseen()].map((path) => [path, 0]));
+    } catch (error) {
+      if (!this.#abort.signal.aborted) this.#warn(`the scan failed: ${String(error)}`);
+    }
   }
 
-  #walk(onFiles: (files: () => ScannedFile[]) => unknown): Promise<void> {
-    const { dotfiles, ignore, workers = true } = this.#options;
-    return (workers ? scan : scanHere)(
-      { root: this.#root.path, dotfiles, ignore },
-      ({ files, warnings }) => {
-        // At the start only: what is said once need not be said with every scan.
-        if (!this.progress.scanned) for (const w of warnings) this.emit('warning', w);
-        onFiles(files);
-      },
+  async #walk(indexer: Indexer): Promise<void> {
+    if (this.#filter === undefined) return;
+    const { workers = true } = this.#options;
+    await (workers ? scan : scanHere)(
+      this.#filter,
+      ({ files, warnings }) => void indexer.scanned(files, warnings),
       this.#abort.signal,
     );
   }
 
-  #endScan(): void {
-    this.#scanning = undefined;
-    this.#scanTook = performance.now() - this.#scanBegan;
-    this.#waitForRescan();
-    if (this.#scanAgain) {
-      this.#scanAgain = false;
-      this.rescan();
-      return;
-    }
-    this.#ifSettled();
-  }
-
-  // ------------------------------------------------------------ the watch
-
   #startWatch(): void {
     clearTimeout(this.#watchTimer);
     this.#watchTimer = undefined;
-    if (!this.#options.watch) return;
-    this.#watcher = new Watcher(this.#root.path, this.#options, {
-      onWatching: (folders) => {
-        this.emit('watching', { folders });
-        // Between the first scan and now a change may have been missed.
-        this.rescan();
-      },
-      onSeen: (seen, burst) => {
-        if (burst || this.#burstTimer !== undefined) this.#afterBurst();
-        void this.#intake?.watched(seen);
-      },
-      onWatchError: (failure) => {
-        this.#watchError(failure);
-      },
-      onWatchDied: (why) => {
-        this.#watchDied(why);
-      },
-    });
-  }
-
-  #watchError({ code, message, folders, limit }: WatchFailure): void {
-    // What the watch did not tell is found by a scan.
-    this.rescan();
-    if (this.#polling) return;
-    this.#polling = true;
-    const why =
-      folders === undefined
-        ? `the folder cannot be watched (${message})`
-        : `${folders} folders need a watch each (${code}): raise fs.inotify.max_user_watches ` +
-          `(${limit ?? 'unknown'} for all programs)`;
-    this.emit('warning', { path: '.', reason: `${why}; looking now and then instead` });
-    void this.#watcher?.close();
-    this.#waitForRescan();
-  }
-
-  /** Its thread died: another takes its place, and a scan finds what was missed; but not for ever. */
-  #watchDied(why: string): void {
-    const now = performance.now();
-    this.#watchDeaths = this.#watchDeaths.filter((at) => now - at < DEATHS_COUNT).concat(now);
-    if (this.#watchDeaths.length > MAX_DEATHS) {
-      this.#watchError({ code: 'unknown', message: `the thread that does it dies: ${why}` });
-      return;
-    }
-    this.emit('warning', { path: '.', reason: `the watch ended (${why}) and begins again` });
-    this.#startWatch();
-  }
-
-  /** Many changes at once: the watch may have lost some. */
-  #afterBurst(): void {
-    clearTimeout(this.#burstTimer);
-    this.#burstTimer = setTimeout(() => {
-      this.#burstTimer = undefined;
-      this.rescan();
-    }, AFTER_BURST);
+    if (this.#options.watch) this.#watcher?.start();
   }
 
   async #isThere(): Promise<boolean> {
     if (await this.#root.isThere()) return true;
-    if (!this.#abort.signal.aborted) this.#shareGone();
+    if (!this.#abort.signal.aborted) this.#rootGone();
     return false;
   }
 
   /** The folder itself is gone, or another one stands in its place: wait for it. */
-  #shareGone(): void {
+  #rootGone(): void {
     if (this.#gone) return;
     this.#gone = true;
     clearTimeout(this.#watchTimer);
     this.#watchTimer = undefined;
     this.#catalog?.hideAll();
-    this.emit('warning', { path: '.', reason: 'the shared folder is gone; waiting for it' });
-    void this.#watcher?.close();
+    this.#warn('the shared folder is gone; waiting for it');
+    void this.#watcher?.stop();
     this.#root.whenBack(() => {
       this.#gone = false;
-      this.emit('warning', { path: '.', reason: 'the shared folder is back' });
-      this.#polling = false;
-      this.#watchDeaths = [];
+      this.#warn('the shared folder is back');
+      this.#schedule.isPolling = false;
       this.#startWatch();
       this.rescan();
     });
   }
 
-  // ------------------------------------------------------------ ends
-
-  /** A pause after each scan, so that a slow disk is not scanned all the time. */
-  #waitForRescan(): void {
-    clearTimeout(this.#rescanTimer);
-    if (this.#abort.signal.aborted) return;
-    const pause = this.#polling
-      ? Math.min(this.#options.rescan, Math.max(POLL, POLL_SHARE * this.#scanTook))
-      : this.#options.rescan;
-    this.#rescanTimer = setTimeout(
-      () => {
-        this.rescan();
-        // In case nothing can be scanned now.
-        this.#waitForRescan();
-      },
-      Math.min(pause, MAX_TIMER),
-    );
+  #warn(reason: string): void {
+    this.emit('warning', { path: '.', reason });
   }
 
   #ifSettled(): void {
-    const progress = this.#intake?.progress;
-    if (progress?.scanned !== true || this.#scanning !== undefined) return;
-    if (this.#intake?.idle !== true) return;
+    const progress = this.#indexer?.progress;
+    if (progress?.scanned !== true || this.#schedule.isScanning) return;
+    if (this.#indexer?.idle !== true) return;
     if (this.#state === 'hashing') {
       this.#state = 'ready';
       progress.totalBytes = progress.bytes;

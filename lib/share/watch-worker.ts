@@ -1,28 +1,23 @@
 /**
- * Entry of the watching worker: chokidar with a watch per folder. What a folder's watch names is
- * looked at here, in batches, and posted as what is there now.
+ * Entry of the watching worker. What a folder's watch names is looked at here, in batches, and posted as
+ * what is there now.
  *
  * A folder is watched first and read then, so that nothing that is made in it is missed.
  */
-import { lstatSync, readFileSync, readdirSync, statSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
-import { FSWatcher } from 'chokidar';
-import { identityOf, readableSync, type FileIdentity } from '../disk/open.js';
+import type { FileIdentity } from '../disk/open.js';
 import { asError, systemCode } from '../errors.js';
-import { leavesOut, unfit, type FilterOptions } from './filter.js';
-
-export interface WatchRequest extends FilterOptions {
-  root: string;
-}
+import { STATE, ShareFilter, parentOf, type FilterOptions, type Nothing } from './filter.js';
+import { FolderWatcher } from './folder-watcher.js';
 
 /** What stands at a path now. */
 export type Seen =
   | { path: string; kind: 'file'; identity: FileIdentity }
   | { path: string; kind: 'folder'; files: { path: string; identity: FileIdentity }[] }
-  /** Nothing that can be shared: nothing at all, or `unreadable`, a file that must not be read. */
-  | { path: string; kind: 'gone'; unreadable?: boolean };
+  /** Nothing that can be shared; `reason`: what the user is to be told. */
+  | { path: string; kind: 'gone'; reason?: string | undefined };
 
 export type WatchMessage =
   | { type: 'ready'; folders: number }
@@ -43,24 +38,14 @@ export interface WatchFailure {
 const GATHER = 20;
 /** So many names at once that the kernel's queue (16,384 events) may have lost some. */
 const BURST = 4000;
-/** Milliseconds until a folder that came, went and came again is looked at once more. */
-const AGAIN = 200;
-/** Milliseconds that folders may take to be watched, when nothing happens meanwhile. */
-const SLOW = 1000;
-/** Folders looked at in one turn of the loop. */
-const FOLDERS_A_TURN = 50;
 
 const port = parentPort;
 if (port === null) throw new Error('runs as a worker only');
-const request = workerData as WatchRequest;
+const request = workerData as FilterOptions;
 const { root } = request;
-const isLeftOut = leavesOut(request);
+const filter = new ShareFilter(request);
 const first = statSync(root, { bigint: true });
 const names = new Set<string>();
-/** Folders that are watched, and their inodes; and those that will be in a moment. */
-const folders = new Map<string, bigint>();
-const pending = new Set<string>();
-let ready = false;
 let since = 0;
 let recent = 0;
 let timer: NodeJS.Timeout | undefined;
@@ -92,6 +77,7 @@ function look(): void {
   recent += names.size;
   const burst = recent >= BURST;
   const seen: Seen[] = [];
+  const known = new Map<string, boolean>();
   // All of it is gone, or hidden by another file system: of the files in it nothing is known.
   if (!isRoot()) {
     names.clear();
@@ -99,139 +85,50 @@ function look(): void {
     return;
   }
   for (const path of names) {
-    if (path !== '' && (isLeftOut(path) || unfit(path) !== undefined)) continue;
-    const there = stat(path);
+    if (path !== '' && filter.leavesOut(path)) continue;
+    const there = stat(path, known);
     if (there !== undefined) seen.push(there);
   }
   names.clear();
   if (seen.length > 0) post({ type: 'seen', seen, burst });
 }
 
-function stat(path: string): Seen | undefined {
-  try {
-    const there = lstatSync(join(root, path), { bigint: true });
-    if (there.isFile()) {
-      return readableSync(join(root, path), there)
-        ? { path, kind: 'file', identity: identityOf(there) }
-        : { path, kind: 'gone', unreadable: true };
-    }
-    if (there.isDirectory()) {
-      // Seen when its watch is there.
-      if (watchFolder(path, there.ino)) return undefined;
-      return { path, kind: 'folder', files: filesIn(path) };
-    }
-  } catch (error) {
-    const code = systemCode(error);
-    if (code !== 'ENOENT' && code !== 'ENOTDIR') return undefined;
+function stat(path: string, known: Map<string, boolean>): Seen | undefined {
+  if (filter.isInState(path, known)) {
+    // Perhaps it was not a state folder before this was made in it.
+    const folder = parentOf(path);
+    return gone(folder === '' ? path : folder, STATE);
   }
-  if (folders.has(path)) forget(path);
-  // Nothing, or a link or a special file, which to the share is nothing.
-  return { path, kind: 'gone' };
+  const there = filter.look(path);
+  if (there.kind === 'nothing') return gone(path, there);
+  if (there.kind === 'file') return { path, ...there };
+  // Seen when its watch is there.
+  if (watcher.watch(path, there.ino)) return undefined;
+  const files = filesIn(path);
+  return 'kind' in files ? gone(path, files) : { path, kind: 'folder', files };
 }
 
-/** The files directly in a folder. Folders in it have watches, and are seen, of their own. */
-function filesIn(folder: string): { path: string; identity: FileIdentity }[] {
+function gone(path: string, { reason, isUnsure }: Nothing): Seen | undefined {
+  if (isUnsure === true) return undefined;
+  watcher.forget(path);
+  return { path, kind: 'gone', reason };
+}
+
+/** The files directly in a folder. A folder in it has a watch, and is seen, of its own. */
+function filesIn(folder: string): { path: string; identity: FileIdentity }[] | Nothing {
+  const listed = filter.list(folder);
+  if ('kind' in listed) return listed;
   const files: { path: string; identity: FileIdentity }[] = [];
-  for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+  for (const entry of listed) {
     const path = join(folder, entry.name);
-    if (isLeftOut(path) || unfit(path) !== undefined) continue;
     // One that was made before this folder had its watch.
-    if (entry.isDirectory() && !folders.has(path)) note(path);
+    if (entry.isDirectory() && !watcher.has(path)) note(path);
     if (!entry.isFile()) continue;
-    const there = stat(path);
-    if (there?.kind === 'file') files.push({ path, identity: there.identity });
+    const there = filter.look(path);
+    if (there.kind === 'file') files.push({ path, identity: there.identity });
   }
   return files;
 }
-
-/** The folders directly in a folder that are shared. */
-function foldersIn(folder: string): string[] {
-  try {
-    return readdirSync(join(root, folder), { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => join(folder, entry.name))
-      .filter((path) => !isLeftOut(path));
-  } catch {
-    // Gone, or not ours to read.
-    return [];
-  }
-}
-
-/** All folders that are shared, the share's own included. */
-function* allFolders(): Generator<string> {
-  const open = [''];
-  for (let folder = open.pop(); folder !== undefined; folder = open.pop()) {
-    yield folder;
-    open.push(...foldersIn(folder));
-  }
-}
-
-/**
- * See that a folder is watched, itself and not another that stood at its path.
- *
- * @returns whether it was not; it is told by `addDir` when it is
- */
-function watchFolder(path: string, inode: bigint): boolean {
-  const known = folders.get(path);
-  if (known === inode || watcher.closed) return false;
-  if (known !== undefined) forget(path);
-  folders.set(path, inode);
-  pending.add(path);
-  watcher.add(join(root, path));
-  return true;
-}
-
-/** Watch a folder, and those below it, no longer. */
-function forget(path: string): void {
-  const full = join(root, path);
-  watcher._remove(dirname(full), basename(full), true);
-  // It is not done twice in a short time: then again.
-  if (folders.has(path)) {
-    setTimeout(() => {
-      note(path);
-    }, AGAIN);
-  }
-}
-
-/** See that every folder is watched. */
-async function watchAll(): Promise<void> {
-  let count = 0;
-  for (const folder of allFolders()) {
-    if (watcher.closed) return;
-    const inode = inodeOf(folder);
-    if (inode !== undefined) watchFolder(folder, inode);
-    if (++count % FOLDERS_A_TURN === 0) await nextTurn();
-  }
-}
-
-/** A folder's inode; undefined when it is gone, or in a folder that may be listed but not entered. */
-function inodeOf(folder: string): bigint | undefined {
-  try {
-    const there = lstatSync(join(root, folder), { bigint: true });
-    return there.isDirectory() ? there.ino : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Resolves when all that are to be watched are; but for those that are gone again. */
-async function allWatched(): Promise<void> {
-  for (let left = pending.size; left > 0; left = pending.size) {
-    const progress = new Promise((resolve) => watcher.once('addDir', resolve));
-    const slow = new AbortController();
-    await Promise.race([progress, pause(SLOW, undefined, { signal: slow.signal }).catch(nothing)]);
-    slow.abort();
-    if (pending.size === left) return;
-  }
-}
-
-function nothing(): void {
-  // The pause was cut short.
-}
-
-port.on('message', () => {
-  if (ready) void watchAll();
-});
 
 function watchLimit(): number | undefined {
   try {
@@ -242,53 +139,26 @@ function watchLimit(): number | undefined {
   }
 }
 
-/**
- * chokidar told of every folder to watch, and of no other. By itself it would look at every file of a
- * folder, at the start and whenever something happens in it.
- */
-class FolderWatcher extends FSWatcher {
-  override _readdirp(): undefined {
-    return undefined;
-  }
-}
-
-const watcher = new FolderWatcher({
-  followSymlinks: false,
-  atomic: false,
-  ignorePermissionErrors: true,
+const watcher = new FolderWatcher(root, filter, {
+  onTouched: note,
+  onError: (thrown) => {
+    const { message } = asError(thrown);
+    const code = systemCode(thrown) ?? 'unknown';
+    if (code !== 'ENOSPC') {
+      post({ type: 'error', failure: { code, message } });
+      return;
+    }
+    // Some of the folder watched is worth little, and other programs want watches, too.
+    watcher.close();
+    const failure: WatchFailure = { code, message, folders: [...watcher.folders()].length };
+    const limit = watchLimit();
+    post({ type: 'error', failure: limit === undefined ? failure : { ...failure, limit } });
+  },
 });
-watcher.on('raw', (_event, entry, details: unknown) => {
-  const folder = relative(root, (details as { watchedPath?: string }).watchedPath ?? root);
-  note(typeof entry === 'string' && entry !== '' ? join(folder, entry) : folder);
+let ready = false;
+port.on('message', () => {
+  if (ready) void watcher.watchAll();
 });
-watcher.on('addDir', (path) => {
-  const folder = relative(root, path);
-  pending.delete(folder);
-  if (!ready) return;
-  // The watch is set right after this.
-  setImmediate(() => {
-    note(folder);
-  });
-});
-watcher.on('unlinkDir', (path) => {
-  const folder = relative(root, path);
-  folders.delete(folder);
-  pending.delete(folder);
-});
-watcher.on('error', (thrown) => {
-  const { message } = asError(thrown);
-  const code = systemCode(thrown) ?? 'unknown';
-  if (code !== 'ENOSPC') {
-    post({ type: 'error', failure: { code, message } });
-    return;
-  }
-  // Some of the folder watched is worth little, and other programs want watches, too.
-  void watcher.close();
-  const failure: WatchFailure = { code, message, folders: [...allFolders()].length };
-  const limit = watchLimit();
-  post({ type: 'error', failure: limit === undefined ? failure : { ...failure, limit } });
-});
-await watchAll();
-await allWatched();
+const folders = await watcher.start();
 ready = true;
-if (!watcher.closed) post({ type: 'ready', folders: folders.size });
+if (!watcher.closed) post({ type: 'ready', folders });

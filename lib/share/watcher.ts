@@ -1,63 +1,104 @@
-/** Watch the share's folder in a thread of its own, so that a busy event loop loses nothing. */
+/**
+ * Watch the share's folder, in a thread of its own, so that a busy event loop loses nothing. When the
+ * thread dies another takes its place, but not for ever.
+ */
 import { Worker } from 'node:worker_threads';
 import type { FilterOptions } from './filter.js';
 import type { Seen, WatchFailure, WatchMessage } from './watch-worker.js';
 
-export type { Seen, WatchFailure } from './watch-worker.js';
+export type { Seen } from './watch-worker.js';
 
 export interface WatcherOwner {
   /** Changes from now on are seen. */
   onWatching(folders: number): void;
   /** Names were touched, and this is what stands there now. `burst`: some may have been lost. */
   onSeen(seen: readonly Seen[], burst: boolean): void;
-  /** Some folder cannot be watched, or the watch as a whole ended. */
-  onWatchError(failure: WatchFailure): void;
-  /** The thread died, and why: nothing is seen any more. */
-  onWatchDied(why: string): void;
+  /** The watch begins again: something may have been missed. */
+  onRestart(why: string): void;
+  /** The folder, or a part of it, cannot be watched: nothing is seen any more. */
+  onFailed(why: string): void;
 }
 
-export class Watcher {
-  readonly #worker: Worker;
-  #closed = false;
+/** Times in so many milliseconds that the thread may die before the watch is given up. */
+const MAX_DEATHS = 3;
+const DEATHS_COUNT = 600_000;
 
-  constructor(root: string, filter: FilterOptions, owner: WatcherOwner) {
-    this.#worker = new Worker(new URL('./watch-worker.js', import.meta.url), {
-      workerData: { root, dotfiles: filter.dotfiles, ignore: filter.ignore },
+export class Watcher {
+  readonly #filter: FilterOptions;
+  readonly #owner: WatcherOwner;
+  #worker: Worker | undefined;
+  /** When the thread died, by performance.now(). */
+  #deaths: number[] = [];
+
+  constructor(filter: FilterOptions, owner: WatcherOwner) {
+    this.#filter = filter;
+    this.#owner = owner;
+  }
+
+  start(): void {
+    const worker = new Worker(new URL('./watch-worker.js', import.meta.url), {
+      workerData: this.#filter,
       execArgv: [],
     });
-    this.#worker.on('message', (message: WatchMessage) => {
-      if (this.#closed) return;
+    this.#worker = worker;
+    worker.on('message', (message: WatchMessage) => {
+      if (this.#worker !== worker) return;
       switch (message.type) {
         case 'ready':
-          owner.onWatching(message.folders);
+          this.#owner.onWatching(message.folders);
           break;
         case 'seen':
-          owner.onSeen(message.seen, message.burst);
+          this.#owner.onSeen(message.seen, message.burst);
           break;
         case 'error':
-          owner.onWatchError(message.failure);
+          this.#fail(reasonOf(message.failure));
       }
     });
     const died = (why: string): void => {
-      if (this.#closed) return;
-      this.#closed = true;
-      owner.onWatchDied(why);
+      if (this.#worker === worker) this.#died(why);
     };
-    this.#worker.on('error', (error) => {
+    worker.on('error', (error) => {
       died(error.message);
     });
-    this.#worker.on('exit', (code) => {
+    worker.on('exit', (code) => {
       died(`exit code ${code}`);
     });
   }
 
   /** Names were lost, perhaps: see that every folder has its watch. */
   complete(): void {
-    this.#worker.postMessage('complete');
+    this.#worker?.postMessage('complete');
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#worker.terminate();
+  /** Watch no longer; it may be started again. */
+  async stop(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    this.#deaths = [];
+    await worker?.terminate();
   }
+
+  #died(why: string): void {
+    const now = performance.now();
+    this.#deaths = this.#deaths.filter((at) => now - at < DEATHS_COUNT).concat(now);
+    if (this.#deaths.length > MAX_DEATHS) {
+      this.#fail(`the folder cannot be watched (the thread that does it dies: ${why})`);
+      return;
+    }
+    this.#owner.onRestart(why);
+    this.start();
+  }
+
+  #fail(why: string): void {
+    void this.stop();
+    this.#owner.onFailed(why);
+  }
+}
+
+function reasonOf({ code, message, folders, limit }: WatchFailure): string {
+  if (folders === undefined) return `the folder cannot be watched (${message})`;
+  return (
+    `${folders} folders need a watch each (${code}): raise fs.inotify.max_user_watches ` +
+    `(${limit ?? 'unknown'} for all programs)`
+  );
 }

@@ -9,7 +9,7 @@ export interface StoredFile {
   identity: FileIdentity;
 }
 
-/** Bytes before the path in a file's record: hash, size, mtime, dev, ino. */
+/** Bytes before the path in a file's record: hash, size, mtime, birth, ino. */
 const RECORD_HEAD = HASH_BYTES + 4 * 8;
 
 /** Numbers of one record, in the machine's byte order, which is little-endian wherever Node runs. */
@@ -21,7 +21,7 @@ export function encodeRecord({ path, hash, identity }: StoredFile): Buffer {
   record.set(hash, 0);
   scratch[0] = BigInt(identity.size);
   scratch[1] = BigInt.asUintN(64, identity.mtimeNs);
-  scratch[2] = BigInt.asUintN(64, identity.dev);
+  scratch[2] = BigInt.asUintN(64, identity.birthNs);
   scratch[3] = BigInt.asUintN(64, identity.ino);
   record.set(scratchBytes, HASH_BYTES);
   record.write(path, RECORD_HEAD);
@@ -43,7 +43,7 @@ export function decodeRecord(record: Buffer, length: number): StoredFile | undef
     identity: {
       size: Number(record.readBigUInt64LE(HASH_BYTES)),
       mtimeNs: record.readBigInt64LE(HASH_BYTES + 8),
-      dev: record.readBigUInt64LE(HASH_BYTES + 16),
+      birthNs: record.readBigInt64LE(HASH_BYTES + 16),
       ino: record.readBigUInt64LE(HASH_BYTES + 24),
     },
     path: record.toString('utf8', RECORD_HEAD, length),

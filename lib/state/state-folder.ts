@@ -21,7 +21,8 @@ export interface StateFolder {
  */
 export async function openStateFolder(folder: string): Promise<StateFolder> {
   try {
-    await makeFolder(folder, 0o700);
+    // Before there is a key in it: by the two of them it is known that this must not be shared.
+    await makeFolder(join(folder, 'index'), 0o700);
     const path = await realpath(folder);
     const taken = (): PeerError =>
       new PeerError('ERR_USAGE', `${path}: another node is using this state folder`);

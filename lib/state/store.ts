@@ -85,7 +85,7 @@ export class MemoryStore implements Store {
 }
 
 /** Changes whenever what is stored, or how, changes: a store of another version is set aside. */
-const VERSION = 1;
+const VERSION = 2;
 /** Milliseconds in which writes are gathered for one transaction. */
 const COMMIT_DELAY = 100;
 // A record is decoded where it lies, not in a buffer made for it. (The package's types leave the

@@ -8,6 +8,7 @@ import { connect } from '../../lib/fetch/peer.js';
 import { HashPool, SMALL_BYTES, WORKER_DIED } from '../../lib/hash/pool.js';
 import { identityOf } from '../../lib/disk/open.js';
 import { Catalog } from '../../lib/share/catalog.js';
+import { ShareFilter } from '../../lib/share/filter.js';
 import { Indexer } from '../../lib/share/indexer.js';
 import { MemoryStore } from '../../lib/state/store.js';
 import { walk } from '../../lib/share/walk.js';
@@ -64,29 +65,33 @@ t.test('the index sets such a file aside, names it once, and goes on', async (t)
   const catalog = new Catalog(new MemoryStore());
   const warnings: string[] = [];
   let wake: () => void = () => undefined;
-  const intake = new Indexer(root, catalog, pool, stop.signal, {
-    onChange: () => undefined,
-    onProgress: () => undefined,
-    onWarning: (path, reason) => warnings.push(`${path}: ${reason}`),
-    onError: (error) => {
-      t.fail(error.message);
+  const request = { root, dotfiles: false, ignore: [], state: [] };
+  const indexer = new Indexer(
+    { root, catalog, pool, filter: new ShareFilter(request), signal: stop.signal },
+    {
+      onChange: () => undefined,
+      onProgress: () => undefined,
+      onWarning: (path, reason) => warnings.push(`${path}: ${reason}`),
+      onError: (error) => {
+        t.fail(error.message);
+      },
+      onRootGone: () => undefined,
+      isThere: () => Promise.resolve(true),
+      onStep: () => {
+        wake();
+      },
     },
-    onRootGone: () => undefined,
-    isThere: () => Promise.resolve(true),
-    onStep: () => {
-      wake();
-    },
-  });
+  );
   t.teardown(async () => {
     stop.abort();
-    await intake.close();
+    await indexer.close();
     await pool.close();
   });
   const scan = async (): Promise<void> => {
-    for (const chunk of walk({ root, dotfiles: false, ignore: [] })) {
-      await intake.scanned(() => chunk.files);
+    for (const { files, warnings } of walk(request)) {
+      await indexer.scanned(() => files, warnings);
     }
-    while (!intake.idle) await new Promise<void>((resolve) => (wake = resolve));
+    while (!indexer.idle) await new Promise<void>((resolve) => (wake = resolve));
   };
   await scan();
   t.equal(catalog.files, 300);

@@ -6,7 +6,7 @@ const NS = BigInt(SINCE) * 1_000_000n;
 
 /** A file whose content was written, and anything about it changed, so long after the start. */
 const file = (written: bigint, changed: bigint) => ({
-  identity: { size: 1, mtimeNs: NS + written, dev: 0n, ino: 0n },
+  identity: { size: 1, mtimeNs: NS + written, birthNs: 0n, ino: 0n },
   changedNs: NS + changed,
 });
 

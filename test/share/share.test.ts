@@ -218,7 +218,7 @@ t.test('names are compared as people see them', (t) => {
 
 t.test('a page ends at its limits and goes on', (t) => {
   const catalog = new Catalog(new MemoryStore());
-  const identity = { size: 1, mtimeNs: 1n, dev: 1n, ino: 1n };
+  const identity = { size: 1, mtimeNs: 1n, birthNs: 1n, ino: 1n };
   for (let i = 0; i < 300; i++) {
     const path = `${String(i).padStart(3, '0')}${'x'.repeat(3900)}`;
     catalog.publishTree(path, identity, { levels: [new Uint8Array(32).fill(i)] });

@@ -30,7 +30,7 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 t.test('a record that cannot be a file is none', async (t) => {
   const state = t.testdir();
   const store = await LmdbStore.open(state, nothingSetAside);
-  const identity = { size: 1, mtimeNs: 1n, dev: 1n, ino: 1n };
+  const identity = { size: 1, mtimeNs: 1n, birthNs: 1n, ino: 1n };
   store.putFile(0, { path: 'a', hash: random(32), identity });
   store.putFile(2, { path: 'c', hash: random(32), identity });
   await store.close();
@@ -53,7 +53,7 @@ t.test('a record that cannot be a file is none', async (t) => {
 t.test('files and lists come back as they were', async (t) => {
   const state = t.testdir();
   const store = await LmdbStore.open(state, nothingSetAside);
-  const identity = { size: 300 * 2 ** 20, mtimeNs: -5n, dev: 2n ** 64n - 1n, ino: 7n };
+  const identity = { size: 300 * 2 ** 20, mtimeNs: -5n, birthNs: -1n, ino: 2n ** 64n - 1n };
   const tree = buildTree(random(1200 * 32));
   const file = { path: 'ä/\n'.repeat(1000) + 'x', hash: rootOf(tree), identity };
   store.putTree(tree);

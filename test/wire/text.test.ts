@@ -5,7 +5,6 @@ import t from 'tap';
 import { decodeCbor, encodeCbor } from '../../lib/wire/cbor.js';
 import { decodeMessage, encodePayload, type Message } from '../../lib/wire/messages.js';
 import { pathFault } from '../../lib/wire/path.js';
-import { unfit } from '../../lib/share/filter.js';
 import { HELLO } from '../fixtures/messages.js';
 
 /** Text that UTF-8 can say, with what decoders like to drop or to change. */
@@ -176,10 +175,10 @@ t.test('every name that is shared can be sent, and comes as it is', (t) => {
     fc.property(fc.oneof(fc.constantFrom(...odd), some), (path) => {
       if (path.split('/').some((part) => ['', '.', '..'].includes(part)) || path.includes('\0')) {
         // No name that a disk can hold.
-        notEqual(unfit(path), undefined);
+        notEqual(pathFault(path), undefined);
         return;
       }
-      if (unfit(path) !== undefined) return;
+      if (pathFault(path) !== undefined) return;
       const files = [{ path, hash: HELLO, size: 1 }];
       const payload = encodePayload({ type: 'RPFL', total: 1, files });
       strictEqual(decodeMessage('RPFL', payload).files[0]?.path, path);
