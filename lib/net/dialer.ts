@@ -24,7 +24,11 @@ export async function dial(address: PeerAddress, options: DialOptions): Promise<
     callback: (n, memory) => connection.onread.callback(n, memory),
   };
   // The constructor takes what net.connect takes (it passes it on); its type does not say so.
-  const socketOptions: SocketConstructorOpts & { onread: OnReadOpts } = { onread };
+  // Half open: a peer that ends its half after its last request still gets the answers.
+  const socketOptions: SocketConstructorOpts & { onread: OnReadOpts } = {
+    onread,
+    allowHalfOpen: true,
+  };
   const socket = new Socket(socketOptions);
   const connection: Connection = new Connection(socket, { ...options, name });
   await new Promise<void>((resolve, reject) => {

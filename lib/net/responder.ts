@@ -45,9 +45,10 @@ export class Responder {
     return this.#unanswered;
   }
 
-  /** A request has come. */
+  /** A request has come. @throws PeerError ERR_MALFORMED when it must end the connection */
   onRequest(id: RequestId, payload: Uint8Array, tag: number): void {
     const { quota } = this.#options;
+    if (tag === 0) throw new PeerError('ERR_MALFORMED', 'a request has a tag from 1 up');
     if (this.#unanswered >= MAX_UNANSWERED) {
       this.sendError(tag, new PeerError('ERR_BUSY', `${MAX_UNANSWERED} requests are unanswered`));
       return;

@@ -68,6 +68,18 @@ t.test('the table of what is wrong, at the server', async (t) => {
   t.match(await stray.next(), { tag: 0, message: { code: 'ERR_MALFORMED' } }, 'a tag never used');
   t.equal(await stray.next(), undefined);
 
+  const zero = await to();
+  t.match(await zero.send({ type: 'RQLT' }, 0).next(), {
+    tag: 0,
+    message: { code: 'ERR_MALFORMED' },
+  });
+  t.equal(await zero.next(), undefined, 'a request with tag 0');
+
+  const twice = await to();
+  twice.send({ type: 'RQLT' }, 5).send({ type: 'RQLT' }, 5);
+  t.match(await twice.next(), { tag: 5, message: { of: 'RQLT' } });
+  t.match(await twice.next(), { tag: 5, message: { of: 'RQLT' } }, 'a tag used twice');
+
   const bad = await to();
   bad.raw(Buffer.from('41434b4e0000000100000001a0', 'hex'));
   t.match(await bad.next(), { tag: 0, message: { code: 'ERR_MALFORMED' } }, 'malformed answer');
