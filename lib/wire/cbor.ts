@@ -4,7 +4,7 @@
  * Everything else is refused, also below keys that are not known.
  */
 import { isUtf8 } from 'node:buffer';
-import { Tokenizer, Type, decode, encode, type Token } from 'cborg';
+import { encode, Tokenizer, tokensToObject, Type, type Token } from 'cborg';
 import { malformed } from './fields.js';
 
 const OPTIONS = {
@@ -27,10 +27,14 @@ const NO_BYTES = new Uint8Array(0);
 class StrictTokenizer extends Tokenizer {
   override next(): Token {
     const token = super.next();
-    if (Type.equals(token.type, Type.string)) return strictText(token);
-    if (Type.equals(token.type, Type.negint)) throw new Error('a negative number');
-    if (Type.equals(token.type, Type.float)) throw new Error('a float');
-    if (Type.equals(token.type, Type.break)) throw new Error('a break');
+    switch (token.type) {
+      case Type.string:
+        return strictText(token);
+      case Type.negint:
+      case Type.float:
+      case Type.break:
+        throw new Error(`a ${token.type.name}`);
+    }
     return token;
   }
 }
@@ -65,10 +69,10 @@ export function decodeCbor(bytes: Uint8Array): unknown {
   try {
     // As a plain Uint8Array: what cborg cuts out of that are copies, and `bytes` may be read into again.
     const data = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
-    const value: unknown = decode(data, {
-      ...OPTIONS,
-      tokenizer: new StrictTokenizer(data, OPTIONS),
-    });
+    if (data.length === 0) throw new Error('nothing');
+    const tokenizer = new StrictTokenizer(data, OPTIONS);
+    const value: unknown = tokensToObject(tokenizer, OPTIONS);
+    if (!tokenizer.done()) throw new Error('more than one item');
     requireTextKeys(value);
     return value;
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Read typed, bounded fields out of a decoded CBOR map. Every violation is ERR_MALFORMED. */
+/** Check values of a decoded CBOR item. Every violation is ERR_MALFORMED. */
 import { PeerError } from '../errors.js';
 
 export type Fields = ReadonlyMap<unknown, unknown>;
@@ -18,10 +18,15 @@ export function asArray(value: unknown, name: string, max: number): readonly unk
   return value;
 }
 
-/** An unsigned integer of at most `max` (and at most 2^53 - 1). */
-export function asUint(value: unknown, name: string, max = Number.MAX_SAFE_INTEGER): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value > max) {
-    throw malformed(`${name} is not an integer from 0 to ${max}`);
+/** An integer from `min` to `max` (and at most 2^53 - 1). */
+export function asUint(
+  value: unknown,
+  name: string,
+  max = Number.MAX_SAFE_INTEGER,
+  min = 0,
+): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min || value > max) {
+    throw malformed(`${name} is not an integer from ${min} to ${max}`);
   }
   return value;
 }
@@ -35,14 +40,11 @@ export function asBool(value: unknown, name: string): boolean {
 export function asText(value: unknown, name: string, maxBytes: number): string {
   if (typeof value !== 'string') throw malformed(`${name} is not a text`);
   // A UTF-16 unit is at least one byte, so most texts need no count.
-  if (value.length > maxBytes || (value.length * 3 > maxBytes && byteLength(value) > maxBytes)) {
+  const { length } = value;
+  if (length > maxBytes || (length * 3 > maxBytes && Buffer.byteLength(value) > maxBytes)) {
     throw malformed(`${name} is longer than ${maxBytes} bytes`);
   }
   return value;
-}
-
-function byteLength(text: string): number {
-  return Buffer.byteLength(text, 'utf8');
 }
 
 export function asBytes(value: unknown, name: string, maxBytes: number): Uint8Array {
@@ -57,14 +59,4 @@ export function asHex(value: unknown, name: string, bytes: number): string {
     throw malformed(`${name} is not a byte string of ${bytes} bytes`);
   }
   return Buffer.from(value.buffer, value.byteOffset, value.length).toString('hex');
-}
-
-/** Apply `read` to a field that may be absent. */
-export function optional<T>(
-  fields: Fields,
-  name: string,
-  read: (value: unknown, name: string) => T,
-): T | undefined {
-  const value = fields.get(name);
-  return value === undefined ? undefined : read(value, name);
 }
