@@ -180,9 +180,6 @@ export class Peer {
       onError: () => {
         broken.abort();
       },
-      onMismatch: (error) => {
-        connection.destroy(error);
-      },
     });
     const { signal: outer } = options;
     const signal = outer === undefined ? broken.signal : AbortSignal.any([outer, broken.signal]);

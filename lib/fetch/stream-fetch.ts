@@ -28,10 +28,15 @@ export class StreamFetch implements Fetch {
     };
     if (this.#total !== undefined && this.#bytes === this.#total) return;
     const sink: ByteSink = {
-      write: async (bytes, position) => {
-        await this.#sink.write(bytes, position);
-        this.#bytes += bytes.length;
-        report();
+      write: (bytes, position) => {
+        const done = (): void => {
+          this.#bytes += bytes.length;
+          report();
+        };
+        const written = this.#sink.write(bytes, position);
+        if (written !== undefined) return written.then(done);
+        done();
+        return undefined;
       },
     };
     const onHead = (head: FileHead): void => {

@@ -22,6 +22,7 @@ import type { BodySink } from './body-sink.js';
 import { ConnectionDeadlines, type DeadlineTimes } from './connection-deadlines.js';
 import type { Exchange } from './exchange.js';
 import { Inbound } from './inbound.js';
+import { descriptorOf, kernelReceive, type Receive } from './kernel-receive.js';
 import { Lifecycle, asPeerError } from './lifecycle.js';
 import { Outbound } from './outbound.js';
 import { Requester, type AnswerTo, type SearchAnswers } from './requester.js';
@@ -45,6 +46,8 @@ export interface ConnectionOptions extends DeadlineTimes {
   name: string;
   /** What requests of the other side are counted in, with those of other connections. @default its own */
   quota?: RequestQuota | undefined;
+  /** Reads long bodies, on a socket made with `onread`. @default recv(2), where there is one */
+  receive?: Receive | undefined;
   /** Told when the other side's first request has been answered well. */
   onUse?: (() => void) | undefined;
   /** Told of errors of the handler that are nobody's fault but ours. */
@@ -157,6 +160,11 @@ export class Connection {
       },
       onFault: (thrown) => {
         this.#life.onFault(thrown);
+      },
+      receive: (memory) => {
+        const { receive = kernelReceive() } = this.#options;
+        const fd = descriptorOf(this.#socket);
+        return receive === undefined || fd === undefined ? -1 : receive(fd, memory);
       },
     });
   }

@@ -24,9 +24,13 @@ export interface InboundOwner {
   onPause(paused: boolean): void;
   /** The peer sent something wrong: nothing after it can be understood. */
   onFault(thrown: unknown): void;
+  /** Read from the socket now, if that can be done: as `Receive`. */
+  receive?(memory: Uint8Array): number;
 }
 
 const SCRATCH_BYTES = 64 * 1024;
+/** Bytes of a body that are received before others have their turn. */
+const RECEIVE_A_TURN = 4 * 1024 * 1024;
 /** Frames of one connection that are dealt with before others have their turn. */
 const FRAMES_A_TURN = 32;
 
@@ -123,8 +127,25 @@ export class Inbound {
     } else {
       this.take(memory.subarray(0, n));
     }
+    this.#receive();
     return this.#goesOn();
   };
+
+  /** Take what the kernel has of a long body, straight into its memory. */
+  #receive(): void {
+    for (let left = RECEIVE_A_TURN; left > 0 && this.#goesOn();) {
+      const sink = this.#sink;
+      if (sink === undefined || sink.remaining <= SCRATCH_BYTES || this.#rest !== undefined) return;
+      const memory = sink.space();
+      if (memory === undefined) return;
+      const n = this.#owner.receive?.(memory) ?? -1;
+      if (n <= 0) return;
+      left -= n;
+      this.#guard(() => {
+        this.#advance(sink, n);
+      });
+    }
+  }
 
   /** Use bytes. They must stay as they are until this returns or, if it pauses, until it resumes. */
   readonly take = (chunk: Uint8Array): void => {

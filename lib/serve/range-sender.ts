@@ -7,7 +7,8 @@ import { pipeline } from 'node:stream/promises';
 import { PeerError } from '../errors.js';
 import { roomFor } from '../support/memory.js';
 import type { ClientRate } from '../limits/rate-limiter.js';
-import { descriptorOf, type Kernel } from './sendfile.js';
+import { descriptorOf } from '../net/kernel-receive.js';
+import type { Kernel } from './sendfile.js';
 
 /** One file on its way out. */
 export interface Outgoing {

@@ -2,7 +2,6 @@
  * sendfile(2), which Node has not: the kernel moves bytes of a file into a socket, and no copy of them
  * passes through this process. By way of `koffi`, an optional dependency.
  */
-import type { Socket } from 'node:net';
 import { Semaphore } from '../limits/semaphore.js';
 
 /** What is needed of the system. */
@@ -45,14 +44,6 @@ export function loadKernel(): Promise<Kernel | undefined> {
   loaded ??=
     process.platform === 'linux' ? bind().catch(() => undefined) : Promise.resolve(undefined);
   return loaded;
-}
-
-/** The descriptor of a socket: not public, so it may not be there. */
-export function descriptorOf(socket: Socket): number | undefined {
-  const handle = (socket as unknown as { _handle?: unknown })._handle;
-  if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return undefined;
-  const { fd } = handle;
-  return typeof fd === 'number' && Number.isInteger(fd) && fd >= 0 ? fd : undefined;
 }
 
 /** cachestat(2), of Linux 6.5: its number is the same on every architecture. */

@@ -4,13 +4,7 @@
  */
 import { PeerError } from '../../errors.js';
 import { hashBlock } from '../../hash/blake3.js';
-import {
-  BodyVerifier,
-  verified,
-  type OnList,
-  type ReceivedBlock,
-  type VerifiedBlock,
-} from './body-verifier.js';
+import { BodyVerifier, verified, type OnList, type VerifiedBlock } from './body-verifier.js';
 import type { BodySink } from '../../net/body-sink.js';
 import type { RateLimiter } from '../../limits/rate-limiter.js';
 import type { BlockSet } from '../block-set.js';
@@ -31,12 +25,6 @@ interface Output {
 export interface BlockOutput extends Output {
   /** A verified block, in memory that `allocate` gave. */
   write(block: VerifiedBlock): void;
-}
-
-/** Compares blocks itself, in its own time, and ends the connection when one is wrong. */
-export interface CheckingOutput extends Output {
-  /** A block, in memory that `allocate` gave. */
-  check(received: ReceivedBlock): void;
 }
 
 /**
@@ -63,14 +51,9 @@ export function checkHead(request: GetFile, head: FileHead): void {
 /** The sink of one body. Its verification fails the connection; the output is told by `fail`. */
 export class BodyReceiver implements BodySink {
   readonly #verifier: BodyVerifier;
-  readonly #output: BlockOutput | CheckingOutput;
+  readonly #output: BlockOutput;
 
-  constructor(
-    request: GetFile,
-    head: FileHead,
-    output: BlockOutput | CheckingOutput,
-    onList?: OnList,
-  ) {
+  constructor(request: GetFile, head: FileHead, output: BlockOutput, onList?: OnList) {
     checkHead(request, head);
     const { size, offset, length } = head;
     const hash = Buffer.from(request.hash, 'hex');
@@ -94,8 +77,7 @@ export class BodyReceiver implements BodySink {
   advance(n: number): void {
     const received = this.#verifier.advance(n);
     if (received === undefined) return;
-    if ('check' in this.#output) this.#output.check(received);
-    else this.#output.write(verified(received));
+    this.#output.write(verified(received));
   }
 
   end(): void {
@@ -110,12 +92,12 @@ export class BodyReceiver implements BodySink {
 /** A place for bytes that may take its time. */
 export interface ByteSink {
   /**
-   * Take bytes of the range, in order. They are valid until the promise resolves, and may lie in
-   * memory that threads share (SharedArrayBuffer).
+   * Take bytes of the range, in order. They are valid until the promise resolves; without one, until this
+   * returns.
    *
    * @param position their place in the file
    */
-  write(bytes: Uint8Array, position: number): Promise<void>;
+  write(bytes: Uint8Array, position: number): Promise<void> | undefined;
 }
 
 /** What of a file is asked for. */
