@@ -36,6 +36,7 @@ interface Args {
   peer: string[];
   advertise: string | undefined;
   'max-peers': number;
+  'max-peers-per-network': number;
   discover: boolean;
   'max-connections': number | undefined;
   'max-uploads': number | undefined;
@@ -83,6 +84,11 @@ await runCommand<Args>({
         describe: OPTIONS.advertise.describe,
       })
       .option('max-peers', { type: 'number', requiresArg: true, ...pick(OPTIONS.maxPeers) })
+      .option('max-peers-per-network', {
+        type: 'number',
+        requiresArg: true,
+        ...pick(OPTIONS.maxPeersPerNetwork),
+      })
       .option('discover', { type: 'boolean', ...pick(OPTIONS.discover) })
       .option('max-connections', {
         type: 'number',
@@ -131,6 +137,7 @@ async function serve(args: Args): Promise<number> {
     peers: args.peer,
     advertise: args.advertise,
     maxPeers: args['max-peers'],
+    maxPeersPerNetwork: args['max-peers-per-network'],
     discover: args.discover,
     maxConnections: args['max-connections'],
     maxUploads: args['max-uploads'],

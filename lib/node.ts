@@ -306,6 +306,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       agent: AGENT,
       named: peers.map(parseAddress),
       maxPeers: option('maxPeers', maxPeers),
+      maxPerNetwork: option('maxPeersPerNetwork', this.#options.maxPeersPerNetwork),
       discover: option('discover', discover),
       times: { ...PEER_TIMES, ...times },
       answerTimeout: option('answerTimeout', answerTimeout),

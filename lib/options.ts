@@ -63,8 +63,13 @@ export interface NodeOptions {
   peers?: readonly string[] | undefined;
   /** Where other peers shall reach this one. @default where it listens, on the address they see */
   advertise?: string | undefined;
-  /** Peers to keep a connection to, whoever made it. @default 16 */
+  /** Peers to keep a connection to. @default 16 */
   maxPeers?: number | undefined;
+  /**
+   * Of these, peers of one network: an IPv4 /24 or IPv6 /48; on loopback and in private networks, of one
+   * address. What `peers` names does not count. @default 2
+   */
+  maxPeersPerNetwork?: number | undefined;
   /** Learn of peers from the lists of others. @default true */
   discover?: boolean | undefined;
   /** Intervals and limits of what is done with peers, for tests. @default PEER_TIMES */
@@ -222,8 +227,13 @@ export const OPTIONS = {
     check: peer,
   }),
   maxPeers: withDefault<number>({
-    describe: 'peers to keep a connection to, whoever made it',
+    describe: 'peers to keep a connection to',
     default: 16,
+    check: integer(1, 1000),
+  }),
+  maxPeersPerNetwork: withDefault<number>({
+    describe: 'of these, peers of one network (IPv4 /24, IPv6 /48) or one private address',
+    default: 2,
     check: integer(1, 1000),
   }),
   discover: withDefault<boolean>({

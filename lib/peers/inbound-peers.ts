@@ -1,18 +1,18 @@
-/** The peers at the other end of connections that they made: who they say they are, whom they know. */
+/** The peers at the other end of connections that they made: the ids they claim, the peers they know. */
 import type { Connection } from '../net/connection.js';
 import type { PeerAddress } from '../net/address.js';
 import type { PeerId } from '../wire/messages.js';
 import { linkedIds } from './link.js';
-import { scopeOf } from '../net/scope.js';
+import { networksOf } from './networks.js';
 import type { PeerTimes } from './times.js';
 
-interface Caller {
+interface InboundPeer {
   readonly id: PeerId;
   /** The address it connects from. */
-  readonly host: string;
+  readonly from: PeerAddress;
   /** It keeps the connection, and takes searches on it. */
   link: boolean;
-  /** Whom it passes searches to, or will when it has answered; and since when. */
+  /** The peers it passes searches to, or will when it has answered; and since when. */
   asked: { readonly ids: Promise<ReadonlySet<PeerId>>; readonly at: number } | undefined;
 }
 
@@ -20,56 +20,67 @@ const NOBODY: ReadonlySet<PeerId> = new Set();
 
 export class InboundPeers {
   readonly #times: PeerTimes;
-  readonly #callers = new Map<Connection, Caller>();
+  readonly #peers = new Map<Connection, InboundPeer>();
+  /** Connections that are kept as links by the other side, the last one to say an id. */
+  readonly #links = new Map<PeerId, Connection>();
 
   constructor(times: PeerTimes) {
     this.#times = times;
   }
 
-  /** A peer that can be a node has said who it is. */
-  set(connection: Connection, id: PeerId, host: string, link: boolean): void {
+  /** A peer that can be a node has said its id. */
+  set(connection: Connection, id: PeerId, from: PeerAddress, link: boolean): void {
     if (connection.closed.aborted) return;
-    if (!this.#callers.has(connection)) {
+    const before = this.#peers.get(connection);
+    if (before === undefined) {
       const forget = (): void => {
-        this.#callers.delete(connection);
+        const peer = this.#peers.get(connection);
+        this.#peers.delete(connection);
+        if (peer !== undefined) this.#unlink(peer.id, connection);
       };
       connection.closed.addEventListener('abort', forget, { once: true });
+    } else if (before.id !== id) {
+      this.#unlink(before.id, connection);
     }
-    const asked = this.#callers.get(connection)?.asked;
-    this.#callers.set(connection, { id, host, link, asked });
+    this.#peers.set(connection, { id, from, link, asked: before?.asked });
+    if (link) this.#links.set(id, connection);
   }
 
-  idOf(connection: Connection): PeerId | undefined {
-    return this.#callers.get(connection)?.id;
+  /** The id said on a connection, and the address it came from. A claim. */
+  get(connection: Connection): Pick<InboundPeer, 'id' | 'from'> | undefined {
+    return this.#peers.get(connection);
   }
 
-  /**
-   * A connection of a peer that takes searches, and comes from where the peer has been reached: anybody
-   * can say any id.
-   */
-  linkOf(id: PeerId, { host }: PeerAddress): Connection | undefined {
-    for (const [connection, caller] of this.#callers) {
-      if (caller.id !== id || !caller.link || !connection.usable) continue;
-      const sameHost = caller.host === host;
-      const sameMachine = scopeOf(caller.host) === 'loopback' && scopeOf(host) === 'loopback';
-      if (sameHost || sameMachine) return connection;
-    }
-    return undefined;
+  /** The connection that a peer reached at `address` keeps as its link to this node, if it has one. */
+  linkOf(id: PeerId, address: PeerAddress): Connection | undefined {
+    const connection = this.#links.get(id);
+    const peer = connection === undefined ? undefined : this.#peers.get(connection);
+    if (connection?.usable !== true || peer === undefined) return undefined;
+    return isSameMachine(peer.from, address) ? connection : undefined;
   }
 
-  /** To whom a caller passes searches, asked of it at most now and then. */
+  /** The peers to which the one at the other end passes searches, asked at most now and then. */
   peerIdsOf(connection: Connection): Promise<ReadonlySet<PeerId>> {
-    const caller = this.#callers.get(connection);
-    if (caller === undefined) return Promise.resolve(NOBODY);
+    const peer = this.#peers.get(connection);
+    if (peer === undefined) return Promise.resolve(NOBODY);
     const now = performance.now();
-    if (caller.asked === undefined || now - caller.asked.at > this.#times.asked) {
+    if (peer.asked === undefined || now - peer.asked.at > this.#times.asked) {
       const limit = AbortSignal.timeout(this.#times.answer);
       const ids = connection.request({ type: 'RQLT' }, limit).then(
         ({ peers }) => linkedIds(peers),
         () => NOBODY,
       );
-      caller.asked = { ids, at: now };
+      peer.asked = { ids, at: now };
     }
-    return caller.asked.ids;
+    return peer.asked.ids;
   }
+
+  #unlink(id: PeerId, connection: Connection): void {
+    if (this.#links.get(id) === connection) this.#links.delete(id);
+  }
+}
+
+/** Whether what comes from one address can be the peer that was reached at the other. */
+export function isSameMachine(a: PeerAddress, b: PeerAddress): boolean {
+  return a.host === b.host || (networksOf(a).isLoopback && networksOf(b).isLoopback);
 }

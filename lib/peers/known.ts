@@ -1,4 +1,4 @@
-/** The entries of the peer table: by address and by id, bounded in all and per source. */
+/** The entries of the peer table: by address and by id, bounded in all, per source, per host. */
 import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
 import type { Random } from '../support/random.js';
@@ -6,7 +6,7 @@ import { groupOf, scopeOf } from '../net/scope.js';
 
 export interface KnownPeer {
   readonly address: PeerAddress;
-  /** Who named it: `groupOf` an address, or a word for what is no address. */
+  /** Where it was heard of: `groupOf` an address, or a word for what is no address. */
   readonly source: string;
   /** Named by the user: never dropped. */
   named: boolean;
@@ -20,9 +20,14 @@ export interface KnownPeer {
   rtt: number | undefined;
   /** Attempts that failed since it was reached. */
   failures: number;
-  /** When it was last tried, and when it shall be next; ms since 1970. */
+  /** Links to it that were lost soon after they were made, in a row. */
+  losses: number;
+  /** When it was last tried, when that failed last, and when it shall be tried next; ms since 1970. */
   lastTry: number;
+  lastFailure: number;
   nextTry: number;
+  /** When the next link to it may be made; ms since 1970. */
+  nextLink: number;
 }
 
 /** A peer that was reached and does not fail. */
@@ -32,39 +37,56 @@ export function isUp(peer: KnownPeer): peer is UpPeer {
   return peer.up && peer.id !== undefined;
 }
 
-/** Only heard of: counts against its source. */
-function isHearsay({ id, named }: KnownPeer): boolean {
+/** Only heard of: counts against its source, and against its host. */
+export function isHearsay({ id, named }: KnownPeer): boolean {
   return id === undefined && !named;
 }
 
 export function newPeer({ host, port }: PeerAddress, source: string, nextTry: number): KnownPeer {
-  const never = { id: undefined, up: false, seen: 0, rtt: undefined, failures: 0, lastTry: 0 };
-  return { address: { host, port }, source, named: false, ...never, nextTry };
+  return {
+    address: { host, port },
+    source,
+    nextTry,
+    named: false,
+    id: undefined,
+    up: false,
+    seen: 0,
+    rtt: undefined,
+    failures: 0,
+    losses: 0,
+    lastTry: 0,
+    lastFailure: 0,
+    nextLink: 0,
+  };
 }
 
 /** The part of the table that one source may fill with what it says, and one group with peers. */
 const SHARE = 1 / 8;
 /** The part that peers may fill which were reached: what is heard must have some room. */
 const REACHED_SHARE = 3 / 4;
+/** Ports of one host at which no peer was reached yet. */
+const UNPROVEN_PORTS = 3;
 
 export class KnownPeers {
   readonly #max: number;
-  readonly #dice: Random;
+  readonly #random: Random;
   readonly #onDown: (peer: PeerContact) => void;
   readonly #peers = new Map<string, KnownPeer>();
   readonly #byId = new Map<PeerId, KnownPeer>();
-  /** Peers heard of and never reached, by source. */
+  /** Peers heard of and never reached, by source and by host. */
   readonly #heard = new Map<string, number>();
+  readonly #heardAt = new Map<string, number>();
   /** Peers that have been reached, by the public network they are in. */
   readonly #networks = new Map<string, number>();
+  #up = 0;
 
   /**
    * @param max entries in all
    * @param onDown told of a peer that was up and is not any more
    */
-  constructor(max: number, dice: Random, onDown: (peer: PeerContact) => void) {
+  constructor(max: number, random: Random, onDown: (peer: PeerContact) => void) {
     this.#max = max;
-    this.#dice = dice;
+    this.#random = random;
     this.#onDown = onDown;
   }
 
@@ -74,6 +96,10 @@ export class KnownPeers {
   /** Peers that have been reached. */
   get reached(): number {
     return this.#byId.size;
+  }
+  /** Peers that are up. */
+  get up(): number {
+    return this.#up;
   }
 
   /** Peers heard of from a source and never reached. */
@@ -99,15 +125,31 @@ export class KnownPeers {
     return this.heardFrom(source) >= this.#max * SHARE;
   }
 
-  /** Take up what somebody said; undefined when that source, or the table, is full. */
+  /** Whether so many ports of a host wait to be proven that no other is taken up. */
+  isFullAt(host: string): boolean {
+    return (this.#heardAt.get(host) ?? 0) >= UNPROVEN_PORTS;
+  }
+
+  /** Take up what somebody said; undefined when that source, the host, or the table, is full. */
   add(peer: KnownPeer): KnownPeer | undefined {
-    const mine = this.heardFrom(peer.source);
-    if (this.isFull(peer.source)) return undefined;
+    const { source, address } = peer;
+    if (this.isFull(source) || this.isFullAt(address.host)) return undefined;
     // At the cost of a source that has more even after it.
+    const mine = this.heardFrom(source);
     if (this.#peers.size >= this.#max && !this.#evict(mine + 2)) return undefined;
-    this.#peers.set(formatAddress(peer.address), peer);
-    count(this.#heard, peer.source, 1);
+    this.#peers.set(formatAddress(address), peer);
+    this.#count(peer, 1);
     return peer;
+  }
+
+  /** Drop one port of a host that was only heard of: the peer itself says another. */
+  makeRoomAt(host: string): void {
+    if (!this.isFullAt(host)) return;
+    const unproven = [...this.#peers.values()].filter(
+      (peer) => peer.address.host === host && isHearsay(peer),
+    );
+    const victim = this.#random.pick(unproven);
+    if (victim !== undefined) this.delete(victim);
   }
 
   /** Take up what the user said, whatever has to go for it. */
@@ -133,9 +175,18 @@ export class KnownPeers {
     this.#byId.set(id, peer);
   }
 
+  /** @returns whether it was not up before */
+  setUp(peer: KnownPeer): boolean {
+    if (peer.up) return false;
+    peer.up = true;
+    this.#up++;
+    return true;
+  }
+
   setDown(peer: KnownPeer): void {
     if (!peer.up) return;
     peer.up = false;
+    this.#up--;
     const { id, address } = peer;
     if (id !== undefined) this.#onDown({ id, ...address });
   }
@@ -146,16 +197,35 @@ export class KnownPeers {
     this.#peers.delete(formatAddress(peer.address));
   }
 
-  /** Whether any more may be reached. */
+  /** Whether any more may be reached: one that fails makes room. */
   get roomForReached(): boolean {
-    return this.#byId.size < this.#max * REACHED_SHARE;
+    if (this.#byId.size < this.#max * REACHED_SHARE) return true;
+    return this.#longestGone() !== undefined;
   }
 
-  /** Whether a peer reached at this address may be kept: one network is not to fill the table. */
-  roomFor(address: PeerAddress): boolean {
-    if (!this.roomForReached) return false;
+  /** Make room for a peer reached at this address, unless its network, or the table, is full. */
+  makeRoomForReached(address: PeerAddress): boolean {
     const network = networkOf(address);
-    return network === undefined || (this.#networks.get(network) ?? 0) < this.#max * SHARE;
+    if (network !== undefined && (this.#networks.get(network) ?? 0) >= this.#max * SHARE) {
+      return this.#forget(this.#longestGone(network));
+    }
+    return this.#byId.size < this.#max * REACHED_SHARE || this.#forget(this.#longestGone());
+  }
+
+  #forget(peer: KnownPeer | undefined): boolean {
+    if (peer !== undefined) this.delete(peer);
+    return peer !== undefined;
+  }
+
+  /** Of the peers that fail, in a network if one is given, the one that was not reached for longest. */
+  #longestGone(network?: string): KnownPeer | undefined {
+    let found: KnownPeer | undefined;
+    for (const peer of this.#byId.values()) {
+      if (peer.up || peer.named || peer.failures === 0) continue;
+      if (network !== undefined && networkOf(peer.address) !== network) continue;
+      if (found === undefined || peer.seen < found.seen) found = peer;
+    }
+    return found;
   }
 
   /** Drop something heard of from the source that has most, if that is at least `least`. */
@@ -163,12 +233,10 @@ export class KnownPeers {
     const [source, most] = [...this.#heard].reduce((a, b) => (b[1] > a[1] ? b : a), ['', 0]);
     if (most < least) return false;
     const theirs = [...this.#peers.values()].filter((p) => p.source === source && isHearsay(p));
-    const victim = this.#dice.pick(theirs);
-    if (victim !== undefined) this.delete(victim);
-    return victim !== undefined;
+    return this.#forget(this.#random.pick(theirs));
   }
 
-  /** The peer is no more who it was. */
+  /** The peer has not the id any more that it had. */
   #leave(peer: KnownPeer): void {
     this.setDown(peer);
     if (peer.id === undefined) return;
@@ -178,7 +246,12 @@ export class KnownPeers {
   }
 
   #uncount(peer: KnownPeer): void {
-    if (isHearsay(peer) && this.at(peer.address) === peer) count(this.#heard, peer.source, -1);
+    if (isHearsay(peer) && this.at(peer.address) === peer) this.#count(peer, -1);
+  }
+
+  #count({ source, address }: KnownPeer, change: 1 | -1): void {
+    count(this.#heard, source, change);
+    count(this.#heardAt, address.host, change);
   }
 }
 

@@ -1,13 +1,14 @@
 /**
- * A connection to a peer that is kept, to pass searches over: looks with PING whether the peer is still
- * there, and asks with RQLT whom it knows.
+ * A connection to a peer that is kept, to pass searches over: PING tells whether the peer is still there,
+ * RQLT which peers it knows. This node has made the connection itself, to the peer's address: on one that
+ * comes in anybody can say any id.
  */
 import { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import type { ListedPeer, PeerContact, PeerId, PeerInfo } from '../wire/messages.js';
 import type { PeerTimes } from './times.js';
 
-/** Who made the connection: this node, or the peer. */
+/** Which side wanted the link: this node chose the peer, or the peer asked for it. */
 export type Direction = 'out' | 'in';
 
 export interface LinkOwner {
@@ -24,6 +25,9 @@ export class Link {
   readonly contact: PeerContact;
   readonly connection: Connection;
   readonly direction: Direction;
+  /** The user named the peer. */
+  readonly isNamed: boolean;
+  readonly #since = performance.now();
   readonly #times: PeerTimes;
   readonly #owner: LinkOwner;
   #peerIds: ReadonlySet<PeerId> = new Set();
@@ -37,12 +41,14 @@ export class Link {
     contact: PeerContact,
     connection: Connection,
     direction: Direction,
+    isNamed: boolean,
     times: PeerTimes,
     owner: LinkOwner,
   ) {
     this.contact = contact;
     this.connection = connection;
     this.direction = direction;
+    this.isNamed = isNamed;
     this.#times = times;
     this.#owner = owner;
     this.#nextList = times.firstList;
@@ -50,6 +56,11 @@ export class Link {
 
   get id(): PeerId {
     return this.contact.id;
+  }
+
+  /** Milliseconds since it was made. */
+  get age(): number {
+    return performance.now() - this.#since;
   }
 
   /** The peers to which the one at the other end passes searches, when it was last asked. */
@@ -67,14 +78,22 @@ export class Link {
     void this.#list();
   }
 
-  /** Give the link up. A connection that this node made is ended with it. */
+  /** Look at once whether the peer is still there. */
+  check(): void {
+    if (this.#ended || this.#pingTimer === undefined) return;
+    clearTimeout(this.#pingTimer);
+    this.#pingTimer = undefined;
+    void this.#ping();
+  }
+
+  /** Give the link up, and end its connection. */
   stop(): void {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#pingTimer);
     clearTimeout(this.#listTimer);
     this.connection.closed.removeEventListener('abort', this.#onClosed);
-    if (this.direction === 'out') this.connection.destroy();
+    this.connection.destroy();
   }
 
   readonly #onClosed = (): void => {
@@ -96,6 +115,7 @@ export class Link {
     if (this.#ended) return;
     this.#owner.onAnswer(this, performance.now() - begin);
     this.#pingTimer = setTimeout(() => {
+      this.#pingTimer = undefined;
       void this.#ping();
     }, this.#times.ping);
   }

@@ -1,20 +1,32 @@
-/** The links of a node: one for each peer at most, so many in all, some of them of its own making. */
+/**
+ * The links of a node: one for each peer at most, so many in all. Some places are only for peers that the
+ * node chose itself, and few links go to one network, so that nobody takes all places.
+ */
 import type { Connection } from '../net/connection.js';
+import type { PeerAddress } from '../net/address.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
 import { Link, type Direction, type LinkOwner } from './link.js';
+import { networksOf, type Networks } from './networks.js';
 import type { PeerTimes } from './times.js';
 
 export interface LinksOptions {
   /** Links in all. */
   max: number;
-  /** Links that this node makes itself. */
+  /** Links to peers that this node chooses itself. */
   own: number;
+  /** Of these, places that no other peer gets. */
+  reserved: number;
+  /**
+   * Links to one network: a public IPv4 /24 or IPv6 /48, elsewhere an address. On loopback, where only
+   * this machine can be, as many for each direction.
+   */
+  perNetwork: number;
   times: PeerTimes;
   owner: LinkOwner;
   /** Told of links made and ended, whatever the reason. */
   onChange: (kind: 'linked' | 'unlinked', peer: PeerContact) => void;
   /** Told of a link that is about to be made. */
-  onLink?: ((link: Link) => void) | undefined;
+  onLink: (link: Link) => void;
 }
 
 export class Links {
@@ -42,19 +54,31 @@ export class Links {
     return this.#links.size >= this.#options.max;
   }
 
-  /** Whether this node shall make another itself. */
-  get wanted(): boolean {
-    if (this.full) return false;
-    let mine = 0;
-    for (const { direction } of this.#links.values()) if (direction === 'out') mine++;
-    return mine < this.#options.own;
+  /** Whether there is a place for a peer at this address, perhaps that of another. */
+  hasRoom(address: PeerAddress, direction: Direction): boolean {
+    const { own, perNetwork } = this.#options;
+    const all = [...this.#links.values()];
+    const { group, isLoopback } = networksOf(address);
+    const same = all.filter(
+      (link) =>
+        !link.isNamed &&
+        networksOf(link.contact).group === group &&
+        (!isLoopback || link.direction === direction),
+    );
+    if (same.length >= perNetwork) return false;
+    if (direction === 'in') return this.#hasGuestRoom() || this.#evictable(address) !== undefined;
+    return !this.full && all.filter((link) => link.direction === 'out').length < own;
   }
 
-  /** Keep a connection to a peer to which there is no link, and to which there is room for one. */
-  add(contact: PeerContact, connection: Connection, direction: Direction): void {
+  /** Keep a connection to a peer to which there is no link; `hasRoom` was asked, or `makeRoom`. */
+  add(contact: PeerContact, connection: Connection, direction: Direction, isNamed = false): void {
     const { times, owner, onChange, onLink } = this.#options;
+    if (direction === 'in' && !this.#hasGuestRoom()) {
+      const victim = this.#evictable(contact);
+      if (victim !== undefined) this.remove(victim);
+    }
     if (this.full || this.#links.has(contact.id)) throw new TypeError('no such link can be made');
-    const link = new Link(contact, connection, direction, times, {
+    const link = new Link(contact, connection, direction, isNamed, times, {
       ...owner,
       onEnd: (ended, lost) => {
         this.remove(ended);
@@ -62,7 +86,7 @@ export class Links {
       },
     });
     this.#links.set(contact.id, link);
-    onLink?.(link);
+    onLink(link);
     onChange('linked', contact);
     link.start();
   }
@@ -79,4 +103,40 @@ export class Links {
     for (const link of this.#links.values()) link.stop();
     this.#links.clear();
   }
+
+  #guests(): Link[] {
+    return [...this.#links.values()].filter(({ direction }) => direction === 'in');
+  }
+
+  #hasGuestRoom(): boolean {
+    const { max, reserved } = this.#options;
+    return !this.full && this.#guests().length < max - reserved;
+  }
+
+  /**
+   * The link that gives way to a peer at this address which asks for one: of the wider network that has most,
+   * there of the network that has most, if the newcomer's would still have fewer.
+   */
+  #evictable(address: PeerAddress): Link | undefined {
+    const guests = this.#guests().map((link) => ({ link, ...networksOf(link.contact) }));
+    const count = (by: 'wide' | 'group', name: Networks['wide']): number =>
+      guests.filter((guest) => guest[by] === name).length;
+    const mine = networksOf(address);
+    let victim: (typeof guests)[number] | undefined;
+    let most = [0, 0];
+    for (const guest of guests) {
+      const load = [count('wide', guest.wide), count('group', guest.group)];
+      if (isMore(load, most)) [victim, most] = [guest, load];
+    }
+    if (victim === undefined) return undefined;
+    const then = [
+      count('wide', mine.wide) + (victim.wide === mine.wide ? 0 : 1),
+      count('group', mine.group) + (victim.group === mine.group ? 0 : 1),
+    ];
+    return isMore(most, then) ? victim.link : undefined;
+  }
+}
+
+function isMore([a = 0, b = 0]: number[], [c = 0, d = 0]: number[]): boolean {
+  return a > c || (a === c && b > d);
 }

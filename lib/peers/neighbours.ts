@@ -1,20 +1,19 @@
 /**
- * What a node does with its peers: tries those it has heard of, keeps connections to some, dials back
- * those that come in, tells others of what it has reached. `PeerTable` decides whom and when.
+ * What a node does with its peers: tries those it has heard of, keeps links to some, dials back those that
+ * come in, tells others of those it has reached. `PeerTable` knows them, `DialQueue` says which is dialled.
  */
 import { EventEmitter } from 'node:events';
 import { PeerError } from '../errors.js';
 import type { PeerAddress } from '../net/address.js';
 import type { Connection, RequestHandler } from '../net/connection.js';
-import { dialPeer, type Greeted } from '../net/hello.js';
 import { MAX_PEERS, PROTOCOL_VERSION } from '../wire/limits.js';
 import type { ListedPeer, PeerContact, PeerId, PeerInfo } from '../wire/messages.js';
-import { InboundPeers } from './inbound-peers.js';
+import { InboundPeers, isSameMachine } from './inbound-peers.js';
 import { Random } from '../support/random.js';
-import { isUp } from './known.js';
 import type { Direction, Link } from './link.js';
 import { Links } from './links.js';
 import { NamedPeers, resolveHost } from './named.js';
+import { NetworkMonitor } from './network-monitor.js';
 import { decodePeers, encodePeers } from '../state/saved-peers.js';
 import { PeerScores, type OffenceStats } from './peer-scores.js';
 import type { Offence } from '../limits/peer-score.js';
@@ -22,6 +21,7 @@ import { AddressPolicy, groupOf, interfaceAddresses, literal, scopeOf } from '..
 import { PeerTable } from './table.js';
 import type { PeerTimes } from './times.js';
 import { DialQueue } from './dial-queue.js';
+import { Reach } from './reach.js';
 
 export interface NeighboursOptions {
   self: PeerId;
@@ -33,8 +33,10 @@ export interface NeighboursOptions {
   agent: string;
   /** Peers that the user named. */
   named: readonly PeerAddress[];
-  /** Connections to peers that are kept, whoever made them. */
+  /** Peers to which links are kept. */
   maxPeers: number;
+  /** Links to peers of one network. */
+  maxPerNetwork: number;
   /** Whether peers are learned from the lists of others. */
   discover: boolean;
   times: PeerTimes;
@@ -56,7 +58,7 @@ export interface Neighbour extends PeerContact {
   seen: number;
   /** Milliseconds that its last answer to PING took. */
   rtt: number;
-  /** Who made the connection that is kept to it, if one is. */
+  /** Which side wanted the link that is kept to it, if one is. */
   link: Direction | undefined;
 }
 
@@ -68,19 +70,20 @@ export interface PeerChange extends PeerContact {
   kind: 'up' | 'down' | 'linked' | 'unlinked' | 'banned';
 }
 
-/** Connections this node makes for itself; the rest of `maxPeers` is for those that come in. */
+/** The part of `maxPeers` that this node chooses itself; the rest is for peers that ask for a link. */
 const OWN_SHARE = 1 / 4;
 const OWN_LEAST = 2;
 
 export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   readonly #options: NeighboursOptions;
   readonly #table: PeerTable;
-  readonly #policy: AddressPolicy;
+  readonly #policy = new AddressPolicy(interfaceAddresses);
   readonly #named: NamedPeers;
-  readonly #callers: InboundPeers;
-  readonly #dice = new Random(Math.random);
+  readonly #inbound: InboundPeers;
   readonly #links: Links;
-  readonly #tries: DialQueue;
+  readonly #queue: DialQueue;
+  readonly #reach: Reach;
+  readonly #monitor: NetworkMonitor;
   readonly #scores = new PeerScores({
     ban: (peer) => {
       this.#table.ban(peer);
@@ -90,14 +93,24 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
       this.#options.onFlood(connection);
     },
   });
-  readonly #end = new AbortController();
   readonly #timers = new Set<NodeJS.Timeout>();
+  #closed = false;
   #advertised: { host: string | undefined; port: number };
 
   constructor(options: NeighboursOptions) {
     super();
     this.#options = options;
-    const { self, times, named, listening, advertise, maxPeers, discover } = options;
+    const { self, times, named, listening, advertise, discover } = options;
+    const random = new Random(Math.random);
+    this.#monitor = new NetworkMonitor({
+      every: times.look,
+      onChange: () => {
+        this.#table.retryAll();
+        for (const link of this.#links) link.check();
+        this.#queue.pump();
+      },
+    });
+    const now = (): number => this.#monitor.now();
     this.#table = new PeerTable({
       self,
       times,
@@ -105,42 +118,24 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
       random: Math.random,
       onChange: (kind, peer) => this.emit('change', { kind, ...peer }),
     });
-    this.#policy = new AddressPolicy(interfaceAddresses);
     this.#named = new NamedPeers(named, this.#table);
-    const goal = Math.max(OWN_LEAST, Math.ceil(maxPeers * OWN_SHARE));
-    this.#links = new Links({
-      max: maxPeers,
-      // Without discovery those that are known are all that there will be.
-      own: discover ? Math.min(goal, maxPeers) : maxPeers,
-      times,
-      owner: {
-        info: () => this.info(),
-        onAnswer: ({ id }, rtt) => {
-          this.#table.seen(id, rtt);
-        },
-        onList: ({ contact }, peers) => {
-          this.#learn(contact, peers);
-          this.#tries.pump();
-        },
-        onEnd: ({ contact }, lost) => {
-          if (lost) this.#table.lost(contact.id);
-          else this.#table.failed(contact);
-          this.#tries.pump();
-        },
+    this.#links = this.#makeLinks();
+    this.#inbound = new InboundPeers(times);
+    const [table, links, inbound] = [this.#table, this.#links, this.#inbound];
+    this.#reach = new Reach({
+      ...options,
+      ...{ table, links, random, now },
+      info: () => this.info(),
+      linkFor: (address) => {
+        const chosen = this.#queue.chooseForLink(address);
+        const isIt = chosen?.peer.address === table.at(address)?.address;
+        return isIt ? chosen?.direction : undefined;
       },
-      onChange: (kind, peer) => this.emit('change', { kind, ...peer }),
-      onLink: ({ connection, contact, direction }) => {
-        this.#scores.watch(connection, direction === 'out' ? contact : undefined);
-      },
+      learn: discover ? this.#learn : undefined,
     });
-    this.#callers = new InboundPeers(times);
-    this.#tries = new DialQueue({
-      table: this.#table,
-      links: this.#links,
-      dice: this.#dice,
-      times,
-      now,
-      attempt: (address) => this.#attempt(address),
+    this.#queue = new DialQueue({
+      ...{ table, links, inbound, random, times, now },
+      attempt: (address, forLink) => this.#reach.attempt(address, forLink),
     });
     const { host, port } = advertise ?? listening;
     // A wildcard says nothing; a name must be looked up first.
@@ -167,11 +162,13 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
     void this.#resolve();
   }
 
-  /** Stop trying, end the connections that this node made, and keep the table. */
+  /** Stop trying, end the links, and keep the table. */
   close(): void {
-    if (this.#end.signal.aborted) return;
-    this.#end.abort(new PeerError('ERR_CLOSED', 'this node was closed'));
-    this.#tries.close();
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#monitor.close();
+    this.#reach.close(new PeerError('ERR_CLOSED', 'this node was closed'));
+    this.#queue.close();
     for (const timer of this.#timers) clearInterval(timer);
     this.#links.close();
     this.#save();
@@ -188,37 +185,46 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
 
   /** Peers that can be reached. */
   get peers(): Neighbour[] {
-    const time = now();
+    const time = this.#monitor.now();
     return Array.from(this.#table.up(), ({ id, address, seen, rtt = 0 }) => {
       const link = this.#links.to(id)?.direction;
       return { id, ...address, seen: Math.max(0, Math.floor((time - seen) / 1000)), rtt, link };
     });
   }
 
-  /** Connections that searches are passed over: one for each peer, of either direction. */
+  /** Connections that searches are passed over: one for each peer. */
   links(): Iterable<Link> {
     return this.#links;
   }
 
-  /** Whether this connection is kept for searches. */
+  /** Whether a connection that came in is the link of a peer to which there is one: it stays. */
   isLinked(connection: Connection): boolean {
-    return this.#links.on(connection) !== undefined;
-  }
-
-  /** Who is at the other end: of a link, or of a connection whose PING said so. A claim. */
-  idOf(connection: Connection): PeerId | undefined {
-    return this.#links.on(connection)?.id ?? this.#callers.idOf(connection);
+    const id = this.#inbound.get(connection)?.id;
+    const link = id === undefined ? undefined : this.#links.to(id);
+    return link !== undefined && this.#inbound.linkOf(link.id, link.contact) === connection;
   }
 
   /**
-   * To whom the peer at the other end of a connection passes searches itself: known from its link, or
-   * asked over this connection and remembered for a while. Empty for who is not a node, or does not
-   * answer.
+   * The peer at the other end: of a link, or of a connection on which it said its id and which comes from
+   * where that peer was reached.
+   */
+  idOf(connection: Connection): PeerId | undefined {
+    const link = this.#links.on(connection);
+    if (link !== undefined) return link.id;
+    const peer = this.#inbound.get(connection);
+    const known = peer === undefined ? undefined : this.#table.withId(peer.id);
+    if (peer === undefined || known === undefined) return undefined;
+    return isSameMachine(peer.from, known.address) ? peer.id : undefined;
+  }
+
+  /**
+   * The peers to which the one at the other end passes searches itself: known from its link, or asked over
+   * this connection and remembered for a while. Empty for a client that is no node, or does not answer.
    */
   async peerIdsOf(connection: Connection): Promise<ReadonlySet<PeerId>> {
     const id = this.idOf(connection);
-    const link = this.#links.on(connection) ?? (id === undefined ? undefined : this.#links.to(id));
-    return link?.peerIds ?? this.#callers.peerIdsOf(connection);
+    const link = id === undefined ? undefined : this.#links.to(id);
+    return link?.peerIds ?? this.#inbound.peerIdsOf(connection);
   }
 
   /** A peer has connected: what it does wrong is counted. */
@@ -238,7 +244,7 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   /** The answer to RQLT. */
   list(connection: Connection, max = MAX_PEERS): ListedPeer[] {
     const asker = connection.remoteHost ?? '';
-    const askerId = this.idOf(connection);
+    const askerId = this.idOf(connection) ?? this.#inbound.get(connection)?.id;
     const linked = ({ id }: PeerContact): boolean => this.#links.to(id) !== undefined;
     return this.#table
       .list(
@@ -254,116 +260,64 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
     const remote = literal(connection.remoteHost ?? '');
     if (id === undefined || port === undefined || remote === undefined) return;
     // What comes on a connection that this node made is nothing new.
-    if (id === this.#options.self || this.#links.on(connection)?.direction === 'out') return;
-    this.#callers.set(connection, id, remote, link === true);
-    const said = host === undefined ? undefined : this.#policy.believed(remote, { host, port });
+    if (id === this.#options.self || this.#links.on(connection) !== undefined) return;
+    this.#inbound.set(connection, id, { host: remote, port }, link === true);
     const source = groupOf(remote);
-    const known = this.#table.withId(id)?.up === true;
-    if (said !== undefined && !known) {
-      if (said.host === remote || scopeOf(said.host) === 'loopback')
-        this.#table.greet(said, source);
-      else this.#table.hear(said, source);
+    const isUp = this.#table.withId(id)?.up === true;
+    const said = host === undefined ? undefined : this.#policy.believed(remote, { host, port });
+    const back =
+      said !== undefined && scopeOf(said.host) === 'loopback'
+        ? undefined
+        : this.#policy.dialBack(remote, port);
+    for (const address of [said, back]) {
+      if (address === undefined || (isUp && !this.#table.isFormer(id, address))) continue;
+      if (address === back || address.host === remote || scopeOf(address.host) === 'loopback')
+        this.#table.greet(address, source);
+      else this.#table.hear(address, source);
     }
-    if (!known && (said === undefined || scopeOf(said.host) !== 'loopback')) {
-      const back = this.#policy.dialBack(remote, port);
-      if (back !== undefined) this.#table.greet(back, source);
-    }
-    this.#adopt(id);
-    if (link === true && this.#links.to(id) === undefined) void this.#callers.peerIdsOf(connection);
-    this.#tries.pump();
+    if (link === true && this.#links.to(id) === undefined) void this.#inbound.peerIdsOf(connection);
+    this.#queue.pump();
   }
 
-  // ------------------------------------------------------------ reaching peers
+  // ------------------------------------------------------------ the inside
 
-  async #attempt(address: PeerAddress): Promise<void> {
-    const { connection, pong, rtt } = await this.#greet(address);
-    const { id } = pong.info;
-    if (id === undefined || this.#end.signal.aborted) {
-      connection.destroy();
-      throw new PeerError('ERR_NOT_A_PEER', `${connection.name} has no id`);
-    }
-    const before = this.#table.withId(id)?.up === true;
-    if (this.#table.reached(address, id, rtt) === 'kept') {
-      await this.#use({ id, ...address }, connection, before);
-    } else {
-      connection.destroy();
-    }
-  }
-
-  async #greet(address: PeerAddress): Promise<Greeted> {
-    const { times, answerTimeout, stallTimeout, handler, onInternalError } = this.#options;
-    const limit = new AbortController();
-    const timer = setTimeout(() => {
-      limit.abort();
-    }, times.connect + times.answer);
-    const onEnd = (): void => {
-      limit.abort();
-    };
-    this.#end.signal.addEventListener('abort', onEnd, { once: true });
-    try {
-      return await dialPeer(
-        address,
-        {
-          connectTimeout: times.connect,
-          answerTimeout,
-          stallTimeout,
-          signal: limit.signal,
-          handler,
-          onInternalError,
+  #makeLinks(): Links {
+    const { times, maxPeers: max, maxPerNetwork: perNetwork, discover } = this.#options;
+    const goal = Math.min(max, Math.max(OWN_LEAST, Math.ceil(max * OWN_SHARE)));
+    return new Links({
+      ...{ max, perNetwork, times },
+      // Without discovery those that are known are all that there will be.
+      own: discover ? goal : max,
+      reserved: discover ? Math.min(goal, max - 1) : 0,
+      owner: {
+        info: () => this.info(),
+        onAnswer: ({ id }, rtt) => {
+          this.#table.seen(id, rtt);
         },
-        this.info(),
-      );
-    } finally {
-      clearTimeout(timer);
-      this.#end.signal.removeEventListener('abort', onEnd);
-    }
+        onList: ({ contact }, peers) => {
+          if (discover) this.#learn(contact, peers);
+          this.#queue.pump();
+        },
+        onEnd: ({ contact, age }, lost) => {
+          if (lost) this.#table.lost(contact.id, age);
+          else this.#table.failed(contact);
+          this.#queue.pump();
+        },
+      },
+      onChange: (kind, peer) => this.emit('change', { kind, ...peer }),
+      onLink: ({ connection, contact }) => {
+        this.#scores.watch(connection, contact);
+      },
+    });
   }
 
-  /** A peer has been reached: keep the connection, or learn from it and end it. */
-  async #use(contact: PeerContact, connection: Connection, before: boolean): Promise<void> {
-    const { id } = contact;
-    this.#adopt(id);
-    const named = this.#table.withId(id)?.named === true;
-    if (this.#links.to(id) === undefined && (named ? this.#makeRoom() : this.#links.wanted)) {
-      this.#links.add(contact, connection, 'out');
-      return;
-    }
-    try {
-      // Those visited again and again are asked only once: the links are asked all the time.
-      if (before || !this.#options.discover) return;
-      const limit = AbortSignal.timeout(this.#options.times.answer);
-      this.#learn(contact, (await connection.request({ type: 'RQLT' }, limit)).peers);
-    } finally {
-      connection.destroy();
-    }
-  }
-
-  /** Room for a peer that the user named, if need be at the cost of another. */
-  #makeRoom(): boolean {
-    if (!this.#links.full) return true;
-    const others = [...this.#links].filter(({ id }) => this.#table.withId(id)?.named !== true);
-    const victim = this.#dice.pick(others);
-    if (victim !== undefined) this.#links.remove(victim);
-    return victim !== undefined;
-  }
-
-  #learn({ host: speaker }: PeerContact, peers: readonly ListedPeer[]): void {
-    if (!this.#options.discover) return;
+  readonly #learn = ({ host: speaker }: PeerContact, peers: readonly ListedPeer[]): void => {
     for (const { id, host, port } of peers) {
       if (id === this.#options.self || this.#table.withId(id)?.up === true) continue;
       const address = this.#policy.believed(speaker, { host, port });
       if (address !== undefined) this.#table.hear(address, groupOf(speaker));
     }
-  }
-
-  /** Use a connection that a peer has made, once it has been reached. */
-  #adopt(id: PeerId): void {
-    const peer = this.#table.withId(id);
-    if (peer === undefined || !isUp(peer)) return;
-    if (this.#links.full || this.#links.to(id) !== undefined) return;
-    const connection = this.#callers.linkOf(id, peer.address);
-    if (connection !== undefined) this.#links.add({ id, ...peer.address }, connection, 'in');
-  }
+  };
 
   async #resolve(): Promise<void> {
     const { advertise } = this.#options;
@@ -372,7 +326,7 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
       this.#advertised = { host, port: advertise.port };
     }
     await this.#named.refresh();
-    this.#tries.pump();
+    this.#queue.pump();
   }
 
   #save(): void {
@@ -382,9 +336,4 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   #every(milliseconds: number, action: () => void): void {
     this.#timers.add(setInterval(action, milliseconds));
   }
-}
-
-/** Milliseconds since 1970 by a clock that never goes back. */
-function now(): number {
-  return performance.timeOrigin + performance.now();
 }

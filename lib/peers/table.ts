@@ -1,15 +1,17 @@
 /**
- * The peers a node knows, by address: what it has heard of, what it has reached itself, when to try
- * each next. Bounded in all and per source. No sockets, no clock of its own, no disk.
+ * The peers a node knows, by address: those it has heard of, those it has reached itself. Bounded in all and
+ * per source. No sockets, no clock of its own, no disk. `DialOrder` says which is tried next.
  */
 import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
 import { Blocklist } from '../limits/blocklist.js';
+import { backoff } from '../support/backoff.js';
 import { Random } from '../support/random.js';
 import { KnownPeers, isUp, newPeer, type KnownPeer, type UpPeer } from './known.js';
 import { ExpiringMap } from '../limits/expiring-map.js';
 import { groupOf, literal, scopeOf } from '../net/scope.js';
 import type { SavedPeer } from '../state/saved-peers.js';
+import { DialOrder } from './dial-order.js';
 import type { PeerTimes } from './times.js';
 
 export interface TableOptions {
@@ -31,6 +33,8 @@ export type Reached =
   | 'kept'
   /** A peer that is known under another address, which stays the one. */
   | 'alias'
+  /** A peer that is known under another address, which is tried first. */
+  | 'contested'
   /** This node itself. */
   | 'self'
   /** A peer for which there is no room. */
@@ -43,26 +47,43 @@ const MAX_PEERS = 1000;
 const MAX_REMEMBERED = 4096;
 /** A ban is at most so many times as long as the first. */
 const MAX_BAN_FACTOR = 16;
+/** How many of the peers reached last are tried often as long as no peer answers. */
+const LAST_REACHED = 32;
+/** How much of a pause is random. */
+const JITTER = 0.25;
 
 export class PeerTable {
+  /** The order in which peers are tried. */
+  readonly order: DialOrder;
   readonly #options: TableOptions;
-  readonly #dice: Random;
+  readonly #random: Random;
   readonly #peers: KnownPeers;
   /** Dropped peers, and when each was last tried. */
   readonly #dropped: ExpiringMap<number>;
-  /** Other addresses of peers, and whose. */
+  /** Other addresses of peers, and the id of each. */
   readonly #aliases: ExpiringMap<PeerId>;
+  /** The address at which an id was reached before another address took its place. */
+  readonly #former: ExpiringMap<string>;
   readonly #bans: Blocklist;
+  #lastAnswer = 0;
 
   constructor(options: TableOptions) {
     const { times, now, random, max = MAX_PEERS, onChange } = options;
     this.#options = options;
-    this.#dice = new Random(random);
-    this.#peers = new KnownPeers(max, this.#dice, (peer) => onChange?.('down', peer));
+    this.#random = new Random(random);
+    this.#peers = new KnownPeers(max, this.#random, (peer) => onChange?.('down', peer));
     this.#dropped = new ExpiringMap(MAX_REMEMBERED, times.dropped, now);
     this.#aliases = new ExpiringMap(MAX_REMEMBERED, times.alias, now);
+    this.#former = new ExpiringMap(MAX_REMEMBERED, times.forgotten, now);
     const first = times.banned;
     this.#bans = new Blocklist({ first, longest: first * MAX_BAN_FACTOR, now });
+    this.order = new DialOrder({
+      peers: this.#peers,
+      random: this.#random,
+      times,
+      now,
+      bannedUntil: (address) => this.#bans.until(formatAddress(address), address.host),
+    });
   }
 
   /** Peers known in any way. */
@@ -72,7 +93,8 @@ export class PeerTable {
 
   /** Things remembered of peers that are not in the table. */
   get remembered(): number {
-    return this.#dropped.size + this.#aliases.size + this.#bans.size;
+    const { size } = this.#bans;
+    return this.#dropped.size + this.#aliases.size + this.#former.size + size;
   }
 
   /** Peers heard of from a source and never reached. */
@@ -114,15 +136,13 @@ export class PeerTable {
    * Somebody speaks of a peer. Says nothing new of one that is known, was dropped lately, or is this
    * node or a known peer under another address.
    *
-   * @param source who speaks: `groupOf` its address
+   * @param source the speaker: `groupOf` its address
    * @returns whether it was taken up
    */
   hear(address: PeerAddress, source: string): boolean {
-    if (this.#peers.isFull(source)) return false;
-    const key = formatAddress(address);
-    if (this.#peers.at(address) !== undefined) return false;
-    if (this.#isElsewhere(address) || this.#dropped.has(key) || this.isBanned(address))
-      return false;
+    if (this.#peers.isFull(source) || this.#peers.at(address) !== undefined) return false;
+    if (this.#isElsewhere(address) || this.isBanned(address)) return false;
+    if (this.#dropped.has(formatAddress(address))) return false;
     return this.#peers.add(this.#new(address, source)) !== undefined;
   }
 
@@ -139,6 +159,7 @@ export class PeerTable {
       return;
     }
     if (this.#isElsewhere(address)) return;
+    this.#peers.makeRoomAt(address.host);
     const added = this.#peers.add(this.#new(address, source));
     const dropped = this.#dropped.get(formatAddress(address));
     if (added === undefined || dropped === undefined) return;
@@ -152,7 +173,9 @@ export class PeerTable {
   /** An attempt begins. */
   trying(address: PeerAddress): void {
     const known = this.#peers.at(address);
-    if (known !== undefined) known.lastTry = this.#options.now();
+    if (known === undefined) return;
+    known.lastTry = this.#options.now();
+    this.order.tried(known);
   }
 
   /**
@@ -161,24 +184,28 @@ export class PeerTable {
    * @param rtt milliseconds that its answer took
    */
   reached(address: PeerAddress, id: PeerId, rtt: number): Reached {
-    const { self } = this.#options;
+    const { self, now } = this.#options;
+    this.#lastAnswer = now();
     // It was banned while it was dialled.
     if (this.isBanned(address)) return 'full';
     const known = this.#peers.at(address);
-    const first = this.#peers.withId(id);
-    if (id === self || (first?.up === true && first !== known)) {
-      if (known !== undefined) this.#peers.delete(known);
-      this.#aliases.set(formatAddress(address), id);
-      return id === self ? 'self' : 'alias';
-    }
-    if (first === undefined && known?.named !== true && !this.#peers.roomFor(address)) {
-      if (known !== undefined) this.#peers.delete(known);
-      return 'full';
-    }
-    // The address that works takes the place of one that does not.
-    if (first !== undefined && first !== known) {
-      this.#peers.delete(first);
-      this.#aliases.set(formatAddress(first.address), id);
+    const holder = this.#peers.withId(id);
+    if (id === self) return this.#alias(known, address, id, 'self');
+    if (holder !== undefined && holder !== known) {
+      const isFormer = this.#former.get(id) === formatAddress(address);
+      if (holder.up && !isFormer) return this.#alias(known, address, id, 'alias');
+      if (!isFormer && !this.#failedLately(holder)) return this.#contest(known, address, holder);
+      // The address at which it was first comes back, or takes the place of one that does not work.
+      this.#peers.delete(holder);
+      this.#aliases.set(formatAddress(holder.address), id);
+      if (isFormer) this.#former.delete(id);
+      else if (!this.#former.has(id)) this.#former.set(id, formatAddress(holder.address));
+      this.#aliases.delete(formatAddress(address));
+    } else if (holder === undefined && known?.named !== true) {
+      if (!this.#peers.makeRoomForReached(address)) {
+        if (known !== undefined) this.#peers.delete(known);
+        return 'full';
+      }
     }
     const peer = known ?? this.#new(address, groupOf(address.host));
     this.#peers.setId(peer, id);
@@ -189,39 +216,82 @@ export class PeerTable {
 
   /** A peer to which there is a link has answered. */
   seen(id: PeerId, rtt: number): void {
+    this.#lastAnswer = this.#options.now();
     const peer = this.#peers.withId(id);
     if (peer !== undefined) this.#saw(peer, id, rtt);
   }
 
-  /** The link to a peer was lost: nothing is known of it until it is tried, soon. */
-  lost(id: PeerId): void {
+  /**
+   * The link to a peer was lost: nothing is known of it until it is tried, soon.
+   *
+   * @param lasted milliseconds that there was a link: a peer that ends each at once is linked ever later
+   */
+  lost(id: PeerId, lasted = Infinity): void {
     const peer = this.#peers.withId(id);
     if (peer === undefined) return;
     const { now, times } = this.#options;
-    peer.nextTry = Math.min(peer.nextTry, now() + this.#dice.around(times.soon));
+    peer.losses = lasted < times.stable ? peer.losses + 1 : 0;
+    const { cap } = times.reachedPause;
+    const pause = this.#pause(peer.losses + 1, { base: times.soon, factor: 4, cap });
+    peer.nextLink = now() + pause;
+    peer.nextTry = Math.min(peer.nextTry, now() + this.#pause(1, { base: times.soon }));
   }
 
-  /** An attempt to reach a peer, or to have an answer of it, has failed. */
-  failed(address: PeerAddress): void {
+  /**
+   * An attempt to reach a peer, or to have an answer of it, has failed.
+   *
+   * @param isOwn it is the fault of this machine's network, or may be: no peer answers. Counts against
+   *   no peer
+   */
+  failed(address: PeerAddress, isOwn = false): void {
     const peer = this.#peers.at(address);
     if (peer === undefined) return;
     const { now, times } = this.#options;
-    peer.failures++;
+    const { namedPause, soon, pauses, reachedPause, alonePause, forgotten } = times;
+    const time = now();
+    peer.lastFailure = time;
     this.#peers.setDown(peer);
-    const pause = peer.named
-      ? Math.min(times.namedPause, times.soon * 2 ** Math.min(peer.failures - 1, 30))
-      : times.pauses[peer.failures - 1];
-    if (pause !== undefined) {
-      peer.nextTry = now() + this.#dice.around(pause);
+    const isOld = peer.id === undefined || time - peer.seen > forgotten;
+    if (isOwn && peer.id === undefined && !peer.named) {
+      peer.nextTry = time + this.#pause(1, { base: alonePause });
       return;
     }
-    this.#peers.delete(peer);
-    this.#dropped.set(formatAddress(address), peer.lastTry);
+    peer.failures++;
+    if (!peer.named && isOld && (peer.id !== undefined || peer.failures > pauses.length)) {
+      this.#peers.delete(peer);
+      this.#dropped.set(formatAddress(address), peer.lastTry);
+      return;
+    }
+    let pause = pauses[peer.failures - 1] ?? 0;
+    if (peer.id !== undefined) pause = this.#pause(peer.failures, reachedPause);
+    else pause = this.#pause(1, { base: pause });
+    if (peer.named) pause = this.#pause(peer.failures, { base: soon, cap: namedPause });
+    if (this.#peers.up === 0 && (peer.named || this.#isAmongLast(peer))) {
+      pause = Math.min(pause, this.#pause(1, { base: alonePause }));
+    }
+    peer.nextTry = time + pause;
+  }
+
+  /** Whether a peer has answered since then. @param time ms since 1970 */
+  hasAnsweredSince(time: number): boolean {
+    return this.#lastAnswer >= time;
+  }
+
+  /** The network is another one now, or the machine slept: every peer reached once is tried soon. */
+  retryAll(): void {
+    const { now, times } = this.#options;
+    for (const peer of this.#peers.all()) {
+      if (peer.id === undefined && !peer.named) continue;
+      peer.nextTry = Math.min(peer.nextTry, now() + this.#pause(1, { base: times.soon }));
+      if (!peer.up) peer.failures = Math.min(peer.failures, 1);
+    }
   }
 
   /** The peer at an address did what no honest one does: it is not dialled for a while. */
   ban(address: PeerAddress): void {
-    this.#bans.add(...banKey(address));
+    // On loopback all peers have the same host; elsewhere three of one host ban all of it.
+    const { host } = address;
+    this.#bans.add(formatAddress(address), scopeOf(host) === 'loopback' ? undefined : host);
     const peer = this.#peers.at(address);
     if (peer === undefined) return;
     // What the user named stays in the table, and is tried again afterwards.
@@ -230,48 +300,15 @@ export class PeerTable {
   }
 
   isBanned(address: PeerAddress): boolean {
-    return this.#bans.has(...banKey(address));
+    return this.#bans.has(formatAddress(address), address.host);
   }
 
-  // ------------------------------------------------------------ what is asked
-
-  /**
-   * The peer to try now: one that the user named, else one that was reached before, else any that was
-   * heard of, each source having the same chance.
-   *
-   * @param heard whether it may be one that was only heard of
-   * @param skip those not to be tried, because they are linked or being tried
-   */
-  next(heard: boolean, skip: (peer: KnownPeer) => boolean): KnownPeer | undefined {
-    const now = this.#options.now();
-    const bySource = new Map<string, KnownPeer[]>();
-    let best: KnownPeer | undefined;
-    for (const peer of this.#peers.all()) {
-      if (peer.nextTry > now || skip(peer) || this.isBanned(peer.address)) continue;
-      if (peer.named) return peer;
-      if (peer.id !== undefined) {
-        if (best === undefined || peer.nextTry < best.nextTry) best = peer;
-      } else if (heard) {
-        const of = bySource.get(peer.source);
-        if (of === undefined) bySource.set(peer.source, [peer]);
-        else of.push(peer);
-      }
-    }
-    if (best !== undefined || !this.#peers.roomForReached) return best;
-    return this.#dice.pick(this.#dice.pick([...bySource.values()]) ?? []);
+  /** Whether an id was reached at this address before another address took its place. */
+  isFormer(id: PeerId, address: PeerAddress): boolean {
+    return this.#former.get(id) === formatAddress(address);
   }
 
-  /** When the next peer is due, in ms since 1970; Infinity when none is. */
-  nextDue(skip: (peer: KnownPeer) => boolean): number {
-    let due = Infinity;
-    const more = this.#peers.roomForReached;
-    for (const peer of this.#peers.all()) {
-      if (peer.nextTry >= due || skip(peer)) continue;
-      if (!more && !peer.named && peer.id === undefined) continue;
-      due = Math.min(due, Math.max(peer.nextTry, this.#bans.until(...banKey(peer.address))));
-    }
-    return due;
-  }
+  // ------------------------------------------------------------ what is told and kept
 
   /**
    * Peers to tell others of: reached by this node itself, lately, the first address that works.
@@ -295,11 +332,11 @@ export class PeerTable {
       if (age <= this.#options.times.fresh && wanted(peer))
         (first(peer) ? before : others).push(peer);
     }
-    const chosen = this.#dice.choose(before, max);
-    return [...chosen, ...this.#dice.choose(others, max - chosen.length)];
+    const chosen = this.#random.choose(before, max);
+    return [...chosen, ...this.#random.choose(others, max - chosen.length)];
   }
 
-  /** What is kept over a restart: peers reached by this node, the latest first. */
+  /** What is kept over a restart: peers reached by this node once, the latest first. */
   save(): SavedPeer[] {
     const saved: SavedPeer[] = [];
     for (const { id, address, seen } of this.#peers.allReached()) {
@@ -315,9 +352,8 @@ export class PeerTable {
       const address = { host: literal(host) ?? host, port };
       if (!this.#peers.roomForReached) return;
       // At no such address a peer can be.
-      if (scopeOf(host) === undefined || port === 0) continue;
+      if (scopeOf(host) === undefined || port === 0 || id === this.#options.self) continue;
       if (this.#peers.at(address) !== undefined || this.#peers.withId(id) !== undefined) continue;
-      if (id === this.#options.self) continue;
       const peer = this.#new(address, STORE);
       peer.seen = Math.min(seen, now);
       this.#peers.setId(peer, id);
@@ -330,28 +366,56 @@ export class PeerTable {
     return newPeer(address, source, this.#options.now());
   }
 
+  #pause(failures: number, pause: Parameters<typeof backoff>[1]): number {
+    return backoff(failures, { jitter: JITTER, ...pause }, this.#options.random());
+  }
+
   /** This node itself, or a peer that can be reached under another address. */
   #isElsewhere(address: PeerAddress): boolean {
     const id = this.#aliases.get(formatAddress(address));
-    if (id === undefined) return false;
+    if (id === undefined || this.isFormer(id, address)) return false;
     return id === this.#options.self || this.#peers.withId(id)?.up === true;
+  }
+
+  #alias(
+    known: KnownPeer | undefined,
+    address: PeerAddress,
+    id: PeerId,
+    what: 'alias' | 'self',
+  ): Reached {
+    if (known !== undefined) this.#peers.delete(known);
+    this.#aliases.set(formatAddress(address), id);
+    return what;
+  }
+
+  /** An id is claimed at another address: that at which it was reached before is tried first. */
+  #contest(known: KnownPeer | undefined, address: PeerAddress, holder: KnownPeer): Reached {
+    const { now, times } = this.#options;
+    holder.nextTry = Math.min(holder.nextTry, now());
+    const claim = known ?? this.#peers.add(this.#new(address, groupOf(address.host)));
+    if (claim !== undefined) claim.nextTry = now() + this.#pause(1, { base: times.soon });
+    return 'contested';
+  }
+
+  #failedLately({ lastFailure }: KnownPeer): boolean {
+    const { now, times } = this.#options;
+    return lastFailure > 0 && now() - lastFailure <= times.connect + times.answer;
+  }
+
+  /** Whether few peers were reached later than this one. */
+  #isAmongLast({ seen }: KnownPeer): boolean {
+    let later = 0;
+    for (const peer of this.#peers.allReached()) if (peer.seen > seen) later++;
+    return later < LAST_REACHED;
   }
 
   #saw(peer: KnownPeer, id: PeerId, rtt: number): void {
     const { now, times, onChange } = this.#options;
-    const wasUp = peer.up;
-    peer.up = true;
     peer.seen = now();
     peer.rtt = rtt;
     peer.failures = 0;
-    const pause = Math.max(times.revisit, this.#peers.reached * times.betweenVisits);
-    peer.nextTry = peer.seen + this.#dice.around(pause);
-    if (!wasUp) onChange?.('up', { id, ...peer.address });
+    const base = Math.max(times.revisit, this.#peers.reached * times.betweenVisits);
+    peer.nextTry = peer.seen + this.#pause(1, { base });
+    if (this.#peers.setUp(peer)) onChange?.('up', { id, ...peer.address });
   }
-}
-
-/** What is banned with an address: on loopback all peers have the same host, elsewhere three make one. */
-function banKey(address: PeerAddress): [key: string, group: string | undefined] {
-  const { host } = address;
-  return [formatAddress(address), scopeOf(host) === 'loopback' ? undefined : host];
 }

@@ -1,4 +1,6 @@
 /** Every interval and time limit of what a node does with its peers, in milliseconds. */
+import type { Backoff } from '../support/backoff.js';
+
 export interface PeerTimes {
   /** Until a connection must be there. */
   connect: number;
@@ -11,21 +13,33 @@ export interface PeerTimes {
   list: number;
   /** Between visits to a peer that was reached and has no link. More when there are many. */
   revisit: number;
-  /** Between two such visits, whoever they go to. */
+  /** Between two such visits, to whatever peer. */
   betweenVisits: number;
   /** Since a peer was last reached, while it may still be listed to others. */
   fresh: number;
-  /** Pauses after the first failure, the second, ...; one more failure and the peer is dropped. */
+  /** Pauses of a peer that was never reached; one more failure and it is dropped. */
   pauses: readonly number[];
+  /** Pauses of a peer that was reached once: it is not dropped before `forgotten`. */
+  reachedPause: Backoff;
+  /** Since a peer was last reached, when it is dropped at its next failure. */
+  forgotten: number;
   /** The longest pause before a peer named by the user is tried again; the first is `soon`. */
   namedPause: number;
+  /** The longest pause of the peers reached last, as long as no peer at all answers. */
+  alonePause: number;
+  /** Between looks whether the machine slept, or has other addresses than before. */
+  look: number;
   /** Before a peer is tried whose link was lost, or that says itself that it is there. */
   soon: number;
+  /** A link that is lost earlier counts as a failure: the next one is made later and later. */
+  stable: number;
+  /** Between dials of one host at ports where no peer was reached yet; a few may come at once. */
+  hostPause: number;
   /** How long a dropped peer is not taken up again because somebody else speaks of it. */
   dropped: number;
   /** How long a peer is not dialled that did what no honest one does, the first time. */
   banned: number;
-  /** How long nobody is let in who comes from where a client did that flooded this node with searches. */
+  /** How long no client is accepted from an address from which this node was flooded with searches. */
   shunned: number;
   /** How long another address of a known peer, or of this node, is not dialled. */
   alias: number;
@@ -51,8 +65,14 @@ export const PEER_TIMES: PeerTimes = {
   betweenVisits: 500,
   fresh: 50_000,
   pauses: [2_000, 10_000],
+  reachedPause: { base: 2_000, factor: 3, cap: 10 * 60_000, jitter: 0.25 },
+  forgotten: 7 * 24 * 3600_000,
   namedPause: 30_000,
+  alonePause: 8_000,
+  look: 5_000,
   soon: 500,
+  stable: 30_000,
+  hostPause: 1_000,
   dropped: 10 * 60_000,
   banned: 10 * 60_000,
   shunned: 60_000,

@@ -34,16 +34,16 @@ t.test('the table does not take up, list or try what is banned', (t) => {
   t.ok(table.at(at(1)), 'what the user named is not forgotten');
   now += PEER_TIMES.banned - 1;
   t.equal(
-    table.next(true, () => false),
+    table.order.next(true, () => false),
     undefined,
   );
   t.equal(
-    table.nextDue(() => false),
+    table.order.nextDue(() => false),
     now + 1,
   );
   t.equal(table.reached(at(2), id(2), 1), 'full', 'it was dialled when it was banned');
   now += 1;
-  t.same(table.next(true, () => false)?.address, at(1), 'afterwards it is tried again');
+  t.same(table.order.next(true, () => false)?.address, at(1), 'afterwards it is tried again');
   t.ok(table.hear(at(2), 'somebody else'));
   // Another with the same id, elsewhere, is not concerned.
   t.equal(table.reached(at(3), id(2), 1), 'kept');

@@ -1,0 +1,24 @@
+/** The networks that an address is in, for those who count peers by network. */
+import type { PeerAddress } from '../net/address.js';
+import { groupOf, scopeOf } from '../net/scope.js';
+
+export interface Networks {
+  /** A public IPv4 /24 or IPv6 /48; elsewhere the address (`groupOf`). */
+  readonly group: string;
+  /** The wider one: that without its last part. */
+  readonly wide: string;
+  readonly isLoopback: boolean;
+}
+
+/** To judge an address takes long, and it is asked of the same ones again and again. */
+const known = new WeakMap<PeerAddress, Networks>();
+
+export function networksOf(address: PeerAddress): Networks {
+  const before = known.get(address);
+  if (before !== undefined) return before;
+  const group = groupOf(address.host);
+  const wide = group.slice(0, Math.max(0, group.search(/[.:][^.:]*$/)));
+  const networks = { group, wide, isLoopback: scopeOf(address.host) === 'loopback' };
+  known.set(address, networks);
+  return networks;
+}

@@ -1,0 +1,127 @@
+/** Reaches peers: connects, asks each for its id, keeps the connection as a link or learns whom it knows. */
+import { PeerError } from '../errors.js';
+import type { PeerAddress } from '../net/address.js';
+import type { Connection, RequestHandler } from '../net/connection.js';
+import { dialPeer, type Greeted } from '../net/hello.js';
+import type { Random } from '../support/random.js';
+import type { ListedPeer, PeerContact, PeerInfo } from '../wire/messages.js';
+import type { Direction } from './link.js';
+import type { Links } from './links.js';
+import type { PeerTable } from './table.js';
+import type { PeerTimes } from './times.js';
+
+export interface ReachOptions {
+  table: PeerTable;
+  links: Links;
+  random: Random;
+  times: PeerTimes;
+  /** Milliseconds since 1970; the table's clock. */
+  now: () => number;
+  /** Milliseconds without a byte from a peer that owes an answer, until its connection is ended. */
+  answerTimeout: number;
+  stallTimeout: number;
+  /** Answers requests that peers send on connections that this node made. */
+  handler: RequestHandler;
+  onInternalError: (error: Error) => void;
+  /** What to say of this node. */
+  info: () => PeerInfo;
+  /** The link for which a peer would be dialled now, if it is this one. */
+  linkFor: (address: PeerAddress) => Direction | undefined;
+  /** Told of peers that a peer knows; undefined when nobody wants to know. */
+  learn: ((speaker: PeerContact, peers: readonly ListedPeer[]) => void) | undefined;
+}
+
+export class Reach {
+  readonly #options: ReachOptions;
+  readonly #closing = new AbortController();
+
+  constructor(options: ReachOptions) {
+    this.#options = options;
+  }
+
+  /** @throws PeerError what `dialPeer` throws; ERR_NOT_A_PEER for a peer without an id */
+  async attempt(address: PeerAddress, forLink: Direction | undefined): Promise<void> {
+    const { table } = this.#options;
+    const { connection, pong, rtt } = await this.#greet(address);
+    const { id } = pong.info;
+    if (id === undefined || this.#closing.signal.aborted) {
+      connection.destroy();
+      throw new PeerError('ERR_NOT_A_PEER', `${connection.name} has no id`);
+    }
+    const wasUp = table.withId(id)?.up === true;
+    if (table.reached(address, id, rtt) === 'kept') {
+      await this.#use({ id, ...address }, connection, wasUp, forLink);
+    } else {
+      connection.destroy();
+    }
+  }
+
+  close(error: PeerError): void {
+    this.#closing.abort(error);
+  }
+
+  async #greet(address: PeerAddress): Promise<Greeted> {
+    const { times, answerTimeout, stallTimeout, handler, onInternalError, info } = this.#options;
+    const limit = new AbortController();
+    const timer = setTimeout(() => {
+      limit.abort();
+    }, times.connect + times.answer);
+    const onEnd = (): void => {
+      limit.abort();
+    };
+    this.#closing.signal.addEventListener('abort', onEnd, { once: true });
+    try {
+      return await dialPeer(
+        address,
+        {
+          connectTimeout: times.connect,
+          answerTimeout,
+          stallTimeout,
+          signal: limit.signal,
+          handler,
+          onInternalError,
+        },
+        info(),
+      );
+    } finally {
+      clearTimeout(timer);
+      this.#closing.signal.removeEventListener('abort', onEnd);
+    }
+  }
+
+  /** A peer has been reached: keep the connection, or learn from it and end it. */
+  async #use(
+    contact: PeerContact,
+    connection: Connection,
+    wasUp: boolean,
+    forLink: Direction | undefined,
+  ): Promise<void> {
+    const { table, links, times, linkFor, learn } = this.#options;
+    const isNamed = table.withId(contact.id)?.named === true;
+    if (links.to(contact.id) === undefined) {
+      const direction = isNamed ? this.#placeForNamed(contact.id) : (forLink ?? linkFor(contact));
+      if (direction !== undefined && (isNamed || links.hasRoom(contact, direction))) {
+        links.add(contact, connection, direction, isNamed);
+        return;
+      }
+    }
+    try {
+      // Those visited again and again are asked only once: the links are asked all the time.
+      if (wasUp || learn === undefined) return;
+      const limit = AbortSignal.timeout(times.answer);
+      learn(contact, (await connection.request({ type: 'RQLT' }, limit)).peers);
+    } finally {
+      connection.destroy();
+    }
+  }
+
+  /** A place for a peer that the user named, if need be that of another. */
+  #placeForNamed(id: string): Direction | undefined {
+    const { links, table, random } = this.#options;
+    if ((table.withId(id)?.nextLink ?? 0) > this.#options.now()) return undefined;
+    if (!links.full) return 'out';
+    const victim = random.pick([...links].filter(({ isNamed }) => !isNamed));
+    if (victim !== undefined) links.remove(victim);
+    return victim === undefined ? undefined : 'out';
+  }
+}
