@@ -125,24 +125,21 @@ t.test('without discovery a line stays a line', async (t) => {
   for (const [i, node] of line.entries()) t.same(idsOf(node.peers), idsOf(neighbours(i)));
 });
 
-t.test(
-  'each has a link to the other, and makes it again when it is lost',
-  async (t) => {
-    const a = await startNode(t);
-    const b = await startNode(t, { host: '127.0.0.2', peers: [nameOf(a)] });
-    await until(a, () => linksOf(a).length === 1);
-    await until(b, () => linksOf(b).length === 1);
-    t.match(b.peers, [{ id: a.id, ...a.address, link: 'out' }]);
-    t.match(a.peers, [{ id: b.id, ...b.address }]);
-    t.ok((b.peers[0]?.rtt ?? 0) > 0);
-    const { address } = a;
-    await a.close();
-    await until(b, () => b.peers.length === 0);
-    const again = await startNode(t, address);
-    await until(b, () => linksOf(b)[0] === again.id);
-    t.equal(b.peers.length, 1, 'the old id is gone');
-  },
-);
+t.test('each has a link to the other, and makes it again when it is lost', async (t) => {
+  const a = await startNode(t);
+  const b = await startNode(t, { host: '127.0.0.2', peers: [nameOf(a)] });
+  await until(a, () => linksOf(a).length === 1);
+  await until(b, () => linksOf(b).length === 1);
+  t.match(b.peers, [{ id: a.id, ...a.address, link: 'out' }]);
+  t.match(a.peers, [{ id: b.id, ...b.address }]);
+  t.ok((b.peers[0]?.rtt ?? 0) > 0);
+  const { address } = a;
+  await a.close();
+  await until(b, () => b.peers.length === 0);
+  const again = await startNode(t, address);
+  await until(b, () => linksOf(b)[0] === again.id);
+  t.equal(b.peers.length, 1, 'the old id is gone');
+});
 
 t.test('a node never has itself for a peer', async (t) => {
   // Its port is known beforehand only to who has used it before.
