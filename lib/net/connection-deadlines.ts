@@ -4,6 +4,7 @@ import type { Clock } from '../support/clock.js';
 import { Deadline } from './deadline.js';
 import type { Inbound } from './inbound.js';
 import type { Outbound } from './outbound.js';
+import { kernelQueue } from './kernel-queue.js';
 import { SendProgress } from './send-progress.js';
 
 /** Milliseconds until the first frame of a peer that connects is whole, unless told otherwise. */
@@ -19,6 +20,9 @@ const ANSWER_PROGRESS = 1024;
  * over a network it is seen much sooner.
  */
 export const STALL_TIMEOUT = 90_000;
+
+/** How old what is known of the kernel may be, as a part of that. */
+const TABLE_AGE = 1 / 100;
 
 export interface DeadlineTimes {
   /** Milliseconds in which the other side sends 1 KiB of what it owes, or the end of it. */
@@ -71,7 +75,8 @@ export class ConnectionDeadlines {
       ...expires('did not end a frame', frameTimeout),
       least: FRAME_PROGRESS,
     });
-    this.#sending = new SendProgress(socket, () => outbound().inBody);
+    const inKernel = () => kernelQueue(socket, stallTimeout * TABLE_AGE);
+    this.#sending = new SendProgress(socket, () => outbound().inBody, inKernel);
     this.#taking = new Deadline({
       ...expires('took nothing', stallTimeout),
       look: this.#sending.look,

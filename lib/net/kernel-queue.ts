@@ -6,25 +6,26 @@ import { endianness } from 'node:os';
 /** Local and remote address and port as they stand in the table, to the bytes that wait. */
 type Table = ReadonlyMap<string, number>;
 
-/** All who ask at the same time share one reading of the table, which is long on a busy machine. */
-const reading = new Map<string, Promise<Table>>();
+/** The last reading of each table, which is long on a busy machine. */
+const readings = new Map<string, { at: number; table: Promise<Table> }>();
 
 /**
  * Bytes that were handed to the kernel and that the other side has not acknowledged.
  *
+ * @param maxAge milliseconds since the table was read, at most: those that ask meanwhile share a reading
  * @returns undefined where that cannot be seen
  */
-export async function kernelQueue(socket: Socket): Promise<number | undefined> {
+export async function kernelQueue(socket: Socket, maxAge = 0): Promise<number | undefined> {
   const { localAddress, localPort, remoteAddress, remotePort } = socket;
   if (localAddress === undefined || localPort === undefined) return undefined;
   if (remoteAddress === undefined || remotePort === undefined) return undefined;
   const file = isIPv6(localAddress) ? '/proc/net/tcp6' : '/proc/net/tcp';
-  let table = reading.get(file);
-  if (table === undefined) {
-    table = read(file).finally(() => reading.delete(file));
-    reading.set(file, table);
+  let reading = readings.get(file);
+  if (reading === undefined || performance.now() - reading.at >= maxAge) {
+    reading = { at: performance.now(), table: read(file) };
+    readings.set(file, reading);
   }
-  return (await table).get(
+  return (await reading.table).get(
     `${column(localAddress, localPort)} ${column(remoteAddress, remotePort)}`,
   );
 }

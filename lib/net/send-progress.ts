@@ -8,12 +8,11 @@
  */
 import type { Socket } from 'node:net';
 import type { Found } from './deadline.js';
-import { kernelQueue } from './kernel-queue.js';
 
 export class SendProgress {
   readonly #socket: Socket;
   readonly #inBody: () => boolean;
-  readonly #inKernel: (socket: Socket) => Promise<number | undefined>;
+  readonly #inKernel: () => Promise<number | undefined>;
   #handedOver = 0;
   /** Bytes in the kernel at the last look; undefined when that was not looked at. */
   #queued: number | undefined;
@@ -22,7 +21,7 @@ export class SendProgress {
    * @param inBody whether a body is being sent: more of it is going to be written
    * @param inKernel bytes of the socket that the other side has not acknowledged, if that is known
    */
-  constructor(socket: Socket, inBody: () => boolean, inKernel = kernelQueue) {
+  constructor(socket: Socket, inBody: () => boolean, inKernel: () => Promise<number | undefined>) {
     this.#socket = socket;
     this.#inBody = inBody;
     this.#inKernel = inKernel;
@@ -37,17 +36,17 @@ export class SendProgress {
   /** What has happened since the last look. */
   readonly look = async (): Promise<Found> => {
     const isEmpty = this.#socket.writableLength === 0;
-    if (isEmpty && !this.#inBody()) return 'done';
+    const inBody = this.#inBody();
     const before = this.#handedOver;
     this.#handedOver = bytesHandedOver(this.#socket);
-    if (isEmpty || before !== this.#handedOver) {
+    if ((isEmpty && inBody) || before !== this.#handedOver) {
       this.#queued = undefined;
       return 'progress';
     }
     const queued = this.#queued;
-    this.#queued = await this.#inKernel(this.#socket);
-    const isLess = this.#queued !== undefined && queued !== undefined && this.#queued < queued;
-    return isLess ? 'progress' : 'nothing';
+    const now = (this.#queued = await this.#inKernel());
+    if (isEmpty && (now ?? 0) === 0) return 'done';
+    return now !== undefined && queued !== undefined && now < queued ? 'progress' : 'nothing';
   };
 }
 

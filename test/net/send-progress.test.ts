@@ -91,10 +91,20 @@ t.test('only the kernel sees that something is taken', async (t) => {
   t.type(state.stalledAt, 'number');
 });
 
+t.test('all of it is with the kernel, and stays there', async (t) => {
+  const { state, socket, write, pass } = watched();
+  write(1000);
+  socket.writableLength = socket._handle.writeQueueSize = 0;
+  state.inKernel = 1000;
+  await pass(60);
+  t.type(state.stalledAt, 'number');
+});
+
 t.test('nothing waits', async (t) => {
   const idle = watched();
   idle.write(1000);
   idle.socket.writableLength = 0;
+  idle.state.inKernel = 0;
   await idle.pass(500);
   t.equal(idle.state.stalledAt, undefined, 'all of it went out');
   idle.write(1000);
