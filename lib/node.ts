@@ -194,7 +194,10 @@ export class PeerNode extends EventEmitter<NodeEvents> {
     this.#neighbours = neighbours;
     this.#searches = this.#makeSearches(neighbours, { id: this.#identity.id, ...address });
     this.emit('listening', address);
-    await this.#share.start();
+    await this.#share.start().catch(async (error: unknown) => {
+      await this.close();
+      throw error;
+    });
     if (!this.#closed) neighbours.start();
   }
 

@@ -11,7 +11,8 @@ import { Catalog, type Page } from './catalog.js';
 import { Indexer, type Change, type Progress } from './indexer.js';
 import { RootFolder } from './root-folder.js';
 import { scan, scanHere } from './scan.js';
-import { LmdbStore, MemoryStore, type Store } from '../state/store.js';
+import { openStore } from '../state/recovery.js';
+import { MemoryStore, type Store } from '../state/store.js';
 import { FairScheduler } from '../name-index/fair-scheduler.js';
 import { isStateFolder, stateFiles } from '../state/state-files.js';
 import { ShareFilter, type FilterOptions } from './filter.js';
@@ -273,23 +274,9 @@ export class Share extends EventEmitter<ShareEvents> {
   }
 
   #openStore(state: string): Promise<Store> {
-    const warn = (path: string, reason: string): void => {
+    return openStore(state, (path, reason) => {
       this.emit('warning', { path, reason });
-    };
-    return LmdbStore.open(
-      state,
-      (why, where) => {
-        warn(where, `the index was set aside and is built anew: ${why}`);
-      },
-      {
-        onTrouble: (code) => {
-          warn(state, `the index cannot be written (${code}); changes wait in memory until it can`);
-        },
-        onWell: () => {
-          warn(state, 'the index is written again');
-        },
-      },
-    );
+    });
   }
 
   async #firstScan(catalog: Catalog, indexer: Indexer): Promise<void> {

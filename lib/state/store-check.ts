@@ -1,8 +1,19 @@
 /**
- * Entry of a process that opens the store in a folder and reads all of it. Damage can end it with a
- * signal; that is what it is for.
+ * Entry of a process that opens the store in a folder and reads all of it; or, given a number of bytes,
+ * makes an empty one of about that size. It may end by a signal: that is what it is for.
  */
-import { LmdbStore } from './store.js';
+import { open } from 'lmdb';
+import { LmdbStore, StoreDamage } from './lmdb-store.js';
+import { CHECK } from './recovery.js';
 
-const folder = process.argv[2] ?? '';
-process.exitCode = (await LmdbStore.isSound(folder)) ? 0 : 1;
+/** Bytes that any store has room in. */
+const SMALLEST = 2 ** 20;
+
+const [, , folder = '', size] = process.argv;
+try {
+  if (size === undefined) await LmdbStore.open(folder);
+  else open({ path: folder, mapSize: Math.max(SMALLEST, Number(size)) }).putSync('a', 'b');
+  process.exitCode = CHECK.sound;
+} catch (error) {
+  process.exitCode = error instanceof StoreDamage ? CHECK.damaged : 1;
+}

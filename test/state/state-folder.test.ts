@@ -34,7 +34,7 @@ t.test('a second node on the same folder', async (t) => {
     ['unshare', [...CONTAINER, ...command('p2p-serve', twice).flat()]] as const,
   ] as const) {
     if (program === 'unshare' && !works('unshare', ...CONTAINER, 'true')) continue;
-    const { status, stderr } = spawnSync(program, list, { encoding: 'utf8' });
+    const { status, stderr } = spawnSync(program, list, { encoding: 'utf8', timeout: 60_000 });
     t.equal(status, 2);
     t.match(stderr, /^p2p-serve: .*another node is using this state folder\n$/);
   }

@@ -1,35 +1,27 @@
 /** What survives: restarts, kill -9, damage, a second node on the same state. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  existsSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import t from 'tap';
 import { buildTree, rootOf } from '../../lib/hash/tree.js';
 import { Share } from '../../lib/share/share.js';
-import { LmdbStore } from '../../lib/state/store.js';
+import { openStore } from '../../lib/state/recovery.js';
 import { random, seeded, writeFiles, writeLarge } from '../fixtures/bytes.js';
 import { command } from '../fixtures/cli.js';
 import { bytesOf, connectTo, listOf, startIndexed, startNode } from '../fixtures/node.js';
 import { size as sizeOf } from '../hostile/sizes.js';
 
-const nothingSetAside = (why: string): never => {
-  throw new Error(why);
+const noWarning = (path: string, reason: string): never => {
+  throw new Error(`${path}: ${reason}`);
 };
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 t.test('a record that cannot be a file is none', async (t) => {
   const state = t.testdir();
-  const store = await LmdbStore.open(state, nothingSetAside);
+  const store = await openStore(state, noWarning);
   const identity = { size: 1, mtimeNs: 1n, birthNs: 1n, ino: 1n };
   store.putFile(0, { path: 'a', hash: random(32), identity });
   store.putFile(2, { path: 'c', hash: random(32), identity });
@@ -42,7 +34,7 @@ t.test('a record that cannot be a file is none', async (t) => {
   });
   await files.put(1, random(64));
   await raw.close();
-  const again = await LmdbStore.open(state, nothingSetAside);
+  const again = await openStore(state, noWarning);
   t.same(
     [...again.load()].map(({ slot }) => slot),
     [0, 2],
@@ -52,7 +44,7 @@ t.test('a record that cannot be a file is none', async (t) => {
 
 t.test('files and lists come back as they were', async (t) => {
   const state = t.testdir();
-  const store = await LmdbStore.open(state, nothingSetAside);
+  const store = await openStore(state, noWarning);
   const identity = { size: 300 * 2 ** 20, mtimeNs: -5n, birthNs: -1n, ino: 2n ** 64n - 1n };
   const tree = buildTree(random(1200 * 32));
   const file = { path: 'ä/\n'.repeat(1000) + 'x', hash: rootOf(tree), identity };
@@ -62,7 +54,7 @@ t.test('files and lists come back as they were', async (t) => {
   store.putFile(5, { ...file, path: 'c' });
   store.deleteFile(5);
   await store.close();
-  const again = await LmdbStore.open(state, nothingSetAside);
+  const again = await openStore(state, noWarning);
   t.same(
     [...again.load()].map(({ slot, file: { hash, ...rest } }) => [slot, hex(hash), rest]),
     [
@@ -156,72 +148,6 @@ t.test('kill -9 at random moments', async (t) => {
     const got = await bytesOf(peer.fetch(hash));
     if (got.length !== size) t.fail(hash);
   }
-});
-
-t.test('a store that cannot be used is set aside and built anew', async (t) => {
-  for (const [name, harm] of [
-    [
-      'garbage',
-      (index: string) => {
-        writeFileSync(join(index, 'data.mdb'), random(100_000));
-      },
-    ],
-    [
-      'cut short',
-      (index: string) => {
-        truncateSync(join(index, 'data.mdb'), 12_000);
-      },
-    ],
-    [
-      'of another version',
-      (index: string) => {
-        const other = open<string, string>({ path: index, maxDbs: 4, encoding: 'string' });
-        other.putSync('version', '0');
-        return other.close();
-      },
-    ],
-    [
-      'one that ended the last start',
-      (index: string) => {
-        writeFileSync(`${index}.opening`, '');
-        // All but the two meta pages.
-        const file = join(index, 'data.mdb');
-        const bytes = readFileSync(file);
-        writeFileSync(file, bytes.fill(0xff, 8192));
-      },
-    ],
-  ] as const) {
-    const folder = t.testdir({ share: { a: 'a', b: 'b' }, state: {} });
-    const state = join(folder, 'state');
-    const first = await startIndexed(t, join(folder, 'share'), { state });
-    const { id } = first;
-    await first.close();
-    await harm(join(state, 'index'));
-    const warnings: string[] = [];
-    const node = await startNode(t, join(folder, 'share'), {
-      state,
-      onWarning: ({ reason }) => warnings.push(reason),
-    });
-    await once(node, 'indexed');
-    t.equal(node.shared.files, 2, name);
-    t.equal(node.id, id, 'the key stays');
-    t.match(warnings, [/^the index was set aside and is built anew: it /]);
-    t.ok(existsSync(join(state, 'index.damaged')));
-    await node.close();
-  }
-});
-
-t.test('a start that was killed while it opened the store costs nothing', async (t) => {
-  const folder = t.testdir({ share: { a: 'a' }, state: {} });
-  const state = join(folder, 'state');
-  const first = await startIndexed(t, join(folder, 'share'), { state });
-  await first.close();
-  writeFileSync(join(state, 'index.opening'), '');
-  const node = await startNode(t, join(folder, 'share'), { state });
-  const [{ hashed }] = (await once(node, 'indexed')) as [{ hashed: number }];
-  t.equal(hashed, 0);
-  t.notOk(existsSync(join(state, 'index.damaged')));
-  await node.close();
 });
 
 t.test('a node without state keeps nothing', async (t) => {
