@@ -7,6 +7,7 @@ import { openFileLimit, sharesOf } from './limits/descriptors.js';
 import { Listener } from './net/listener.js';
 import { InboundConnections } from './net/inbound-connections.js';
 import { RequestQuota } from './limits/request-quota.js';
+import { SendBudget } from './limits/send-budget.js';
 import { checked, option, optional, type NodeOptions } from './options.js';
 import { loadIdentity, newIdentity, type Identity } from './state/identity.js';
 import { Neighbours, type Neighbour, type PeerChange } from './peers/neighbours.js';
@@ -283,6 +284,7 @@ export class PeerNode extends EventEmitter<NodeEvents> {
       firstFrameTimeout: option('firstFrameTimeout', firstFrameTimeout),
       frameTimeout,
       quota: new RequestQuota(),
+      sendBudget: new SendBudget(),
       limits: {
         total,
         perClient: optional('maxPerClient', this.#options.maxPerClient) ?? part,
@@ -382,8 +384,10 @@ export class PeerNode extends EventEmitter<NodeEvents> {
         if (!this.#finishing) this.#neighbours?.greeted(connection, request.info);
         return;
       case 'RQLT': {
-        const peers = this.#neighbours?.list(connection, request.max) ?? [];
-        exchange.send({ type: 'ACKN', of: 'RQLT', peers });
+        await exchange.sendPrepared(() => {
+          const peers = this.#neighbours?.list(connection, request.max) ?? [];
+          return { type: 'ACKN', of: 'RQLT', peers };
+        });
         return;
       }
       case 'RQFS':

@@ -7,6 +7,7 @@
 import type { Socket } from 'node:net';
 import { PeerError } from '../errors.js';
 import { RequestQuota } from '../limits/request-quota.js';
+import { SendBudget } from '../limits/send-budget.js';
 import { isMessageId, isRequestId, type Frame } from '../wire/frame.js';
 import {
   decodeMessage,
@@ -27,6 +28,7 @@ import { Lifecycle, asPeerError } from './lifecycle.js';
 import { Outbound } from './outbound.js';
 import { Requester, type AnswerTo, type SearchAnswers } from './requester.js';
 import { Responder } from './responder.js';
+import { clientOf } from './scope.js';
 
 /**
  * Answers requests. What it throws is sent as ERRR, if nothing of a body has been sent: a PeerError
@@ -48,14 +50,13 @@ export interface ConnectionOptions extends DeadlineTimes {
   quota?: RequestQuota | undefined;
   /** Reads long bodies, on a socket made with `onread`. @default recv(2), where there is one */
   receive?: Receive | undefined;
+  /** Counts what is in memory to be sent, with that of other connections. @default its own */
+  sendBudget?: SendBudget | undefined;
   /** Told when the other side's first request has been answered well. */
   onUse?: (() => void) | undefined;
   /** Told of errors of the handler that are nobody's fault but ours. */
   onInternalError?: ((error: Error) => void) | undefined;
 }
-
-/** Bytes waiting to be written at which no more requests are read. */
-const WRITE_HIGH_WATER = 1024 * 1024;
 
 /** Milliseconds without a byte until the kernel asks whether the other machine is still there. */
 const KEEPALIVE = 4_000;
@@ -72,6 +73,8 @@ export class Connection {
   /** When a request that brings something was last answered well: performance.now(). */
   #lastUse: number | undefined;
   #used = false;
+  /** No more requests are read until there is room for answers. */
+  #awaitsRoom = false;
 
   /**
    * @param socket connected. One made with `onread` gives its reads to `onread.buffer` and
@@ -96,7 +99,18 @@ export class Connection {
         this.destroy(new PeerError('ERR_TIMED_OUT', `${name} ${what} for ${ms / 1000} s`));
       },
     });
-    this.#outbound = new Outbound(socket, this.#deadlines.wrote);
+    const account = (options.sendBudget ?? new SendBudget()).account(
+      clientOf(socket.remoteAddress ?? ''),
+    );
+    this.#outbound = new Outbound(socket, {
+      account,
+      onWrite: this.#deadlines.wrote,
+      onSent: () => {
+        if (!this.#awaitsRoom || !this.#outbound.hasRoom) return;
+        this.#awaitsRoom = false;
+        this.#inbound.resume();
+      },
+    });
     this.#inbound = this.#makeInbound();
     this.#requester = new Requester({
       name,
@@ -114,6 +128,7 @@ export class Connection {
     this.#responder = new Responder({
       name,
       outbound: this.#outbound,
+      account,
       closed: this.closed,
       handler: (request, exchange) => options.handler(request, exchange, this),
       quota: options.quota ?? new RequestQuota(),
@@ -131,9 +146,6 @@ export class Connection {
     socket.setNoDelay(true);
     // A machine that is gone is found out 10 s later: libuv has it asked ten times, every second.
     socket.setKeepAlive(true, KEEPALIVE);
-    socket.on('drain', () => {
-      if (this.#inbound.sink === undefined) this.#inbound.resume();
-    });
   }
 
   #makeInbound(): Inbound {
@@ -151,7 +163,10 @@ export class Connection {
       onBodyBytes: (bytes) => {
         this.#deadlines.answer.progress(bytes);
       },
-      mayTakeFrame: () => this.#outbound.waitingBytes < WRITE_HIGH_WATER,
+      mayTakeFrame: () => {
+        this.#awaitsRoom = !this.#outbound.hasRoom;
+        return !this.#awaitsRoom;
+      },
       onPause: (paused) => {
         if (paused) this.#socket.pause();
         else this.#socket.resume();

@@ -1,6 +1,9 @@
 /** The ways to answer an incoming request. */
+import type { SendAccount } from '../limits/send-budget.js';
 import type { Answer, FileHead } from '../wire/messages.js';
 import type { BodyWriter } from './outbound.js';
+
+type LongAnswer = Exclude<Answer, FileHead>;
 
 export interface Exchange {
   /** Who asks, for messages: `host:port`. */
@@ -9,6 +12,16 @@ export interface Exchange {
   readonly closed: AbortSignal;
   /** Bytes of answers on this connection that have not gone out. */
   readonly waitingBytes: number;
+  /** Bytes that this connection has in memory to be sent. */
+  readonly account: SendAccount;
+  /**
+   * Prepare and send an answer that may be long: after others like it, when there is room for it.
+   *
+   * @param prepare told whether there is ample room, or the answer should be short
+   */
+  sendPrepared(
+    prepare: (ample: boolean) => LongAnswer | Promise<LongAnswer>,
+  ): Promise<void>;
   /** Send an answer; any but the head of a body. */
   send(answer: Exclude<Answer, FileHead>): void;
   /**
@@ -18,41 +31,24 @@ export interface Exchange {
   sendBody(head: FileHead, write: BodyWriter): Promise<void>;
   /** The same with a body that is in memory, whole: several go out in one system call. */
   sendWhole(head: FileHead, body: Uint8Array): Promise<void>;
-  /**
-   * Resolves when few bodies are before this one. Requests for small files are prepared far ahead; what
-   * takes memory or descriptors for longer waits for this first.
-   */
-  readonly near: Promise<void>;
-}
-
-/** A body's place in the order of its connection. */
-export interface Place {
-  /** All before it have been written. */
-  turn: Promise<void>;
-  /** All but a few before it have been written. */
-  near: Promise<void>;
+  /** Resolves when all bodies that were asked for before this one have been written. */
+  readonly turn: Promise<void>;
 }
 
 /** Requests for bodies of one connection: several are prepared at once, written in order. */
 export class BodyQueue {
   readonly #ahead: number;
-  readonly #jobs: ((place: Place) => Promise<void>)[] = [];
-  /** The turns of the last jobs that began, as many as may be near. */
-  readonly #turns: Promise<void>[];
+  readonly #jobs: ((turn: Promise<void>) => Promise<void>)[] = [];
   #running = 0;
   #last: Promise<void> = Promise.resolve();
 
-  /**
-   * @param ahead how many are prepared (looked up, read) at the same time
-   * @param near how many of them are told that they are near
-   */
-  constructor(ahead: number, near: number) {
+  /** @param ahead how many are looked up and, within the budget, read at the same time */
+  constructor(ahead: number) {
     this.#ahead = ahead;
-    this.#turns = Array.from({ length: near - 1 }, () => this.#last);
   }
 
   /** @param job prepares, waits for its turn, writes; never rejects */
-  add(job: (place: Place) => Promise<void>): void {
+  add(job: (turn: Promise<void>) => Promise<void>): void {
     this.#jobs.push(job);
     this.#pump();
   }
@@ -63,8 +59,7 @@ export class BodyQueue {
       if (job === undefined) return;
       this.#running++;
       const turn = this.#last;
-      this.#turns.push(turn);
-      const done = job({ turn, near: this.#turns.shift() ?? turn });
+      const done = job(turn);
       this.#last = turn.then(() => done);
       void done.then(() => {
         this.#running--;

@@ -107,12 +107,13 @@ export class Lifecycle {
   }
 
   #onClose(): void {
-    const { inbound, requester, deadlines } = this.#parts();
+    const { inbound, outbound, requester, deadlines } = this.#parts();
     const error = this.reason;
     deadlines.close();
     inbound.stop();
     requester.failAll(error);
     this.#closed.abort(error);
+    outbound.close();
   }
 }
 

@@ -5,12 +5,22 @@
  * asked for.
  */
 import type { Socket } from 'node:net';
+import type { SendAccount } from '../limits/send-budget.js';
 
 /** Writes the raw bytes of a body; resolves when all have been handed to the socket. */
 export type BodyWriter = (socket: Socket) => Promise<void>;
 
 /** Bytes of whole bodies that may wait for the kernel. */
 const WHOLE_HIGH_WATER = 128 * 1024;
+
+export interface OutboundOptions {
+  /** Counts what is written here until the kernel has taken it. */
+  account: SendAccount;
+  /** Something was written, or a body begins. */
+  onWrite: () => void;
+  /** The kernel has taken something. */
+  onSent: () => void;
+}
 
 export class Outbound {
   readonly #socket: Socket;
@@ -19,12 +29,13 @@ export class Outbound {
   #heldBytes = 0;
   #gathers = false;
 
-  readonly #onWrite: () => void;
+  readonly #options: OutboundOptions;
+  /** Told when there is room. */
+  #waiter: (() => void) | undefined;
 
-  /** @param onWrite told when something was written, and when a body begins */
-  constructor(socket: Socket, onWrite: () => void) {
+  constructor(socket: Socket, options: OutboundOptions) {
     this.#socket = socket;
-    this.#onWrite = onWrite;
+    this.#options = options;
   }
 
   /** Whether a body is being written. */
@@ -39,14 +50,29 @@ export class Outbound {
 
   frame(bytes: Buffer): void {
     if (this.#socket.destroyed || this.#socket.writableEnded) return;
+    this.#options.account.add(bytes.length);
     if (this.#held === undefined) {
-      this.#gather();
-      this.#socket.write(bytes);
-      this.#onWrite();
+      this.#write(bytes);
     } else {
       this.#held.push(bytes);
       this.#heldBytes += bytes.length;
     }
+  }
+
+  /** Whether another answer may be prepared: nothing waits, or there is room for more. */
+  get hasRoom(): boolean {
+    return this.waitingBytes === 0 || this.#options.account.room > 0;
+  }
+
+  /** Resolves when there is room, or the connection is closed. Only one waits at a time. */
+  async room(): Promise<void> {
+    if (!this.hasRoom) await new Promise<void>((resolve) => (this.#waiter = resolve));
+  }
+
+  /** The connection is closed. */
+  close(): void {
+    this.#options.account.close();
+    this.#waiter?.();
   }
 
   /**
@@ -59,14 +85,14 @@ export class Outbound {
     if (this.#held !== undefined) throw new TypeError('a body is being written');
     this.#held = [];
     // Bytes that the writer has at hand go out with the head.
-    this.#gather();
-    this.#socket.write(head);
-    this.#onWrite();
+    this.#options.account.add(head.length);
+    this.#write(head);
     await write(this.#socket);
     const held = this.#held;
     this.#held = undefined;
     this.#heldBytes = 0;
-    for (const bytes of held) this.frame(bytes);
+    for (const bytes of held) this.#write(bytes);
+    this.#sent();
   }
 
   /**
@@ -76,19 +102,36 @@ export class Outbound {
    */
   whole(head: Buffer, body: Uint8Array): Promise<void> | undefined {
     if (this.#held !== undefined) throw new TypeError('a body is being written');
-    this.#gather();
-    this.#socket.write(head);
-    this.#onWrite();
-    if (this.#socket.writableLength + body.length < WHOLE_HIGH_WATER) {
-      this.#socket.write(body);
+    this.#options.account.add(head.length + body.length);
+    this.#write(head);
+    const hasRoom = this.#socket.writableLength + body.length < WHOLE_HIGH_WATER;
+    if (hasRoom) {
+      this.#write(body);
       return undefined;
     }
+    // Whether it went well shows in the socket.
     return new Promise((resolve) => {
-      // Whether it went well shows in the socket.
-      this.#socket.write(body, () => {
-        resolve();
-      });
+      this.#write(body, resolve);
     });
+  }
+
+  /** Write what the account has counted. */
+  #write(bytes: Uint8Array, onSent?: () => void): void {
+    const { account, onWrite } = this.#options;
+    this.#gather();
+    this.#socket.write(bytes, () => {
+      account.give(bytes.length);
+      onSent?.();
+      this.#sent();
+    });
+    onWrite();
+  }
+
+  #sent(): void {
+    this.#options.onSent();
+    if (this.#waiter === undefined || !this.hasRoom) return;
+    this.#waiter();
+    this.#waiter = undefined;
   }
 
   /** Let what is written from now on, before anything else happens, go out in one system call. */

@@ -1,10 +1,11 @@
 /** The answering half of a connection: hands requests to the handler, and sends what it answers. */
 import { PeerError, asError, isWireErrorCode } from '../errors.js';
 import { RequestQuota } from '../limits/request-quota.js';
+import type { SendAccount } from '../limits/send-budget.js';
 import type { RequestId } from '../wire/frame.js';
 import { MAX_UNANSWERED } from '../wire/limits.js';
 import { decodeMessage, encodeMessage, type Request } from '../wire/messages.js';
-import { BodyQueue, type Exchange, type Place } from './exchange.js';
+import { BodyQueue, type Exchange } from './exchange.js';
 import type { Outbound } from './outbound.js';
 
 /** What the answering half needs of its connection. */
@@ -12,6 +13,7 @@ export interface ResponderOptions {
   /** The other side, for messages: `host:port`. */
   readonly name: string;
   readonly outbound: Outbound;
+  readonly account: SendAccount;
   /** Aborted when the connection is closed. */
   readonly closed: AbortSignal;
   readonly handler: (request: Request, exchange: Exchange) => Promise<void> | void;
@@ -25,15 +27,18 @@ export interface ResponderOptions {
   readonly destroy: (error: unknown) => void;
 }
 
-/** Requests for files that are prepared while an earlier body is written; and of these, large ones. */
+/** Requests for files that are prepared while an earlier body is written, as far as the budget goes. */
 const PREPARED = 64;
-const LARGE_PREPARED = 4;
+/** Bytes that are set aside for a long answer while it is prepared. */
+const LONG_ANSWER_BYTES = 128 * 1024;
 
-const NEAR = Promise.resolve();
+const NOW = Promise.resolve();
 
 export class Responder {
   readonly #options: ResponderOptions;
-  readonly #bodies = new BodyQueue(PREPARED, LARGE_PREPARED);
+  readonly #bodies = new BodyQueue(PREPARED);
+  /** The last of the long answers that are prepared one after the other. */
+  #lastLong: Promise<void> = NOW;
   #unanswered = 0;
 
   constructor(options: ResponderOptions) {
@@ -68,14 +73,14 @@ export class Responder {
     this.#unanswered++;
     quota.inFlight++;
     if (request.type === 'RQFH') {
-      this.#bodies.add((place) => this.#handle(request, tag, place));
+      this.#bodies.add((turn) => this.#handle(request, tag, turn));
     } else {
-      void this.#handle(request, tag, undefined);
+      void this.#handle(request, tag, NOW);
     }
   }
 
-  async #handle(request: Request, tag: number, place: Place | undefined): Promise<void> {
-    const { name, outbound, closed, handler, quota, onServed, onDone, destroy } = this.#options;
+  async #handle(request: Request, tag: number, turn: Promise<void>): Promise<void> {
+    const { name, outbound, account, closed, handler, quota, onServed, onDone, destroy } = this.#options;
     const body = { begun: false };
     // Once the last byte is out, the other side may ask again: whatever is still tidied up here.
     let owed = 1;
@@ -93,15 +98,17 @@ export class Responder {
       send: (answer) => {
         outbound.frame(encodeMessage(answer, tag));
       },
-      near: place?.near ?? NEAR,
+      account,
+      turn,
+      sendPrepared: (prepare) => this.#sendPrepared(prepare, tag),
       sendWhole: async (head, bytes) => {
-        await place?.turn;
+        await turn;
         closed.throwIfAborted();
         await outbound.whole(encodeMessage(head, tag), bytes);
         answered();
       },
       sendBody: async (head, write) => {
-        await place?.turn;
+        await turn;
         closed.throwIfAborted();
         body.begun = true;
         await outbound.frameAndBody(encodeMessage(head, tag), write);
@@ -120,6 +127,23 @@ export class Responder {
       answered();
       onDone();
     }
+  }
+
+  #sendPrepared(prepare: Parameters<Exchange['sendPrepared']>[0], tag: number): Promise<void> {
+    const { outbound, account, closed } = this.#options;
+    const sent = this.#lastLong.then(async () => {
+      await outbound.room();
+      closed.throwIfAborted();
+      const reserved = account.take(LONG_ANSWER_BYTES) ? LONG_ANSWER_BYTES : 0;
+      try {
+        const answer = await prepare(reserved > 0);
+        outbound.frame(encodeMessage(answer, tag));
+      } finally {
+        account.give(reserved);
+      }
+    });
+    this.#lastLong = sent.catch(() => undefined);
+    return sent;
   }
 
   /** Send ERRR: a PeerError with a wire code under that code, everything else as internal, without its text. */

@@ -50,6 +50,9 @@ const BACKLOG = 512 * 1024;
 const NOTHING: FileList = { type: 'RPFL', total: 0, files: [] };
 const NOBODY: ReadonlySet<PeerId> = new Set();
 
+/** Entries of a page while memory for answers is short. */
+const SHORT_PAGE = 32;
+
 export class NodeSearch {
   readonly #host: NodeSearchHost;
   readonly #relay: Relay;
@@ -89,7 +92,10 @@ export class NodeSearch {
   async handle(search: Search, exchange: Exchange, connection: Connection): Promise<void> {
     if (search.ttl === 0 && search.queryId === undefined) {
       // Meant for this node alone, like any other page of its list.
-      exchange.send(await this.#host.answer(search, exchange.closed));
+      await exchange.sendPrepared((ample) => {
+        const max = ample ? search.max : Math.min(search.max ?? SHORT_PAGE, SHORT_PAGE);
+        return this.#host.answer({ ...search, max }, exchange.closed);
+      });
       return;
     }
     await new Promise<void>((resolve) => {

@@ -2,13 +2,12 @@
 import { closeSync, readSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import { Readable, Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { PeerError } from '../errors.js';
 import { roomFor } from '../support/memory.js';
 import type { ClientRate } from '../limits/rate-limiter.js';
 import { descriptorOf } from '../net/kernel-receive.js';
 import type { Kernel } from './sendfile.js';
+import { MIN_PIECE_BYTES, type SendAccount } from '../limits/send-budget.js';
 
 /** One file on its way out. */
 export interface Outgoing {
@@ -16,7 +15,9 @@ export interface Outgoing {
   socket: Socket;
   /** Aborted when the connection is closed. */
   closed: AbortSignal;
-  /** Many others are under way: each takes little memory, here and in the kernel. */
+  /** Counts what is in memory to be sent. */
+  account: SendAccount;
+  /** Many others are under way: each takes little memory in the kernel. */
   crowded?: boolean | undefined;
   /** Asked before every piece; undefined: nothing limits the rate. */
   rate?: ClientRate | undefined;
@@ -41,11 +42,10 @@ const PIECE_BYTES = 4 * 1024 * 1024;
 const NOW_BYTES = 1024 * 1024;
 const TURN_BYTES = 4 * NOW_BYTES;
 /** Bytes written in the ordinary way where the socket is full: Node says when there is room again. */
-const BRIDGE_BYTES = 32 * 1024;
+const BRIDGE_BYTES = MIN_PIECE_BYTES;
 /** Bytes read at a time into a stream; the best of 64 KiB to 2 MiB when it was measured. */
 const CHUNK_BYTES = 512 * 1024;
-/** The same where many are under way; and what the kernel then takes ahead. */
-const CROWDED_CHUNK = 64 * 1024;
+/** Where many are under way: bytes that the kernel takes ahead. */
 const CROWDED_UNSENT = 128 * 1024;
 
 /** How much may still be moved by this thread before the event loop has its turn. */
@@ -160,7 +160,7 @@ export class ZeroCopySender implements RangeSender {
   }
 
   async #writeSome(position: number, length: number, cached: boolean): Promise<number> {
-    const { handle, socket, closed, onBytes } = this.#file;
+    const { handle, socket, closed, account, onBytes } = this.#file;
     closed.throwIfAborted();
     if (length === 0) return 0;
     const bridge = (this.#bridge ??= roomFor(BRIDGE_BYTES));
@@ -169,62 +169,89 @@ export class ZeroCopySender implements RangeSender {
       : (await handle.read(bridge, 0, length, position)).bytesRead;
     if (bytesRead === 0) throw becameShorter();
     closed.throwIfAborted();
-    await written(socket, bridge.subarray(0, bytesRead));
+    account.add(bytesRead);
+    try {
+      await written(socket, bridge.subarray(0, bytesRead));
+    } finally {
+      account.give(bytesRead);
+    }
     onBytes(bytesRead, true);
     return bytesRead;
   }
 }
 
-/** What was read, and the memory that it stands in. */
-interface Chunk {
-  readonly memory: Buffer;
-  readonly bytes: number;
-}
-
-/** As a stream: wherever the other way is not open. */
+/** In chunks that are read and written: wherever the other way is not open. */
 export class StreamSender implements RangeSender {
   readonly #file: Outgoing;
   /** Memory for chunks, used again when a chunk has gone out. */
   readonly #free: Buffer[] = [];
-  readonly #chunkBytes: number;
 
   constructor(file: Outgoing) {
     this.#file = file;
-    this.#chunkBytes = file.crowded === true ? CROWDED_CHUNK : CHUNK_BYTES;
   }
 
   async send(position: number, length: number): Promise<void> {
-    // One chunk is read ahead while another is written.
-    const chunks = Readable.from(this.#chunks(position, length), { highWaterMark: 1 });
-    const sink = new Writable({
-      objectMode: true,
-      highWaterMark: 1,
-      write: ({ memory, bytes }: Chunk, _encoding, done) => {
-        this.#file.socket.write(memory.subarray(0, bytes), (error) => {
-          this.#free.push(memory);
-          done(error);
-        });
-      },
-    });
-    await pipeline(chunks, sink, { signal: this.#file.closed });
+    const { closed, rate } = this.#file;
+    const end = position + length;
+    // A chunk is read while the one before it is written.
+    let writing: Promise<void> | undefined;
+    try {
+      for (let at = position; at < end;) {
+        const want = Math.min(rate?.pieceBytes ?? Infinity, CHUNK_BYTES, end - at);
+        await rate?.take(want, closed);
+        const chunkEnd = at + want;
+        while (at < chunkEnd) {
+          const chunk = await this.#read(at, chunkEnd - at, writing);
+          await writing;
+          closed.throwIfAborted();
+          writing = this.#write(chunk);
+          // Its failure shows when it is awaited.
+          writing.catch(() => undefined);
+          at += chunk.bytes;
+        }
+      }
+    } finally {
+      await writing;
+    }
   }
 
   close(): void {
     // Nothing is kept open.
   }
 
-  async *#chunks(position: number, length: number): AsyncGenerator<Chunk> {
-    const { handle, closed, rate, onBytes } = this.#file;
-    const end = position + length;
-    for (let at = position; at < end;) {
-      const want = Math.min(rate?.pieceBytes ?? Infinity, this.#chunkBytes, end - at);
-      await rate?.take(want, closed);
-      const memory = this.#free.pop() ?? roomFor(this.#chunkBytes);
-      const { bytesRead } = await handle.read(memory, 0, want, at);
+  async #read(position: number, want: number, writing: Promise<void> | undefined): Promise<Chunk> {
+    const { handle, account } = this.#file;
+    // Little room is for one chunk at a time.
+    if (account.room < want) await writing;
+    const taken = account.takeSome(want);
+    try {
+      const free = this.#free.pop();
+      const memory = free !== undefined && free.length >= taken ? free : roomFor(taken);
+      const { bytesRead } = await handle.read(memory, 0, taken, position);
       if (bytesRead === 0) throw becameShorter();
-      at += bytesRead;
-      onBytes(bytesRead, true);
-      yield { memory, bytes: bytesRead };
+      return { memory, taken, bytes: bytesRead };
+    } catch (error) {
+      account.give(taken);
+      throw error;
     }
   }
+
+  async #write({ memory, taken, bytes }: Chunk): Promise<void> {
+    const { socket, account, onBytes } = this.#file;
+    try {
+      await written(socket, memory.subarray(0, bytes));
+      onBytes(bytes, true);
+    } finally {
+      account.give(taken);
+      this.#free.push(memory);
+    }
+  }
+}
+
+/** What was read. */
+interface Chunk {
+  readonly memory: Buffer;
+  /** Bytes counted for it. */
+  readonly taken: number;
+  readonly bytes: number;
 }

@@ -1,18 +1,14 @@
-/** Answer an RQFH: the head, then the block tree of the range, out of the file and the kept lists. */
+/** The body of an answer to RQFH: the block tree of a range, out of the file and the kept lists. */
 import type { FileHandle } from 'node:fs/promises';
 import { identityOf, sameContent, type FileIdentity } from '../disk/open.js';
 import { PeerError } from '../errors.js';
 import type { Lists } from '../hash/tree.js';
 import type { Exchange } from '../net/exchange.js';
 import { BLOCK_BYTES, bodyBytes, bodyParts, type BodyPart } from '../wire/body.js';
-import type { FileHead, GetFile } from '../wire/messages.js';
+import type { FileHead } from '../wire/messages.js';
 import type { ClientRate } from '../limits/rate-limiter.js';
 import { StreamSender, ZeroCopySender, written, type Outgoing } from './range-sender.js';
-import { grantRange } from '../wire/range.js';
 import { loadKernel, type Kernel } from './sendfile.js';
-
-/** A body up to this many bytes is read whole before its turn, and leaves together with its head. */
-const WHOLE_BYTES = 512 * 1024;
 
 /** A file open for reading, what it was when it was hashed, and the lists of its tree. */
 export interface Source {
@@ -28,49 +24,36 @@ export interface SendOptions {
   crowded: boolean;
   /** Asked before every piece; undefined: nothing limits the rate. */
   rate?: ClientRate | undefined;
-  /** Told how many bytes of the file have been sent, or read to be sent: `copied`, or by the kernel. */
+  /** Told how many bytes of the file have been sent: `copied`, or by the kernel. */
   onBytes: (bytes: number, copied: boolean) => void;
 }
 
 /**
- * Send what `request` asks for.
+ * Send the head and its body, when it is the request's turn, in pieces: as many bytes at a time as the
+ * budget and the rate allow.
  *
- * @throws PeerError ERR_RANGE before anything is sent; ERR_CHANGED, which ends the connection, when
- *   the file changes or shrinks while it is sent
+ * @throws PeerError ERR_CHANGED, which ends the connection, when the file changes or shrinks while it is sent
  */
-export async function sendFile(
+export async function sendInPieces(
   exchange: Exchange,
-  request: GetFile,
+  head: FileHead,
   source: Source,
   { zeroCopy, crowded, rate, onBytes }: SendOptions,
 ): Promise<void> {
-  const { size } = source.identity;
-  const range = grantRange(request, size);
-  const head: FileHead = { type: 'ACKN', of: 'RQFH', size, ...range };
-  const parts = [...bodyParts(size, range.offset, range.length)];
-  const bytes = bodyBytes(size, range.offset, range.length);
-  // Under a limit a piece at a time: whole it would be paid for in silence, longer than a client waits.
-  if (bytes <= Math.min(WHOLE_BYTES, rate?.pieceBytes ?? Infinity)) {
-    // Read while earlier bodies still go out.
-    const body = await readWhole(source, parts, bytes);
-    onBytes(body.length, true);
-    await rate?.take(body.length, exchange.closed);
-    await exchange.sendBody(head, (socket) =>
-      body.length === 0 ? Promise.resolve() : written(socket, body),
-    );
-    return;
-  }
+  const parts = [...bodyParts(head.size, head.offset, head.length)];
   const kernel = zeroCopy ? await loadKernel() : undefined;
-  const { closed } = exchange;
+  const { closed, account } = exchange;
   await exchange.sendBody(head, (socket) =>
     sendParts(
       source,
       parts,
-      { handle: source.handle, socket, closed, crowded, rate, onBytes },
+      { handle: source.handle, socket, closed, account, crowded, rate, onBytes },
       kernel,
     ),
   );
 }
+
+const NOTHING = new Uint8Array(0);
 
 async function sendParts(
   { handle, identity, lists }: Source,
@@ -78,9 +61,9 @@ async function sendParts(
   file: Outgoing,
   kernel: Kernel | undefined,
 ): Promise<void> {
-  // Only when a list has gone out is the head known to be with the kernel: else it would be overtaken.
-  const hasList = parts[0]?.kind === 'list';
-  const zeroCopy = kernel === undefined || !hasList ? undefined : ZeroCopySender.open(kernel, file);
+  // The head must be with the kernel first, or what is sent without a copy would overtake it.
+  if (parts[0]?.kind !== 'list') await written(file.socket, NOTHING);
+  const zeroCopy = kernel === undefined ? undefined : ZeroCopySender.open(kernel, file);
   const sender = zeroCopy ?? new StreamSender(file);
   try {
     for (const part of parts) {
@@ -99,24 +82,30 @@ async function sendParts(
   }
 }
 
-async function sendList(list: Uint8Array, { socket, closed, rate }: Outgoing): Promise<void> {
+async function sendList(list: Uint8Array, file: Outgoing): Promise<void> {
+  const { socket, closed, account, rate } = file;
   for (let at = 0; at < list.length;) {
-    const end = at + Math.min(list.length - at, rate?.pieceBytes ?? Infinity);
-    await rate?.take(end - at, closed);
-    await written(socket, list.subarray(at, end));
-    at = end;
+    const bytes = Math.min(list.length - at, rate?.pieceBytes ?? Infinity);
+    await rate?.take(bytes, closed);
+    account.add(bytes);
+    try {
+      await written(socket, list.subarray(at, at + bytes));
+    } finally {
+      account.give(bytes);
+    }
+    at += bytes;
   }
 }
 
-/** All of a small body, in one piece. */
-async function readWhole(
+/** All of a short body, in one piece. @throws PeerError ERR_CHANGED when the file became shorter */
+export async function readWhole(
+  { size, offset, length }: FileHead,
   { handle, lists }: Source,
-  parts: readonly BodyPart[],
-  bytes: number,
 ): Promise<Buffer> {
-  const body = Buffer.allocUnsafe(bytes);
+  // Memory of its own: it may wait for long, and keeps no larger piece.
+  const body = Buffer.allocUnsafeSlow(bodyBytes(size, offset, length));
   let at = 0;
-  for (const part of parts) {
+  for (const part of bodyParts(size, offset, length)) {
     if (part.kind === 'list') {
       body.set(lists.list(part.level, part.index), at);
       at += part.bytes;

@@ -78,9 +78,10 @@ export class Serving {
    * more than `max` bytes, or is not there.
    *
    * @param max one block at most
+   * @param signal aborted when nobody wants it any more
    * @throws PeerError as `open`, but for ERR_NOT_FOUND
    */
-  read(hash: Hash, max: number): Promise<Buffer> | undefined {
+  read(hash: Hash, max: number, signal: AbortSignal): Promise<Buffer> | undefined {
     if (max > BLOCK_BYTES) throw new RangeError('more than one block');
     const { root, catalog } = this.#share.content;
     const candidates = catalog.withHash(hash);
@@ -88,9 +89,9 @@ export class Serving {
     if (size > max) return undefined;
     return this.#firstOf(candidates, async (file) => {
       this.#reader ??= new SmallReader(root, this.#workers);
-      const read = await this.#reader.read(file);
+      const read = await this.#reader.read(file, signal);
       return read !== undefined && this.#isRight(file, read) ? read.bytes : undefined;
-    });
+    }, signal);
   }
 
   /**
@@ -122,6 +123,7 @@ export class Serving {
   async #firstOf<T>(
     candidates: readonly SharedFile[],
     get: (file: SharedFile) => Promise<T | undefined>,
+    signal?: AbortSignal,
   ): Promise<T> {
     const { indexer } = this.#share.content;
     let why = CHANGED;
@@ -130,6 +132,7 @@ export class Serving {
         const got = await get(file);
         if (got !== undefined) return got;
       } catch (error) {
+        signal?.throwIfAborted();
         const code = systemCode(error) ?? '';
         // Nothing is wrong with the file when this machine is short of something.
         if (isShortage(code)) throw new PeerError('ERR_BUSY', 'too many open files here');
@@ -143,7 +146,12 @@ export class Serving {
       indexer.withdraw(file);
     }
     if (candidates.length > 0) throw new PeerError('ERR_CHANGED', why);
-    throw this.#share.state === 'hashing'
+    throw this.missing();
+  }
+
+  /** Why there is no file with some hash. */
+  missing(): PeerError {
+    return this.#share.state === 'hashing'
       ? new PeerError('ERR_HASHING', 'no file with this hash yet: still hashing')
       : new PeerError('ERR_NOT_FOUND', 'no file with this hash');
   }

@@ -32,6 +32,8 @@ type Known = Pick<SharedFile, 'path' | 'identity'>;
 
 interface Job {
   file: Known;
+  /** Aborted when nobody wants it any more. */
+  signal: AbortSignal;
   /** The bytes; undefined when the worker could not get them, for whatever reason. */
   done: (read: ReadFile | undefined) => void;
 }
@@ -61,14 +63,15 @@ export class SmallReader {
   }
 
   /** All bytes of a file that is what it was when it was hashed; as `readInside`. */
-  async read(file: Known): Promise<ReadFile | undefined> {
+  async read(file: Known, signal: AbortSignal): Promise<ReadFile | undefined> {
     if (this.#takesMore()) {
       const read = await new Promise<ReadFile | undefined>((done) => {
-        this.#waiting.push({ file, done });
+        this.#waiting.push({ file, signal, done });
         this.#schedule();
       });
       if (read !== undefined) return read;
     }
+    signal.throwIfAborted();
     // Says what is wrong with it, if anything is.
     return readInside(this.#root, file.path, file.identity);
   }
@@ -126,9 +129,11 @@ export class SmallReader {
   }
 
   #send(): void {
-    const jobs = this.#waiting;
-    if (jobs.length === 0 || this.#ended) return;
+    if (this.#ended) return;
+    const jobs = this.#waiting.filter(({ signal }) => !signal.aborted);
+    for (const { signal, done } of this.#waiting) if (signal.aborted) done(undefined);
     this.#waiting = [];
+    if (jobs.length === 0) return;
     const number = ++this.#number;
     this.#batches.set(number, jobs);
     const batch: ReadBatch = {
@@ -146,8 +151,10 @@ export class SmallReader {
     let at = 0;
     for (const [i, { file, done }] of jobs.entries()) {
       const { size } = file.identity;
-      const read = { bytes: Buffer.from(bytes.buffer, at, size), changedNs: changes[i] ?? 0n };
-      done(good[i] === 1 ? read : undefined);
+      // Memory of its own: one that waits long must not keep the bytes of all others.
+      const own = Buffer.allocUnsafeSlow(size);
+      own.set(bytes.subarray(at, at + size));
+      done(good[i] === 1 ? { bytes: own, changedNs: changes[i] ?? 0n } : undefined);
       at += size;
     }
     if (this.#waiting.length > 0) this.#send();

@@ -5,9 +5,10 @@ import type { Connection } from '../net/connection.js';
 import type { Exchange } from '../net/exchange.js';
 import { clientOf } from '../net/scope.js';
 import type { Share } from '../share/share.js';
-import type { GetFile } from '../wire/messages.js';
-import { sendFile } from './send-file.js';
-import { SMALL_BYTES, sendSmall } from './send-small.js';
+import { bodyBytes } from '../wire/body.js';
+import type { FileHead, GetFile, Hash } from '../wire/messages.js';
+import { grantRange } from '../wire/range.js';
+import { readWhole, sendInPieces, type Source } from './send-file.js';
 import { Serving } from './serving.js';
 import { UploadSlots } from './upload-slots.js';
 
@@ -35,19 +36,20 @@ export interface UploadStats {
   waitingUploads: number;
 }
 
-/** Transfers under way from which on each takes little memory, at some cost in speed. */
+/** Transfers under way from which on each takes little memory in the kernel, at some cost in speed. */
 const CROWD = 32;
+/** A body up to this many bytes is read whole, within the budget before its turn, and leaves with its head. */
+const WHOLE_BYTES = 512 * 1024;
+/** Files up to this many bytes are read by the thread for small files. */
+const SMALL_BYTES = 32 * 1024;
 
-/** Small files that are read, or wait for their turn, on all connections, from which on few are read ahead. */
-const SMALL_AHEAD = 1024;
+const NOTHING = new Uint8Array(0);
 
 export class Uploads {
   readonly #options: UploadsOptions;
   readonly #serving: Serving;
   readonly #slots: UploadSlots<Connection>;
   readonly #stats = { bytesRead: 0, zeroCopied: 0, sent: 0 };
-  /** Small files in memory, or on the way there. */
-  #small = 0;
   /** Connections end with their last transfer. */
   #ending = false;
 
@@ -92,63 +94,84 @@ export class Uploads {
    * @throws PeerError ERR_NOT_FOUND, ERR_HASHING, ERR_CHANGED, ERR_RANGE, ERR_BUSY: to be told to the peer
    */
   async answer(request: GetFile, exchange: Exchange, connection: Connection): Promise<void> {
-    const { share, rateLimiter } = this.#options;
-    // A file that is not here is refused at once, not after a wait for a slot.
-    const isHere = share.withHash(request.hash, 1).total > 0;
+    const [file] = this.#options.share.withHash(request.hash, 1).files;
+    // What is not here is refused at once, not after a wait for a slot.
+    if (file === undefined) throw this.#serving.missing();
+    const head: FileHead = { type: 'ACKN', of: 'RQFH', size: file.size, ...grantRange(request, file.size) };
     const client = clientOf(connection.remoteHost ?? '');
-    const release = isHere
-      ? await this.#slots.take(client, connection, exchange.closed)
-      : undefined;
+    const release = await this.#slots.take(client, connection, exchange.closed);
     try {
-      await this.#send(request, exchange, rateLimiter?.of(client));
+      await this.#send(request.hash, head, exchange, this.#options.rateLimiter?.of(client));
+      this.#stats.sent++;
     } finally {
-      release?.();
+      release();
       if (this.#ending && !this.#slots.has(connection)) connection.end();
     }
   }
 
-  async #send(request: GetFile, exchange: Exchange, rate: ClientRate | undefined): Promise<void> {
-    // Of many who do not take what they ask for each would hold 2 MiB.
-    if (this.#small >= SMALL_AHEAD) await exchange.near;
-    // Under a limit what is more than a piece of it goes out in pieces.
-    const most = Math.min(SMALL_BYTES, rate?.pieceBytes ?? Infinity);
-    const small = this.#serving.read(request.hash, most);
-    if (small !== undefined) {
-      this.#small++;
-      try {
-        const bytes = await small;
-        this.#stats.bytesRead += bytes.length;
-        await rate?.take(bytes.length, exchange.closed);
-        await sendSmall(exchange, request, bytes);
-        this.#stats.sent++;
-      } finally {
-        this.#small--;
-      }
-      return;
+  async #send(
+    hash: Hash,
+    head: FileHead,
+    exchange: Exchange,
+    rate: ClientRate | undefined,
+  ): Promise<void> {
+    const { account, closed, turn } = exchange;
+    const bytes = bodyBytes(head.size, head.offset, head.length);
+    // Under a limit a piece at a time: whole it would be paid for in silence, longer than a client waits.
+    const isShort = bytes <= Math.min(WHOLE_BYTES, rate?.pieceBytes ?? Infinity);
+    let isCounted = isShort && account.take(bytes);
+    if (!isCounted) {
+      await turn;
+      isCounted = isShort && account.take(bytes);
     }
-    await exchange.near;
-    const open = await this.#serving.open(request.hash);
+    try {
+      closed.throwIfAborted();
+      if (!isCounted) {
+        await this.#withFile(hash, (source) =>
+          sendInPieces(exchange, head, source, {
+            zeroCopy: this.#options.zeroCopy,
+            crowded: this.#slots.active > CROWD,
+            rate,
+            onBytes: this.#onBytes,
+          }),
+        );
+        return;
+      }
+      const body = await this.#read(hash, head, closed);
+      await rate?.take(bytes, closed);
+      await turn;
+      // From here on the connection counts it.
+      account.give(bytes);
+      isCounted = false;
+      await exchange.sendWhole(head, body);
+      this.#onBytes(bytes, true);
+    } finally {
+      if (isCounted) account.give(bytes);
+    }
+  }
+
+  /** A body that is short enough to be in memory whole. */
+  async #read(hash: Hash, head: FileHead, closed: AbortSignal): Promise<Uint8Array> {
+    // A file of one block has no lists: its body is the block, whatever part of it was asked for.
+    const block = await this.#serving.read(hash, SMALL_BYTES, closed);
+    if (block !== undefined) return head.length === 0 ? NOTHING : block;
+    return this.#withFile(hash, (source) => readWhole(head, source));
+  }
+
+  async #withFile<T>(hash: Hash, use: (source: Source) => Promise<T>): Promise<T> {
+    const open = await this.#serving.open(hash);
     const { file, handle, lists } = open;
     try {
-      await sendFile(
-        exchange,
-        request,
-        { handle, lists, identity: file.identity },
-        {
-          zeroCopy: this.#options.zeroCopy,
-          crowded: this.#slots.active > CROWD,
-          rate,
-          onBytes: (bytes, copied) => {
-            this.#stats.bytesRead += bytes;
-            if (!copied) this.#stats.zeroCopied += bytes;
-          },
-        },
-      );
-      this.#stats.sent++;
+      return await use({ handle, lists, identity: file.identity });
     } catch (error) {
       throw this.#serving.afterError(open, error);
     } finally {
       await this.#serving.release(open);
     }
   }
+
+  readonly #onBytes = (bytes: number, copied: boolean): void => {
+    this.#stats.bytesRead += bytes;
+    if (!copied) this.#stats.zeroCopied += bytes;
+  };
 }

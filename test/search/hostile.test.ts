@@ -2,6 +2,7 @@
 import { getEventListeners, once } from 'node:events';
 import { Socket, connect } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
+import { SendBudget } from '../../lib/limits/send-budget.js';
 import t, { type Test } from 'tap';
 import { formatAddress } from '../../lib/net/address.js';
 import { Connection } from '../../lib/net/connection.js';
@@ -348,7 +349,9 @@ t.test('a search leaves no listener behind, refused or not', async (t) => {
     send: ({ type }) => void sent.push(type),
     sendBody: () => Promise.reject(new Error('no files here')),
     sendWhole: () => Promise.reject(new Error('no files here')),
-    near: Promise.resolve(),
+    sendPrepared: () => Promise.reject(new Error('no pages here')),
+    account: new SendBudget().account('test'),
+    turn: Promise.resolve(),
   };
   const connection = new Connection(new Socket(), {
     name: 'test',

@@ -9,8 +9,9 @@ import { TreeHasher, listBytes } from '../../lib/hash/tree.js';
 import type { Exchange } from '../../lib/net/exchange.js';
 import { Outbound } from '../../lib/net/outbound.js';
 import { identityOf } from '../../lib/disk/open.js';
+import { SendBudget } from '../../lib/limits/send-budget.js';
 import type { ClientRate } from '../../lib/limits/rate-limiter.js';
-import { sendFile } from '../../lib/serve/send-file.js';
+import { sendInPieces } from '../../lib/serve/send-file.js';
 import { BLOCK_BYTES, bodyParts } from '../../lib/wire/body.js';
 import { random } from '../fixtures/bytes.js';
 
@@ -40,9 +41,11 @@ for (const zeroCopy of [true, false]) {
       t.teardown(() => handle.close());
       const tree = new TreeHasher().update(content).digest();
       const { near, far } = await socketPair(t);
-      const outbound = new Outbound(near, () => undefined);
+      const account = new SendBudget().account('test');
+      const outbound = new Outbound(near, { account, onWrite: () => undefined, onSent: () => undefined });
       const head = Buffer.from('the head');
       const exchange = {
+        account,
         closed: new AbortController().signal,
         sendBody: (_head, write) => outbound.frameAndBody(head, write),
       } satisfies Partial<Exchange>;
@@ -67,9 +70,9 @@ for (const zeroCopy of [true, false]) {
       far.on('data', (chunk: Buffer) => chunks.push(chunk));
       const identity = identityOf(await handle.stat({ bigint: true }));
       const lists = { list: (level: number, index: number) => listBytes(tree, level, index) };
-      await sendFile(
+      await sendInPieces(
         exchange as unknown as Exchange,
-        { type: 'RQFH', hash: 'ab'.repeat(32) },
+        { type: 'ACKN', of: 'RQFH', size, offset: 0, length: size },
         { handle, identity, lists },
         { zeroCopy, crowded: false, rate, onBytes: () => undefined },
       );

@@ -18,6 +18,8 @@ function shared(root: string, path: string): Known {
   return { path, identity };
 }
 
+const WANTED = new AbortController().signal;
+
 for (const worker of [true, false]) {
   t.test(worker ? 'by the thread' : 'by the thread pool', async (t) => {
     const folder = t.testdir({ root: { sub: {} }, outside: { x: 'xx' } });
@@ -30,7 +32,7 @@ for (const worker of [true, false]) {
     const files = Object.keys(contents).map((path) => shared(root, path));
     // Twice: the thread does not run yet the first time.
     for (const time of ['first', 'second']) {
-      const read = await Promise.all(files.map((file) => reader.read(file)));
+      const read = await Promise.all(files.map((file) => reader.read(file, WANTED)));
       const wrong = files.filter(
         ({ path }, i) => contents[path]?.equals(read[i]?.bytes ?? random(8)) !== true,
       );
@@ -45,7 +47,7 @@ for (const worker of [true, false]) {
     const known = new Map(files.map((file) => [file.path, file]));
     const of = (path: string): Known => known.get(path) ?? shared(root, path);
     const [longer, other, link, gone, good] = await Promise.allSettled(
-      ['sub/1', 'sub/2', 'sub/3', 'sub/4', 'sub/5'].map((path) => reader.read(of(path))),
+      ['sub/1', 'sub/2', 'sub/3', 'sub/4', 'sub/5'].map((path) => reader.read(of(path), WANTED)),
     );
     t.same(longer, { status: 'fulfilled', value: undefined });
     t.same(other, { status: 'fulfilled', value: undefined }, 'same size, another time');
@@ -56,12 +58,12 @@ for (const worker of [true, false]) {
     // A folder that has become a link to one with the same file in it.
     renameSync(join(root, 'sub'), join(folder, 'moved'));
     symlinkSync(join(folder, 'moved'), join(root, 'sub'));
-    await t.rejects(reader.read(of('sub/5')), { code: 'ERR_FORBIDDEN' });
+    await t.rejects(reader.read(of('sub/5'), WANTED), { code: 'ERR_FORBIDDEN' });
 
-    const last = reader.read(of('empty'));
+    const last = reader.read(of('empty'), WANTED);
     await reader.close();
     t.same((await last)?.bytes, Buffer.alloc(0), 'what was asked for is still read');
-    t.same((await reader.read(of('empty')))?.bytes, Buffer.alloc(0));
+    t.same((await reader.read(of('empty'), WANTED))?.bytes, Buffer.alloc(0));
   });
 }
 
