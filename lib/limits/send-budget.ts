@@ -9,9 +9,9 @@
  */
 
 /** Of a node: the one limit, in bytes. */
-export const SEND_BUDGET_BYTES = 32 * 1024 * 1024;
+export const SEND_BUDGET_BYTES = 16 * 1024 * 1024;
 /** Of this, the part that one connection may have. */
-const CONNECTION_PART = 1 / 16;
+const CONNECTION_PART = 1 / 8;
 /** What the connection may have in memory whose turn it is, whatever the others have. */
 export const MIN_PIECE_BYTES = 4 * 1024;
 

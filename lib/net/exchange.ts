@@ -38,13 +38,18 @@ export interface Exchange {
 /** Requests for bodies of one connection: several are prepared at once, written in order. */
 export class BodyQueue {
   readonly #ahead: number;
+  readonly #hasRoom: () => boolean;
   readonly #jobs: ((turn: Promise<void>) => Promise<void>)[] = [];
   #running = 0;
   #last: Promise<void> = Promise.resolve();
 
-  /** @param ahead how many are looked up and, within the budget, read at the same time */
-  constructor(ahead: number) {
+  /**
+   * @param ahead how many are looked up and read at the same time
+   * @param hasRoom whether there is memory for more than one
+   */
+  constructor(ahead: number, hasRoom: () => boolean) {
     this.#ahead = ahead;
+    this.#hasRoom = hasRoom;
   }
 
   /** @param job prepares, waits for its turn, writes; never rejects */
@@ -54,7 +59,7 @@ export class BodyQueue {
   }
 
   #pump(): void {
-    while (this.#running < this.#ahead) {
+    while (this.#running === 0 || (this.#running < this.#ahead && this.#hasRoom())) {
       const job = this.#jobs.shift();
       if (job === undefined) return;
       this.#running++;

@@ -36,7 +36,7 @@ const NOW = Promise.resolve();
 
 export class Responder {
   readonly #options: ResponderOptions;
-  readonly #bodies = new BodyQueue(PREPARED);
+  readonly #bodies = new BodyQueue(PREPARED, () => this.#options.account.room > 0);
   /** The last of the long answers that are prepared one after the other. */
   #lastLong: Promise<void> = NOW;
   #unanswered = 0;

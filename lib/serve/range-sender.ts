@@ -5,9 +5,9 @@ import type { Socket } from 'node:net';
 import { PeerError } from '../errors.js';
 import { roomFor } from '../support/memory.js';
 import type { ClientRate } from '../limits/rate-limiter.js';
+import type { SendAccount } from '../limits/send-budget.js';
 import { descriptorOf } from '../net/kernel-receive.js';
 import type { Kernel } from './sendfile.js';
-import { MIN_PIECE_BYTES, type SendAccount } from '../limits/send-budget.js';
 
 /** One file on its way out. */
 export interface Outgoing {
@@ -41,8 +41,11 @@ const PIECE_BYTES = 4 * 1024 * 1024;
 /** The same for calls in this thread, and for all of them in one turn of the event loop. */
 const NOW_BYTES = 1024 * 1024;
 const TURN_BYTES = 4 * NOW_BYTES;
-/** Bytes written in the ordinary way where the socket is full: Node says when there is room again. */
-const BRIDGE_BYTES = MIN_PIECE_BYTES;
+/**
+ * Bytes written in the ordinary way where the socket is full: Node says when there is room again. Few: as
+ * many connections may be waiting as there are.
+ */
+const BRIDGE_BYTES = 1024;
 /** Bytes read at a time into a stream; the best of 64 KiB to 2 MiB when it was measured. */
 const CHUNK_BYTES = 512 * 1024;
 /** Where many are under way: bytes that the kernel takes ahead. */
