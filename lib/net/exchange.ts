@@ -19,9 +19,7 @@ export interface Exchange {
    *
    * @param prepare told whether there is ample room, or the answer should be short
    */
-  sendPrepared(
-    prepare: (ample: boolean) => LongAnswer | Promise<LongAnswer>,
-  ): Promise<void>;
+  sendPrepared(prepare: (ample: boolean) => LongAnswer | Promise<LongAnswer>): Promise<void>;
   /** Send an answer; any but the head of a body. */
   send(answer: Exclude<Answer, FileHead>): void;
   /**

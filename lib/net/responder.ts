@@ -80,7 +80,8 @@ export class Responder {
   }
 
   async #handle(request: Request, tag: number, turn: Promise<void>): Promise<void> {
-    const { name, outbound, account, closed, handler, quota, onServed, onDone, destroy } = this.#options;
+    const { name, outbound, account, closed, handler, quota, onServed, onDone, destroy } =
+      this.#options;
     const body = { begun: false };
     // Once the last byte is out, the other side may ask again: whatever is still tidied up here.
     let owed = 1;

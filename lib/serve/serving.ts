@@ -87,11 +87,15 @@ export class Serving {
     const candidates = catalog.withHash(hash);
     const size = candidates[0]?.identity.size ?? Infinity;
     if (size > max) return undefined;
-    return this.#firstOf(candidates, async (file) => {
-      this.#reader ??= new SmallReader(root, this.#workers);
-      const read = await this.#reader.read(file, signal);
-      return read !== undefined && this.#isRight(file, read) ? read.bytes : undefined;
-    }, signal);
+    return this.#firstOf(
+      candidates,
+      async (file) => {
+        this.#reader ??= new SmallReader(root, this.#workers);
+        const read = await this.#reader.read(file, signal);
+        return read !== undefined && this.#isRight(file, read) ? read.bytes : undefined;
+      },
+      signal,
+    );
   }
 
   /**

@@ -97,7 +97,12 @@ export class Uploads {
     const [file] = this.#options.share.withHash(request.hash, 1).files;
     // What is not here is refused at once, not after a wait for a slot.
     if (file === undefined) throw this.#serving.missing();
-    const head: FileHead = { type: 'ACKN', of: 'RQFH', size: file.size, ...grantRange(request, file.size) };
+    const head: FileHead = {
+      type: 'ACKN',
+      of: 'RQFH',
+      size: file.size,
+      ...grantRange(request, file.size),
+    };
     const client = clientOf(connection.remoteHost ?? '');
     const release = await this.#slots.take(client, connection, exchange.closed);
     try {

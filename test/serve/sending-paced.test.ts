@@ -42,7 +42,11 @@ for (const zeroCopy of [true, false]) {
       const tree = new TreeHasher().update(content).digest();
       const { near, far } = await socketPair(t);
       const account = new SendBudget().account('test');
-      const outbound = new Outbound(near, { account, onWrite: () => undefined, onSent: () => undefined });
+      const outbound = new Outbound(near, {
+        account,
+        onWrite: () => undefined,
+        onSent: () => undefined,
+      });
       const head = Buffer.from('the head');
       const exchange = {
         account,
