@@ -2,6 +2,8 @@
  * A set of small numbers found by a hash of what they stand for. It grows in 256 parts, each on its
  * own, so that no insertion has to move everything.
  */
+import { randomBytes } from 'node:crypto';
+
 const PARTS = 256;
 /** Numbers a place: item + 1, and its hash, so that others are not taken for it and it can be moved. */
 const PLACE = 2;
@@ -80,10 +82,46 @@ function put(part: Uint32Array, hash: number, item: number): void {
   part[at + 1] = hash;
 }
 
-/** FNV-1a of bytes, mixed so that every bit counts. */
-export function hashBytes(seed: number, bytes: Uint8Array, from: number, to: number): number {
-  let hash = seed ^ 0x811c9dc5;
-  for (let i = from; i < to; i++) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-  return (hash ^ (hash >>> 13)) >>> 0;
+const KEY = randomBytes(8);
+const [K0, K1] = [KEY.readInt32LE(0), KEY.readInt32LE(4)];
+
+/**
+ * HalfSipHash-1-3 (as hsiphash of the Linux kernel) of a number and bytes, with a key that is new in every
+ * process: nobody can choose names so that they all have the same hash.
+ */
+export function hashBytes(number: number, bytes: Uint8Array, from: number, to: number): number {
+  let [v0, v1, v2, v3] = [K0, K1, K0 ^ 0x6c796765, K1 ^ 0x74656462];
+  // One round a word: the number, the bytes, the rest with the length; then three more.
+  const last = 1 + ((to - from) >>> 2);
+  for (let round = 0, at = from; round <= last + 3; round++) {
+    let word = 0;
+    if (round === 0) {
+      word = number;
+    } else if (round < last) {
+      word =
+        (bytes[at] ?? 0) |
+        ((bytes[at + 1] ?? 0) << 8) |
+        ((bytes[at + 2] ?? 0) << 16) |
+        ((bytes[at + 3] ?? 0) << 24);
+      at += 4;
+    } else if (round === last) {
+      word = (to - from) << 24;
+      for (let shift = 0; at < to; shift += 8) word |= (bytes[at++] ?? 0) << shift;
+    } else if (round === last + 1) {
+      v2 ^= 0xff;
+    }
+    v3 ^= word;
+    v0 = (v0 + v1) | 0;
+    v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
+    v0 = (v0 << 16) | (v0 >>> 16);
+    v2 = (v2 + v3) | 0;
+    v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
+    v0 = (v0 + v3) | 0;
+    v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
+    v2 = (v2 + v1) | 0;
+    v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
+    v2 = (v2 << 16) | (v2 >>> 16);
+    v0 ^= word;
+  }
+  return (v1 ^ v3) >>> 0;
 }
