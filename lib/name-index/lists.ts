@@ -2,25 +2,18 @@
  * Sets of ids, of which very many have one member and some have a million. A list is a number: 0 is
  * empty, an odd one is its only member, any other says where its row is.
  *
- * What is removed from a long list is only noted at first. A list with many such notes is written anew,
- * a little with every change, so that no change has to wait for it.
+ * What is removed from a long list is only noted at first (see compaction.ts).
  */
 import { grown } from './arena.js';
-import { Chains, ENTRIES, HEAD, LAST, LAST_CHUNK, ROW, TAIL, USED } from './chain.js';
+import { Chains, DEAD, ENTRIES, HEAD, ROW } from './chain.js';
+import { Compaction } from './compaction.js';
 
-/** A list of at most so many ids is written anew at once. */
+/** A list of at most so many ids is rewritten at once. */
 const SHORT = 64;
-/** A list is written anew when this part of it is gone. */
+/** A longer list is compacted when this part of it is gone. */
 const GONE_PART = 8;
-/** Entries looked at after each change, while there is a list to write anew. */
-const TIDY_ENTRIES = 512;
-
-/** A list that is being written anew. */
-interface Tidying {
-  row: number;
-  /** The next chunk of the old chain. */
-  at: number;
-}
+/** Entries looked at after each change, while there is a list to compact. */
+const COMPACTED_ENTRIES = 512;
 
 export class Lists {
   readonly #chains = new Chains();
@@ -30,12 +23,32 @@ export class Lists {
   readonly #free: number[] = [];
   /** By row, the ids that are in the chain and not in the list. */
   readonly #gone = new Map<number, Set<number>>();
-  readonly #due = new Set<number>();
-  #tidying: Tidying | undefined;
-  /** The row of the list that is written anew: its chain is in the making. */
-  readonly #anew = new Uint32Array(ROW);
+  readonly #compaction: Compaction;
   #ids = new Uint32Array(SHORT);
   #marks = new Uint32Array(32);
+
+  constructor() {
+    const rows = (): Uint32Array => this.#rows;
+    const lists = {
+      get rows() {
+        return rows();
+      },
+      row: (row: number) => row * ROW,
+      sift: (row: number, ids: Uint32Array, n: number) => {
+        const gone = this.#gone.get(row);
+        let kept = 0;
+        for (let i = 0; i < n; i++) {
+          const id = ids[i] ?? 0;
+          if (gone?.delete(id) !== true) ids[kept++] = id;
+        }
+        return kept;
+      },
+      onCompacted: (row: number) => {
+        if (this.#gone.get(row)?.size === 0) this.#gone.delete(row);
+      },
+    };
+    this.#compaction = new Compaction(this.#chains, lists, COMPACTED_ENTRIES);
+  }
 
   /** Add an id that is not in a list. @returns the list with it */
   add(list: number, id: number): number {
@@ -43,8 +56,12 @@ export class Lists {
     if (list % 2 === 0) {
       const row = list / 2;
       const gone = this.#gone.get(row);
-      if (gone?.delete(id) !== true) this.#append(row, id);
-      else if (gone.size === 0) this.#gone.delete(row);
+      if (gone?.delete(id) !== true) {
+        this.#append(row, id);
+        return list;
+      }
+      this.#countDead(row, -1);
+      if (gone.size === 0) this.#gone.delete(row);
       return list;
     }
     const row = this.#free.pop() ?? this.#top++;
@@ -66,15 +83,9 @@ export class Lists {
       this.#free.push(row);
       return 0;
     }
-    if (gone.size * GONE_PART > this.entries(list) && row !== this.#tidying?.row) {
-      this.#due.add(row);
-    }
+    this.#countDead(row, 1);
+    if (gone.size * GONE_PART > this.entries(list)) this.#compaction.due(row);
     return list;
-  }
-
-  /** How many ids are in a list. */
-  size(list: number): number {
-    return this.entries(list) - (list % 2 === 0 ? (this.#gone.get(list / 2)?.size ?? 0) : 0);
   }
 
   /** Room that `read` needs. */
@@ -106,18 +117,13 @@ export class Lists {
     return kept;
   }
 
-  /** Write some of the lists that are due anew. They can be read at every step between. */
-  tidy(): void {
-    for (let left = TIDY_ENTRIES; left > 0;) {
-      if (this.#tidying === undefined) {
-        const [row] = this.#due;
-        if (row === undefined) return;
-        this.#due.delete(row);
-        this.#tidying = { row, at: this.#rows[row * ROW + HEAD] ?? 0 };
-        this.#anew.fill(0);
-      }
-      left -= this.#tidyChunk(this.#tidying);
-    }
+  /** To be called after every change. */
+  compact(): void {
+    this.#compaction.step();
+  }
+
+  #countDead(row: number, change: number): void {
+    this.#rows[row * ROW + DEAD] = (this.#rows[row * ROW + DEAD] ?? 0) + change;
   }
 
   #append(row: number, id: number): void {
@@ -147,47 +153,12 @@ export class Lists {
 
   #clear(row: number): void {
     this.#gone.delete(row);
-    this.#due.delete(row);
-    if (this.#tidying?.row === row) this.#tidying = undefined;
+    this.#compaction.forget(row);
     for (let chunk = this.#rows[row * ROW + HEAD] ?? 0; chunk !== 0;) {
       const next = this.#chains.next(chunk);
       this.#chains.release(chunk);
       chunk = next;
     }
     this.#rows.fill(0, row * ROW, (row + 1) * ROW);
-  }
-
-  #tidyChunk(state: Tidying): number {
-    const { at: chunk } = state;
-    const row = state.row * ROW;
-    const rows = this.#rows;
-    const anew = this.#anew;
-    this.#ids = grown(this.#ids, LAST_CHUNK);
-    const ids = this.#ids;
-    const gone = this.#gone.get(state.row);
-    const n = this.#chains.readChunk(rows, row, chunk, ids, 0);
-    const next = this.#chains.next(chunk);
-    let dropped = 0;
-    for (let i = 0; i < n; i++) {
-      const id = ids[i] ?? 0;
-      if (gone?.delete(id) === true) dropped++;
-      else this.#chains.append(anew, 0, id);
-    }
-    if (gone?.size === 0) this.#gone.delete(state.row);
-    // What is left of the old chain hangs on what is written of the new one.
-    if (anew[TAIL] === 0) {
-      rows[row + HEAD] = next;
-    } else {
-      rows[row + HEAD] = anew[HEAD] ?? 0;
-      this.#chains.close(anew, 0, next);
-    }
-    this.#chains.release(chunk);
-    rows[row + ENTRIES] = (rows[row + ENTRIES] ?? 0) - dropped;
-    state.at = next;
-    if (next === 0) {
-      for (const column of [TAIL, LAST, USED]) rows[row + column] = anew[column] ?? 0;
-      this.#tidying = undefined;
-    }
-    return n;
   }
 }

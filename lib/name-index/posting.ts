@@ -1,40 +1,21 @@
 /**
  * For every trigram (three bytes) the ids of the texts that hold it. What is removed is only counted at
- * first; a list that is half dead is written anew, a little with every change, so that no change has to
- * wait for it.
+ * first; a list that is half dead is compacted (see compaction.ts).
  */
 import { grown } from './arena.js';
-import {
-  Chains,
-  DEAD,
-  ENTRIES,
-  HEAD,
-  KEY,
-  LAST,
-  LAST_CHUNK,
-  ROW,
-  TAIL,
-  TOUCHED,
-  USED,
-} from './chain.js';
+import { Chains, DEAD, ENTRIES, KEY, ROW, TOUCHED } from './chain.js';
+import { Compaction } from './compaction.js';
 
 /** Dead entries that a list may have whatever its length: not worth the work. */
 const FEW_DEAD = 8;
-/** Entries looked at after each change, while there is a list to write anew; a change kills about 20. */
-const TIDY_ENTRIES = 128;
+/** Entries looked at after each change, while there is a list to compact; a change kills about 20. */
+const COMPACTED_ENTRIES = 128;
 /** Reading this many entries costs less than looking at the text of one that could be spared. */
 const WORTH = 16;
 /** Entries read at once, about, for an intersection: it is not interrupted. */
 const MANY_TO_READ = 500_000;
 /** From here on, clearing a whole bitmap is cheaper than clearing the bits that were set. */
 const MANY_ENTRIES = 4096;
-
-/** A list that is being written anew. */
-interface Tidying {
-  trigram: number;
-  /** The next chunk of the old chain. */
-  at: number;
-}
 
 export class Postings {
   /** The ids of the last `read`. */
@@ -46,11 +27,8 @@ export class Postings {
   #lists = 0;
   #change = 0;
 
-  readonly #due = new Set<number>();
-  #tidying: Tidying | undefined;
-  /** The row of the list that is written anew: its chain is in the making. */
-  readonly #anew = new Uint32Array(ROW);
-  /** Ids that were kept in it. */
+  readonly #compaction: Compaction;
+  /** Ids that were kept in the list that is being compacted. */
   #kept = new Uint32Array(32);
   /** For intersections: other ids, and a bit for each id. */
   #spare = new Uint32Array(1024);
@@ -59,6 +37,18 @@ export class Postings {
   /** @param holds whether the text that has this id now holds a trigram */
   constructor(holds: (id: number, trigram: number) => boolean) {
     this.#holds = holds;
+    const rows = (): Uint32Array => this.#rows;
+    const lists = {
+      get rows() {
+        return rows();
+      },
+      row: (trigram: number) => this.list(trigram),
+      sift: (trigram: number, ids: Uint32Array, n: number) => this.#sift(trigram, ids, n),
+      onCompacted: (trigram: number) => {
+        this.#forgetKept(this.list(trigram));
+      },
+    };
+    this.#compaction = new Compaction(this.#chains, lists, COMPACTED_ENTRIES);
   }
 
   /** A text: `bytes` up to `end`. */
@@ -74,7 +64,7 @@ export class Postings {
       this.#chains.append(rows, row, id);
       rows[row + ENTRIES] = (rows[row + ENTRIES] ?? 0) + 1;
     }
-    this.#tidy();
+    this.#compaction.step();
   }
 
   /** A text is gone: `holds` says so from now on. */
@@ -90,10 +80,11 @@ export class Postings {
       const dead = (rows[row + DEAD] ?? 0) + 1;
       rows[row + DEAD] = dead;
       const entries = rows[row + ENTRIES] ?? 0;
-      const due = dead === entries || (dead > FEW_DEAD && dead * 2 > entries);
-      if (due && trigram !== this.#tidying?.trigram) this.#due.add(trigram);
+      if (dead === entries || (dead > FEW_DEAD && dead * 2 > entries)) {
+        this.#compaction.due(trigram);
+      }
     }
-    this.#tidy();
+    this.#compaction.step();
   }
 
   /** The list of a trigram, until the next is added, or -1. */
@@ -206,58 +197,19 @@ export class Postings {
     return row;
   }
 
-  /** Write some of the lists that are due anew. The chain can be read at every step between. */
-  #tidy(): void {
-    for (let left = TIDY_ENTRIES; left > 0;) {
-      if (this.#tidying === undefined) {
-        const [trigram] = this.#due;
-        if (trigram === undefined) return;
-        this.#due.delete(trigram);
-        const at = this.#rows[this.list(trigram) + HEAD] ?? 0;
-        if (at === 0) continue;
-        this.#tidying = { trigram, at };
-        this.#anew.fill(0);
-      }
-      left -= this.#tidyChunk(this.#tidying);
-    }
-  }
-
-  #tidyChunk(state: Tidying): number {
-    const { trigram, at: chunk } = state;
-    const row = this.list(trigram);
-    const rows = this.#rows;
-    const anew = this.#anew;
-    this.ids = grown(this.ids, LAST_CHUNK);
-    const { ids } = this;
-    const n = this.#chains.readChunk(rows, row, chunk, ids, 0);
-    const next = this.#chains.next(chunk);
-    let dropped = 0;
+  /** An id that was used again may come twice. */
+  #sift(trigram: number, ids: Uint32Array, n: number): number {
+    let kept = 0;
     for (let i = 0; i < n; i++) {
       const id = ids[i] ?? 0;
       this.#kept = grown(this.#kept, (id >>> 5) + 1);
       const bits = this.#kept[id >>> 5] ?? 0;
-      if (((bits >>> (id & 31)) & 1) === 0 && this.#holds(id, trigram)) {
-        this.#kept[id >>> 5] = bits | (1 << (id & 31));
-        this.#chains.append(anew, 0, id);
-      } else dropped++;
+      const bit = 1 << (id & 31);
+      if ((bits & bit) !== 0 || !this.#holds(id, trigram)) continue;
+      this.#kept[id >>> 5] = bits | bit;
+      ids[kept++] = id;
     }
-    // What is left of the old chain hangs on what is written of the new one.
-    if (anew[TAIL] === 0) {
-      rows[row + HEAD] = next;
-    } else {
-      rows[row + HEAD] = anew[HEAD] ?? 0;
-      this.#chains.close(anew, 0, next);
-    }
-    this.#chains.release(chunk);
-    rows[row + ENTRIES] = (rows[row + ENTRIES] ?? 0) - dropped;
-    rows[row + DEAD] = (rows[row + DEAD] ?? 0) - dropped;
-    state.at = next;
-    if (next === 0) {
-      for (const column of [TAIL, LAST, USED]) rows[row + column] = anew[column] ?? 0;
-      this.#tidying = undefined;
-      this.#forgetKept(row);
-    }
-    return n;
+    return kept;
   }
 
   #forgetKept(list: number): void {

@@ -66,7 +66,7 @@ export class Words {
       rows[row + TOUCHED] = change;
       rows[row + holders] = this.lists.add(rows[row + holders] ?? 0, id);
     }
-    this.lists.tidy();
+    this.lists.compact();
   }
 
   /** A name that was added is gone. */
@@ -86,7 +86,7 @@ export class Words {
       rows[row + holders] = this.lists.remove(rows[row + holders] ?? 0, id);
       if (rows[row + FILES] === 0 && rows[row + FOLDERS] === 0) this.#drop(word);
     }
-    this.lists.tidy();
+    this.lists.compact();
   }
 
   /** The word with these bytes, or -1. */
