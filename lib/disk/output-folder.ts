@@ -3,30 +3,29 @@
  * are never followed, on any level.
  *
  * On Linux every folder is opened from the one above it with O_NOFOLLOW, and what is done in it goes
- * through its descriptor, so that a folder swapped for a link meanwhile changes nothing. Elsewhere each
- * step is looked at before the path is used, which leaves a moment in between.
+ * through its descriptor, so that a folder swapped for a link or renamed meanwhile changes nothing.
+ * Elsewhere each step is looked at before the path is used, which leaves a moment in between.
  *
- * The calls are synchronous: to make a small file takes four of them, each shorter than the way to the
- * thread pool and back as long as the system keeps what is written in memory.
+ * The calls are synchronous: each is shorter than the way to the thread pool and back as long as the
+ * system keeps what is written in memory. Only what waits for the disk (fsync) is not.
  */
 import {
   closeSync,
   constants,
   fstatSync,
+  fsync,
   lstatSync,
   mkdirSync,
   openSync,
   realpathSync,
-  renameSync,
   statSync,
-  unlinkSync,
-  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { PeerError, systemCode } from '../errors.js';
-import { PART_SUFFIX } from './safe-name.js';
+import type { Place } from './target.js';
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 
 // Elsewhere there is no way to a file from the descriptor of its folder.
 const BY_DESCRIPTOR = process.platform === 'linux';
@@ -34,123 +33,99 @@ const BY_DESCRIPTOR = process.platform === 'linux';
 /** Folders that are kept open. */
 const OPEN_FOLDERS = 64;
 
+/** File systems that cannot sync folders say one of these. */
+const NO_SYNC = new Set(['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EBADF']);
+
+const fsyncAsync = promisify(fsync);
+
 /** A folder below the root. */
 interface Entry {
   /** Undefined where folders are not kept open. */
   fd: number | undefined;
   /** The folder as the system finds it. */
   base: string;
-  /** Unfinished files in it; and whether to close it when there are none. */
+  /** Places in it that are held; and whether to close it when there are none. */
   users: number;
   unwanted: boolean;
+  /** Names in it have changed since it was opened. */
+  changed: boolean;
 }
 
-/** A file that is being written, under another name until it is whole. */
-export interface PartialFile {
-  /** Open for writing, empty at first; closed by `commit` and `discard`. */
-  readonly fd: number;
-  /** It is whole: give it its name, in place of what stands there. */
-  commit(): void;
-  /** Remove it. */
-  discard(): void;
+/** A place whose folder stays open until it is released. */
+export interface HeldPlace extends Place {
+  /** @param changed whether a name in the folder has changed */
+  release(changed?: boolean): void;
+}
+
+export interface OutputFolderOptions {
+  /** Wait until names that were given are on the disk. @default true */
+  fsync?: boolean | undefined;
 }
 
 export class OutputFolder {
   /** As it was named; links in that are the caller's own. */
   readonly path: string;
+  readonly #fsync: boolean;
   readonly #root: Entry;
   /** By path below the root; the least recently used first. */
   readonly #entries = new Map<string, Entry>();
+  readonly #syncs = new Set<Promise<void>>();
+  #syncError: unknown;
 
   /**
    * The folder is made if it is not there.
    *
    * @throws PeerError ERR_USAGE when a file stands there; the system's error
    */
-  constructor(path: string) {
+  constructor(path: string, { fsync = true }: OutputFolderOptions = {}) {
     this.path = path;
+    this.#fsync = fsync;
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === false) {
       throw new PeerError('ERR_USAGE', `${path} is not a folder`);
     }
     mkdirSync(path, { recursive: true });
     const real = realpathSync(path);
-    const fd = BY_DESCRIPTOR ? openSync(real, O_RDONLY | O_DIRECTORY) : undefined;
-    this.#root = { fd, base: fd === undefined ? real : baseOf(fd), users: 0, unwanted: false };
+    this.#root = entryOf(BY_DESCRIPTOR ? openSync(real, O_RDONLY | O_DIRECTORY) : undefined, real);
   }
 
   /**
-   * A regular file that stands at `path`, open for reading; undefined when there is nothing. The caller
-   * closes it.
+   * The place of a file; undefined when its folder is not there.
    *
    * @param path safe (safe-name.ts), separated by `/`
-   * @throws PeerError ERR_FORBIDDEN when something else stands there, or on the way; the system's error
+   * @throws PeerError ERR_FORBIDDEN when a link or file stands where a folder should be; the system's
+   *   error
    */
-  existing(path: string): { fd: number; size: number } | undefined {
-    return this.#named(path, () => {
-      const { entry, name } = this.#find(path);
-      const full = join(entry.base, name);
-      // Nothing there is what is most often so: an error that is thrown and caught costs more than a look.
-      const seen = lstatSync(full, { throwIfNoEntry: false });
-      if (seen === undefined) return undefined;
-      if (!seen.isFile()) throw notAFile(path);
-      const fd = openSync(full, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-      const stat = fstatSync(fd);
-      if (stat.isFile()) return { fd, size: stat.size };
-      closeSync(fd);
-      throw notAFile(path);
-    });
+  find(path: string): HeldPlace | undefined {
+    return this.#place(path, false);
   }
 
-  /** Begin a file. Parameters and errors as `existing`. */
-  begin(path: string): PartialFile {
-    return this.#named(path, () => {
-      const { entry, name } = this.#find(path);
-      const whole = join(entry.base, name);
-      const part = whole + PART_SUFFIX;
-      const fd = create(part);
-      entry.users++;
-      const end = (last: () => void): void => {
-        try {
-          closeSync(fd);
-          this.#named(path, last);
-        } finally {
-          entry.users--;
-          if (entry.unwanted) this.#release(entry);
-        }
-      };
-      return {
-        fd,
-        commit: () => {
-          end(() => {
-            renameSync(part, whole);
-          });
-        },
-        discard: () => {
-          end(() => {
-            unlinkSync(part);
-          });
-        },
-      };
-    });
+  /** The place of a file that is about to be made: so are folders that are missing. As `find`. */
+  make(path: string): HeldPlace {
+    const place = this.#place(path, true);
+    if (place === undefined) throw new TypeError('the folder was made');
+    return place;
   }
 
-  /** Make a small file, whole. Parameters and errors as `existing`. */
-  put(path: string, bytes: Uint8Array): void {
-    const file = this.begin(path);
-    try {
-      for (let done = 0; done < bytes.length;) done += writeSync(file.fd, bytes, done);
-    } catch (error) {
-      file.discard();
-      throw this.errorAt(path, error);
-    }
-    file.commit();
+  /** Whether the path still leads to this folder. */
+  get isInPlace(): boolean {
+    const there = statSync(this.path, { bigint: true, throwIfNoEntry: false });
+    if (there === undefined) return false;
+    const { fd, base } = this.#root;
+    const own = fd === undefined ? statSync(base, { bigint: true }) : fstatSync(fd, { bigint: true });
+    return there.ino === own.ino && there.dev === own.dev;
   }
 
-  /** Files that were begun can still be ended. */
-  close(): void {
+  /**
+   * Close all folders, when their names are on the disk. Places that are held can still be used.
+   *
+   * @throws the system's error when a folder could not be synced
+   */
+  async close(): Promise<void> {
     for (const entry of this.#entries.values()) this.#release(entry);
     this.#entries.clear();
     this.#release(this.#root);
+    await Promise.all(this.#syncs);
+    if (this.#syncError !== undefined) throw this.#syncError;
   }
 
   /** An error of the system's, with a path that means something to people. */
@@ -161,14 +136,24 @@ export class OutputFolder {
     return Object.assign(new Error(`${code}: ${full}`, { cause: error }), { code, path: full });
   }
 
-  /** The folder that `path` lies in, made if need be, and the name in it. */
-  #find(path: string): { entry: Entry; name: string } {
+  #place(path: string, make: boolean): HeldPlace | undefined {
     const slash = path.lastIndexOf('/');
-    const name = path.slice(slash + 1);
-    return { entry: slash < 0 ? this.#root : this.#enter(path.slice(0, slash)), name };
+    const entry = slash < 0 ? this.#root : this.#enter(path.slice(0, slash), make);
+    if (entry === undefined) return undefined;
+    entry.users++;
+    return {
+      folder: entry.base,
+      name: path.slice(slash + 1),
+      shown: path,
+      release: (changed = false) => {
+        entry.users--;
+        entry.changed ||= changed;
+        if (entry.unwanted) this.#release(entry);
+      },
+    };
   }
 
-  #enter(folder: string): Entry {
+  #enter(folder: string, make: boolean): Entry | undefined {
     const known = this.#entries.get(folder);
     if (known !== undefined) {
       // The last in order is the one used last.
@@ -176,16 +161,15 @@ export class OutputFolder {
       this.#entries.set(folder, known);
       return known;
     }
-    const { entry: above, name } = this.#find(folder);
-    const full = join(above.base, name);
-    if (!BY_DESCRIPTOR) {
-      makeFolder(full);
-      // Looked at each time: nothing keeps it as it is.
-      if (!lstatSync(full).isDirectory()) throw notAFolder(folder);
-      return { fd: undefined, base: full, users: 0, unwanted: false };
-    }
-    const fd = openFolder(full, folder);
-    const entry = { fd, base: baseOf(fd), users: 0, unwanted: false };
+    const slash = folder.lastIndexOf('/');
+    const above = slash < 0 ? this.#root : this.#enter(folder.slice(0, slash), make);
+    if (above === undefined) return undefined;
+    const full = join(above.base, folder.slice(slash + 1));
+    const opened = openFolder(full, folder, make);
+    if (opened === undefined) return undefined;
+    above.changed ||= opened.made;
+    const entry = entryOf(opened.fd, full);
+    if (opened.fd === undefined) return entry;
     this.#entries.set(folder, entry);
     if (this.#entries.size > OPEN_FOLDERS) {
       const [oldest] = this.#entries;
@@ -197,63 +181,67 @@ export class OutputFolder {
     return entry;
   }
 
-  /** Close a folder, now or when the files in it are ended. */
+  /** Sync and close a folder, now or when the places in it are released. */
   #release(entry: Entry): void {
     entry.unwanted = true;
-    if (entry.users > 0 || entry.fd === undefined) return;
-    closeSync(entry.fd);
+    const { fd } = entry;
+    if (entry.users > 0 || fd === undefined) return;
     entry.fd = undefined;
-  }
-
-  #named<T>(path: string, step: () => T): T {
-    try {
-      return step();
-    } catch (error) {
-      throw this.errorAt(path, error);
+    if (!entry.changed || !this.#fsync) {
+      closeSync(fd);
+      return;
     }
+    const synced = syncFolder(fd)
+      .catch((error: unknown) => {
+        this.#syncError ??= this.errorAt('', error);
+      })
+      .finally(() => {
+        closeSync(fd);
+        this.#syncs.delete(synced);
+      });
+    this.#syncs.add(synced);
   }
 }
 
-function baseOf(fd: number): string {
-  return `/proc/self/fd/${fd}`;
-}
-
-function makeFolder(full: string): void {
+/** Wait until the names in an open folder are on the disk; where folders can be synced. */
+export async function syncFolder(fd: number): Promise<void> {
   try {
-    mkdirSync(full);
+    await fsyncAsync(fd);
   } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error;
+    if (!NO_SYNC.has(systemCode(error) ?? '')) throw error;
   }
 }
 
-function openFolder(full: string, name: string): number {
+function entryOf(fd: number | undefined, path: string): Entry {
+  const base = fd === undefined ? path : `/proc/self/fd/${fd}`;
+  return { fd, base, users: 0, unwanted: false, changed: false };
+}
+
+function openFolder(
+  full: string,
+  name: string,
+  make: boolean,
+): { fd: number | undefined; made: boolean } | undefined {
   for (let made = false; ; made = true) {
     try {
-      return openSync(full, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      if (BY_DESCRIPTOR) {
+        return { fd: openSync(full, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), made };
+      }
+      // Looked at each time: nothing keeps it as it is.
+      if (lstatSync(full).isDirectory()) return { fd: undefined, made };
+      throw notAFolder(name);
     } catch (error) {
       const code = systemCode(error);
       if (code === 'ENOTDIR' || code === 'ELOOP') throw notAFolder(name);
       if (code !== 'ENOENT' || made) throw error;
-      makeFolder(full);
+      if (!make) return undefined;
+    }
+    try {
+      mkdirSync(full);
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error;
     }
   }
-}
-
-/** An empty file of our own; what an earlier attempt left behind makes room. */
-function create(full: string): number {
-  const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-  try {
-    return openSync(full, flags, 0o666);
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error;
-  }
-  // If it is a link, it goes itself.
-  unlinkSync(full);
-  return openSync(full, flags, 0o666);
-}
-
-function notAFile(path: string): PeerError {
-  return new PeerError('ERR_FORBIDDEN', `${path}: a link, folder or device stands there`);
 }
 
 function notAFolder(path: string): PeerError {

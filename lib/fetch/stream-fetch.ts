@@ -1,6 +1,6 @@
 /** A file on its way into a pipe or device, in order: the next attempt goes on behind the last byte. */
 import type { FileHead, Hash } from '../wire/messages.js';
-import type { AttemptOptions, Fetch, WantedRange } from './part/file-fetch.js';
+import type { AttemptOptions, Fetch, FetchOutcome, WantedRange } from './part/file-fetch.js';
 import type { ByteSink, FileSource } from './receive/body-receiver.js';
 
 export class StreamFetch implements Fetch {
@@ -52,8 +52,8 @@ export class StreamFetch implements Fetch {
     });
   }
 
-  finish(): Promise<void> {
-    return Promise.resolve();
+  finish(): Promise<FetchOutcome> {
+    return Promise.resolve('fetched');
   }
 
   abandon(): Promise<undefined> {

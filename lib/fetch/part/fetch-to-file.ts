@@ -1,61 +1,162 @@
 /** Fetch a file into a file: what an earlier fetch left is used, what is missing comes from a peer. */
-import { open, stat, type FileHandle } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync, readlinkSync, statSync } from 'node:fs';
+import { lstat, open, realpath, stat, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { syncFolder } from '../../disk/output-folder.js';
+import { Target, type Place } from '../../disk/target.js';
 import { PeerError, systemCode } from '../../errors.js';
 import type { Hash } from '../../wire/messages.js';
-import { FileFetch, type AttemptOptions, type Fetch, type WantedRange } from './file-fetch.js';
+import {
+  FileFetch,
+  contentOf,
+  type AttemptOptions,
+  type Fetch,
+  type FetchOutcome,
+  type WantedRange,
+} from './file-fetch.js';
+import { PartFile } from './part-file.js';
 import type { ByteSink, FileSource } from '../receive/body-receiver.js';
 import { retrying, type RetryOptions } from '../retry.js';
 import { StreamFetch } from '../stream-fetch.js';
 
+/** Descriptors of this process by their paths, as far as systems have them. */
+const DESCRIPTOR = /^\/(?:dev\/(?:stdin|stdout|stderr|fd\/\d+)|proc\/(?:self|\d+)\/fd\/\d+)$/;
+
+export interface FileOptions extends WantedRange {
+  /** Wait until the file, and then its name, are on the disk. @default true */
+  fsync?: boolean | undefined;
+}
+
 /**
- * Prepare to fetch into a file, by way of `FILE.part`; straight into what is not a regular file. Nothing
- * is made or written to before there is something to write.
+ * Prepare to fetch into a file, by way of a part beside it (disk/target.ts); straight into what is not a
+ * regular file, and behind what is there already into a descriptor (`/dev/fd/3`). Nothing is made or
+ * written to before there is something to write.
  *
- * @throws PeerError ERR_USAGE: a folder, no name, a part that is a link or in use; the system's error
+ * @throws PeerError ERR_USAGE: a folder, no name; ERR_FORBIDDEN: a link to nothing, a file that is
+ *   read-only, a part that others may write to; the system's error
  */
-export async function openFetch(hash: Hash, file: string, wanted: WantedRange): Promise<Fetch> {
+export async function openFetch(hash: Hash, file: string, wanted: FileOptions): Promise<Fetch> {
   if (file === '') throw new PeerError('ERR_USAGE', 'the name of the file is empty');
   const there = await stat(file).catch((error: unknown) => {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw error;
   });
-  if (there?.isDirectory() === true) throw new PeerError('ERR_USAGE', `${file} is a folder`);
-  if (there === undefined || there.isFile()) return FileFetch.open(hash, file, wanted);
-  return new DeviceFetch(hash, new Device(file), wanted);
+  if (there?.isDirectory() === true || (there === undefined && file.endsWith('/'))) {
+    throw new PeerError('ERR_USAGE', `${file} is a folder`);
+  }
+  if (DESCRIPTOR.test(file) || (there !== undefined && !there.isFile())) {
+    return new DeviceFetch(hash, new Device(file), wanted);
+  }
+  if (there === undefined && (await lstat(file).catch(() => undefined))?.isSymbolicLink() === true) {
+    throw new PeerError('ERR_FORBIDDEN', `${file} is a symbolic link to nothing`);
+  }
+  // A link stays a link: what it points to is replaced.
+  return openPlain(hash, file, there === undefined ? file : await realpath(file), wanted);
 }
 
-export interface FetchToFileOptions extends WantedRange, AttemptOptions, RetryOptions {}
+function openPlain(hash: Hash, file: string, real: string, wanted: FileOptions): Fetch {
+  const folder = new OpenFolder(dirname(real));
+  try {
+    const target = new Target(folder.place(basename(real)), contentOf(hash, wanted));
+    target.checkWritable();
+    target.recover();
+    const part = new PartFile({
+      target,
+      make: () => target,
+      base: wanted.offset,
+      fsync: wanted.fsync,
+      onNamed: async (fd) => {
+        if (wanted.fsync !== false) await folder.sync();
+        checkNamed(file, fd, join(folder.real, basename(real)));
+      },
+      onClose: () => {
+        folder.close();
+      },
+    });
+    return new FileFetch(hash, part, wanted);
+  } catch (error) {
+    folder.close();
+    throw error;
+  }
+}
+
+/** @throws PeerError ERR_FORBIDDEN when the file is not where it was to be: its folder was moved */
+function checkNamed(file: string, fd: number, real: string): void {
+  const there = statSync(file, { bigint: true, throwIfNoEntry: false });
+  const own = fstatSync(fd, { bigint: true });
+  if (there?.ino === own.ino && there.dev === own.dev) return;
+  throw new PeerError('ERR_FORBIDDEN', `${file}: its folder was moved, and the file is ${real}`);
+}
+
+export interface FetchToFileOptions extends FileOptions, AttemptOptions, RetryOptions {}
 
 /**
- * Fetch a file into `file`. A `FILE.part` that is there is gone on with: whatever it holds, only the
- * blocks that are not right come from the peer. It becomes FILE when all is there; until then it stays,
- * also when this fails.
+ * Fetch a file into `file`. A file that is there already and has the hash is left alone. A part that an
+ * earlier fetch left is resumed: whatever it holds, only the blocks that are not right come from the
+ * peer. It becomes `file` when all is there; until then it stays, also when this fails.
  *
- * @throws PeerError; ERR_USAGE when another fetch into that file is under way, or the part is no regular
- *   file; the system's error (ENOSPC, ...)
+ * @returns whether the file was fetched, or was there
+ * @throws PeerError; ERR_FORBIDDEN when the file or its part must not be written to, or another file
+ *   has got the name meanwhile; the system's error (ENOSPC, ...)
  */
 export async function fetchToFile(
   source: FileSource,
   hash: Hash,
   file: string,
   options: FetchToFileOptions = {},
-): Promise<void> {
-  const { offset, length, limit, signal, onProgress } = options;
-  const fetch = await openFetch(hash, file, { offset, length, limit });
+): Promise<FetchOutcome> {
+  const { offset, length, limit, fsync, signal, onProgress } = options;
+  const fetch = await openFetch(hash, file, { offset, length, limit, fsync });
   try {
     await retrying(
       () => fetch.from(source, { signal, onProgress }),
       () => fetch.bytes,
       options,
     );
-    await fetch.finish();
+    return await fetch.finish();
   } catch (error) {
     await fetch.abandon();
     throw error;
   }
 }
 
-/** A device or fifo: opened when there is something to write, and never replaced. */
+/** The folder of a file, kept open: what is done in it does not depend on what it is called. */
+class OpenFolder {
+  readonly #path: string;
+  #fd: number | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+    if (process.platform !== 'linux') return;
+    try {
+      this.#fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    } catch (error) {
+      // One that may be written to but not listed is used by its path.
+      if (systemCode(error) !== 'EACCES') throw error;
+    }
+  }
+
+  place(name: string): Place {
+    const folder = this.#fd === undefined ? this.#path : `/proc/self/fd/${this.#fd}`;
+    return { folder, name, shown: join(this.#path, name) };
+  }
+
+  /** Where the folder is now. */
+  get real(): string {
+    return this.#fd === undefined ? this.#path : readlinkSync(`/proc/self/fd/${this.#fd}`);
+  }
+
+  async sync(): Promise<void> {
+    if (this.#fd !== undefined) await syncFolder(this.#fd);
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+}
+
+/** A device, fifo or descriptor: opened when there is something to write, and never replaced or cut. */
 class Device implements ByteSink {
   readonly #file: string;
   #handle: FileHandle | undefined;
@@ -65,7 +166,7 @@ class Device implements ByteSink {
   }
 
   async open(): Promise<FileHandle> {
-    return (this.#handle ??= await open(this.#file, 'w'));
+    return (this.#handle ??= await open(this.#file, constants.O_WRONLY | constants.O_APPEND));
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -90,10 +191,11 @@ class DeviceFetch extends StreamFetch {
     this.#device = device;
   }
 
-  override async finish(): Promise<void> {
+  override async finish(): Promise<FetchOutcome> {
     // Whoever reads from a fifo sees the end of an empty file, too.
     await this.#device.open();
     await this.#device.close();
+    return 'fetched';
   }
 
   override async abandon(): Promise<undefined> {

@@ -2,6 +2,7 @@
  * A file on its way to the disk. What has arrived survives attempts that fail: the next one, from the
  * same peer or another, asks only for the blocks that are missing.
  */
+import { closeSync } from 'node:fs';
 import { PeerError } from '../../errors.js';
 import { BLOCK_BYTES, blockCount, blockLength } from '../../wire/body.js';
 import type { FileHead, Hash } from '../../wire/messages.js';
@@ -9,7 +10,9 @@ import type { RateLimiter } from '../../limits/rate-limiter.js';
 import { BlockHashes } from './block-hashes.js';
 import { BlockSet } from '../block-set.js';
 import { PartCheck, type PartRange } from './part-check.js';
-import { PartFile } from './part-file.js';
+import { isEqualFile } from './equal-file.js';
+import type { PartFile } from './part-file.js';
+import { otherSize } from '../receive/small-body.js';
 import {
   checkHead,
   type ByteSink,
@@ -32,6 +35,9 @@ export interface AttemptOptions {
   onProgress?: ((progress: FetchProgress) => void) | undefined;
 }
 
+/** `there`: the file was there already, with the same bytes. */
+export type FetchOutcome = 'fetched' | 'there';
+
 /** Something to be fetched, in one attempt or several. */
 export interface Fetch {
   /** Bytes that are there and verified. */
@@ -39,7 +45,7 @@ export interface Fetch {
   /** Fetch what is missing. @throws PeerError; the system's error */
   from(source: FileSource, options?: AttemptOptions): Promise<void>;
   /** `from` has succeeded: give the file its name. */
-  finish(): Promise<void>;
+  finish(): Promise<FetchOutcome>;
   /** It did not work out. @returns the file that holds what was verified, if anything was */
   abandon(): Promise<string | undefined>;
 }
@@ -52,6 +58,13 @@ export interface WantedRange {
   length?: number | undefined;
   /** How fast it may come. @default no limit */
   limit?: RateLimiter | undefined;
+  /** Bytes of the file, if they are known. Another size is ERR_MISMATCH. */
+  size?: number | undefined;
+}
+
+/** What a file is to hold, as a text that differs for other bytes. */
+export function contentOf(hash: Hash, { offset = 0, length }: WantedRange): string {
+  return offset === 0 && length === undefined ? hash : `${hash} ${offset} ${length ?? 'end'}`;
 }
 
 /** Runs of missing blocks that are asked for at the same time. */
@@ -76,9 +89,11 @@ export class FileFetch implements Fetch {
   readonly #sink: ByteSink;
   #plan: Plan | undefined;
   #bytes = 0;
+  /** Whether the file that stands at the name was compared, and with what result. */
+  #existing: 'unknown' | 'other' | 'equal' = 'unknown';
   #onProgress: AttemptOptions['onProgress'];
 
-  private constructor(hash: Hash, wanted: WantedRange, part: PartFile) {
+  constructor(hash: Hash, part: PartFile, wanted: WantedRange = {}) {
     this.#hash = hash;
     this.#wanted = wanted;
     this.#part = part;
@@ -90,11 +105,6 @@ export class FileFetch implements Fetch {
     };
   }
 
-  /** @throws PeerError ERR_USAGE, as PartFile.at; the system's error */
-  static async open(hash: Hash, file: string, wanted: WantedRange): Promise<FileFetch> {
-    return new FileFetch(hash, wanted, await PartFile.at(file, wanted.offset));
-  }
-
   get bytes(): number {
     return this.#bytes;
   }
@@ -103,23 +113,38 @@ export class FileFetch implements Fetch {
     this.#onProgress = onProgress;
     const { offset, length } = this.#wanted;
     // With nothing to compare, all is asked for at once; else it must be known first how large the file is.
-    const atOnce = this.#part.found === 0 && source.fetchBlocks === undefined;
-    const ask = atOnce ? length : 0;
-    if (this.#plan === undefined) await this.#fetch(source, offset, ask, signal);
-    const plan = this.#known();
-    await this.#compare(source, plan, signal);
-    await this.#fetchMissing(source, plan, signal);
+    const { found, existing } = this.#part;
+    const atOnce = found === 0 && existing === undefined && source.fetchBlocks === undefined;
+    if (this.#wanted.size !== undefined && !atOnce) this.#plan ??= this.#makePlan(this.#wanted.size);
+    try {
+      if (this.#plan === undefined) await this.#fetch(source, offset, atOnce ? length : 0, signal);
+      const plan = this.#known();
+      if (await this.#isThere(plan, signal)) return;
+      await this.#compare(source, plan, signal);
+      await this.#fetchMissing(source, plan, signal);
+    } catch (error) {
+      // Another run of the same command was first: with the same part, which it has verified.
+      if (this.#plan === undefined || !this.#part.isNamed) throw error;
+      const { first, end } = this.#plan;
+      for (let block = first; block < end; block++) this.#add(block, false);
+    }
   }
 
-  async finish(): Promise<void> {
+  async finish(): Promise<FetchOutcome> {
+    if (this.#existing === 'equal') {
+      await this.#part.close();
+      return 'there';
+    }
     const { first, end, there, length } = this.#known();
     if (there.missing(first, end).next().done !== true) throw new TypeError('blocks are missing');
     await this.#part.finish(length);
+    return 'fetched';
   }
 
   async abandon(): Promise<string | undefined> {
-    await this.#part.abandon();
-    return this.#bytes > 0 ? this.#part.path : undefined;
+    const { path } = this.#part;
+    await this.#part.close();
+    return this.#bytes > 0 ? path : undefined;
   }
 
   #known(): Plan {
@@ -137,6 +162,7 @@ export class FileFetch implements Fetch {
   }
 
   #makePlan(size: number): Plan {
+    if (size !== (this.#wanted.size ?? size)) throw otherSize(size, this.#wanted.size ?? 0);
     const { offset = 0, length: wanted = Number.MAX_SAFE_INTEGER } = this.#wanted;
     const length = Math.min(wanted, Math.max(0, size - offset));
     // Whoever asks for no bytes, to learn the size, is told anything.
@@ -154,6 +180,30 @@ export class FileFetch implements Fetch {
       hashes,
       check: this.#part.found > 0 ? new PartCheck(this.#part, hashes, range) : undefined,
     };
+  }
+
+  /** Whether the whole file stands at its name already. */
+  async #isThere({ size, length }: Plan, signal: AbortSignal | undefined): Promise<boolean> {
+    if (this.#existing !== 'unknown') return this.#existing === 'equal';
+    this.#existing = 'other';
+    if (length !== size || this.#part.existing !== size) return false;
+    const fd = this.#part.openExisting();
+    if (fd === undefined) return false;
+    let bytes = 0;
+    const onBytes = (more: number): void => {
+      bytes += more;
+      this.#onProgress?.({ phase: 'checking', bytes, total: size });
+    };
+    try {
+      if (!(await isEqualFile({ fd, size }, { hash: this.#hash, size }, { signal, onBytes }))) {
+        return false;
+      }
+    } finally {
+      closeSync(fd);
+    }
+    this.#existing = 'equal';
+    this.#bytes = size;
+    return true;
   }
 
   /** Find out which blocks of the part are right. */

@@ -1,75 +1,78 @@
 /**
- * Where a file grows: `FILE.part` beside it, which becomes FILE only when all of it is there. What
- * stands at FILE until then is not touched.
+ * Where a file grows: a part beside it, which gets the file's name when all of it is there and verified
+ * (disk/target.ts). What stands at the name until then is not touched.
  *
- * Nothing is believed of what a part holds: whoever goes on with one compares it with the block tree
- * (part-check.ts). So it has no second file beside it that could tell lies, and may be cut, damaged or
- * left behind by a process that was killed at any moment.
+ * The contents of a part are never trusted: whoever resumes one compares it with the block tree
+ * (part-check.ts). So it needs no second file beside it that could tell lies, and it may be cut, damaged
+ * or left behind by a process that was killed at any moment.
  */
-import { constants } from 'node:fs';
-import { lstat, open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { close, fdatasync, ftruncate, fstatSync, read, write } from 'node:fs';
+import { promisify } from 'node:util';
 import { fileWriter } from '../../disk/file-writer.js';
-import { lock, type Lock } from '../../disk/lock.js';
-import { PeerError, systemCode } from '../../errors.js';
+import { PeerError } from '../../errors.js';
+import type { OpenPart, Target } from '../../disk/target.js';
 import type { ByteSink } from '../receive/body-receiver.js';
 
-// A link is not followed, and a fifo not waited for: both are refused.
-const FLAGS = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-/** For one that is not there yet. */
-const CREATE = FLAGS | constants.O_CREAT | constants.O_EXCL;
+const [closeAsync, readAt, writeAt] = [promisify(close), promisify(read), promisify(write)];
+const [datasync, truncate] = [promisify(fdatasync), promisify(ftruncate)];
+
+export interface PartFileOptions {
+  /** The target as it is; undefined when not even its folder is there. */
+  readonly target: Target | undefined;
+  /** The target, in a folder that is made if need be. */
+  readonly make: () => Target;
+  /** Position, in the file that is fetched, of the part's first byte. @default 0 */
+  readonly base?: number | undefined;
+  /** Wait for the disk before the file gets its name. @default true */
+  readonly fsync?: boolean | undefined;
+  /** Told when the file has got its name; its descriptor is still open. */
+  readonly onNamed?: ((fd: number) => Promise<void>) | undefined;
+  /** Told whether the file got its name, when nothing more is done with the part. */
+  readonly onClose?: ((named: boolean) => void) | undefined;
+}
 
 export class PartFile implements ByteSink {
-  /** `FILE.part`; beside what FILE points to, if that is a link. */
-  readonly path: string;
   /** Bytes that the part had when it was opened. */
   readonly found: number;
-  readonly #file: string;
+  readonly #options: PartFileOptions;
   readonly #base: number;
-  readonly #lock: Lock;
-  #handle: Promise<FileHandle> | undefined;
+  #target: Target | undefined;
+  #part: OpenPart | undefined;
   /** Under way in the writer's thread, which uses the descriptor. */
   readonly #writes = new Set<Promise<unknown>>();
-  /** It was not there before, and nothing has been written to it. */
+  /** It was made here, and nothing has been written to it. */
   #fresh = false;
-
-  private constructor(
-    file: string,
-    base: number,
-    held: Lock,
-    there: { handle: FileHandle; bytes: number } | undefined,
-  ) {
-    this.#file = file;
-    this.path = partOf(file);
-    this.#base = base;
-    this.#lock = held;
-    this.found = there?.bytes ?? 0;
-    this.#handle = there && Promise.resolve(there.handle);
-  }
+  #named = false;
+  #closed = false;
 
   /**
    * Nothing is made, emptied or written to before there is something to write.
    *
-   * @param file a regular file, a link to one, or nothing yet
-   * @param base position, in the file that is fetched, of the part's first byte
-   * @throws PeerError ERR_USAGE when the part is no regular file, or somebody else is writing to it; the
-   *   system's error
+   * @throws as Target
    */
-  static async at(file: string, base = 0): Promise<PartFile> {
-    const real = await resolved(file);
-    const part = partOf(real);
-    const name = join(await realpath(dirname(part)), basename(part));
-    const held = await lock(
-      name,
-      `${name}.lock`,
-      () => new PeerError('ERR_USAGE', `${part}: somebody else is fetching into this file`),
-    );
-    try {
-      return new PartFile(real, base, held, await openPart(part));
-    } catch (error) {
-      held.release();
-      throw error;
-    }
+  constructor(options: PartFileOptions) {
+    this.#options = options;
+    this.#base = options.base ?? 0;
+    this.#target = options.target;
+    this.#part = this.#target?.open();
+    this.found = this.#part?.size ?? 0;
+  }
+
+  /** The part as people find it; undefined before it is there, and when it has become the file. */
+  get path(): string | undefined {
+    return this.#named || (this.#part === undefined && this.found === 0)
+      ? undefined
+      : this.#target?.part;
+  }
+
+  /** Bytes of the file that stands at the name; undefined when none does. */
+  get existing(): number | undefined {
+    return this.#target?.existing;
+  }
+
+  /** What stands at the name, open for reading. The caller closes it. */
+  openExisting(): number | undefined {
+    return this.#target?.openExisting();
   }
 
   /**
@@ -79,12 +82,12 @@ export class PartFile implements ByteSink {
    * @returns bytes read; fewer only at the end of the part
    */
   async read(into: Uint8Array, position: number): Promise<number> {
-    if (this.#handle === undefined) return 0;
-    const handle = await this.#handle;
+    if (this.#part === undefined) return 0;
+    const { fd } = this.#part;
     let done = 0;
     while (done < into.length) {
       const at = position - this.#base + done;
-      const { bytesRead } = await handle.read(into, done, into.length - done, at);
+      const { bytesRead } = await readAt(fd, into, done, into.length - done, at);
       if (bytesRead === 0) break;
       done += bytesRead;
     }
@@ -94,16 +97,19 @@ export class PartFile implements ByteSink {
   /**
    * @param position in the file that is fetched; anywhere at or behind `base`
    * @param onWritten told how many of the bytes are there, also when it then throws
+   * @throws PeerError ERR_FORBIDDEN when the part is not ours alone, or was moved; the system's error
    */
   async write(
     bytes: Uint8Array,
     position: number,
     onWritten: (bytes: number) => void = () => undefined,
   ): Promise<void> {
-    const handle = await this.#open();
+    const { fd } = this.#open();
+    // Another run of the same command has named it: from then on it is not ours to write to.
+    if (this.#target?.holds(fd) !== true) throw this.#moved();
     const at = position - this.#base;
     if (fileWriter.takes(bytes)) {
-      const writing = fileWriter.write(handle.fd, bytes, at);
+      const writing = fileWriter.write(fd, bytes, at);
       this.#writes.add(writing);
       const { written, error } = await writing;
       this.#writes.delete(writing);
@@ -115,7 +121,9 @@ export class PartFile implements ByteSink {
     let done = 0;
     try {
       while (done < bytes.length) {
-        const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at + done);
+        const writing = writeAt(fd, bytes, done, bytes.length - done, at + done);
+        this.#writes.add(writing);
+        const { bytesWritten } = await writing.finally(() => this.#writes.delete(writing));
         this.#fresh = false;
         done += bytesWritten;
       }
@@ -124,86 +132,59 @@ export class PartFile implements ByteSink {
     }
   }
 
+  /** Whether another run of the same command has given this very part its name: it was whole. */
+  get isNamed(): boolean {
+    return this.#part !== undefined && this.#target?.isNamed(this.#part.fd) === true;
+  }
+
   /**
    * All is there: give it its name.
    *
-   * Nothing is flushed to the disk first: it would cut the rate to the disk's own (230 instead of 980 MB/s
-   * where it was measured), and no kill of the process needs it.
-   *
    * @param length bytes that belong to it; what the part has behind them is cut off
+   * @throws PeerError ERR_FORBIDDEN when another file has got the name meanwhile; the system's error
    */
   async finish(length: number): Promise<void> {
-    const handle = await this.#open();
-    if ((await handle.stat()).size !== length) await handle.truncate(length);
-    await this.#close();
-    await rename(this.path, this.#file);
-    this.#lock.release();
-  }
-
-  /** It did not work out. The part stays as it is, unless nothing was ever written to it. */
-  async abandon(): Promise<void> {
-    await this.#close();
-    if (this.#fresh) await rm(this.path, { force: true });
-    this.#lock.release();
-  }
-
-  /** Opened, and made if it is not there, by the first that writes. */
-  #open(): Promise<FileHandle> {
-    if (this.#handle === undefined) {
-      const made = open(this.path, CREATE);
-      this.#handle = made;
-      made.then(
-        () => {
-          this.#fresh = true;
-        },
-        () => {
-          this.#handle = undefined;
-        },
-      );
-    }
-    return this.#handle;
-  }
-
-  async #close(): Promise<void> {
-    const handle = await this.#handle;
-    this.#handle = undefined;
+    const { fd } = this.#open();
     await Promise.allSettled(this.#writes);
-    await handle?.close();
+    if (!this.isNamed) {
+      if (fstatSync(fd).size !== length) await truncate(fd, length);
+      if (this.#options.fsync !== false) await datasync(fd);
+      this.#target?.commit(fd);
+    }
+    this.#named = true;
+    await this.#options.onNamed?.(fd);
+    await this.close();
   }
-}
 
-function partOf(file: string): string {
-  return `${file}.part`;
-}
+  /** Leave the part as it is, unless nothing was ever written to it. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const part = this.#part;
+    await Promise.allSettled(this.#writes);
+    try {
+      if (part !== undefined && this.#fresh && !this.#named) this.#target?.remove(part.fd);
+    } finally {
+      this.#part = undefined;
+      if (part !== undefined) await closeAsync(part.fd);
+      this.#options.onClose?.(this.#named);
+    }
+  }
 
-/** A link stays a link: what it points to is replaced. */
-async function resolved(file: string): Promise<string> {
-  const there = await stat(file).catch((error: unknown) => {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  });
-  return there === undefined ? file : realpath(file);
-}
+  /** Made, if it is not there, by the first that writes. */
+  #open(): OpenPart {
+    if (this.#closed) throw this.#moved();
+    if (this.#part === undefined) {
+      this.#target = this.#options.make();
+      this.#target.checkWritable();
+      this.#part = this.#target.create();
+      this.#fresh = this.#part.made;
+    }
+    return this.#part;
+  }
 
-/** What is there already, and how long it is; undefined when nothing is. */
-async function openPart(part: string): Promise<{ handle: FileHandle; bytes: number } | undefined> {
-  // Looked at first: to open a device may do something.
-  const there = await lstat(part).catch((error: unknown) => {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (there === undefined) return undefined;
-  if (!there.isFile()) throw refused(part, there.isSymbolicLink());
-  const handle = await open(part, FLAGS).catch((error: unknown) => {
-    throw systemCode(error) === 'ELOOP' ? refused(part, true) : error;
-  });
-  const opened = await handle.stat();
-  if (opened.isFile()) return { handle, bytes: opened.size };
-  await handle.close();
-  throw refused(part, false);
-}
-
-function refused(part: string, link: boolean): PeerError {
-  const what = link ? 'is a symbolic link' : 'is not a regular file';
-  return new PeerError('ERR_USAGE', `${part} ${what}: it is not written to`);
+  #moved(): PeerError {
+    const path = this.path ?? 'the part';
+    return new PeerError('ERR_FORBIDDEN', `${path} was moved or removed meanwhile`);
+  }
 }

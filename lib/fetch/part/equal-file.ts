@@ -10,6 +10,12 @@ import type { FileMatch } from '../../wire/messages.js';
 
 const readAt = promisify(read);
 
+export interface EqualOptions {
+  signal?: AbortSignal | undefined;
+  /** Told how many bytes were read and hashed, again and again. */
+  onBytes?: ((bytes: number) => void) | undefined;
+}
+
 /**
  * @param there open for reading
  * @throws PeerError ERR_ABORTED; the system's error
@@ -17,7 +23,7 @@ const readAt = promisify(read);
 export async function isEqualFile(
   there: { fd: number; size: number },
   { hash, size }: Pick<FileMatch, 'hash' | 'size'>,
-  signal?: AbortSignal,
+  { signal, onBytes }: EqualOptions = {},
 ): Promise<boolean> {
   if (there.size !== size) return false;
   const wanted = Buffer.from(hash, 'hex');
@@ -35,6 +41,7 @@ export async function isEqualFile(
     if (bytesRead === 0) break;
     hasher.update(room.subarray(0, bytesRead));
     at += bytesRead;
+    onBytes?.(bytesRead);
     if (at > size) return false;
   }
   return wanted.equals(rootOf(hasher.digest()));

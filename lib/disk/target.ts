@@ -1,0 +1,333 @@
+/**
+ * A file that has its name only when it is whole, whatever else writes there.
+ *
+ * Until then it grows in a part: `FILE.MARK.part` beside it, where the mark is a hash of what the part is
+ * to hold (the file's hash and the range). Whoever opens that part writes the same bytes to the same
+ * places, and only verified ones. So two runs that share a part do no harm to one another, which no lock
+ * could promise: not between two containers or machines that share a volume, nor against a process that
+ * was stopped, lost its lock, and goes on. Nothing tells a run that a part is in use, nothing can be
+ * left locked, and the same command after a SIGKILL finds its part. Runs that want other bytes under the
+ * same name have parts of their own; the first that is done gives the name, the other is refused.
+ *
+ * A part is created exclusively (O_EXCL, mode 0600), or it is a regular file of ours with one link that
+ * nobody else may write to. To name it takes a name of the run's own in between, with a random token:
+ * rename(2) acts on paths, and between a look at the part and the rename another run may have named the
+ * part and a third have made a new one. Under the token's name nobody else moves it, so what is compared
+ * with the open descriptor there is what gets the name. (linkat(2) with AT_SYMLINK_FOLLOW would take
+ * it from the descriptor; Node's link(2) does not follow /proc/self/fd.) A name that was free is given by
+ * link(2), which never replaces anything; one that was taken only if the same file still stands there.
+ */
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  unlinkSync,
+  type BigIntStats,
+} from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { basename, join } from 'node:path';
+import { PeerError, systemCode } from '../errors.js';
+import { MAX_NAME_BYTES, PART_SUFFIX, cut } from './safe-name.js';
+
+// A link is not followed, and a fifo not waited for: both are refused.
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const OPEN = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const CREATE = OPEN | constants.O_CREAT | constants.O_EXCL;
+
+const MARK_DIGITS = 32;
+const TOKEN_BYTES = 8;
+/** What a part's name has behind that of the file, at most: `.mark-token.part`. */
+const END_BYTES = 1 + MARK_DIGITS + 1 + 2 * TOKEN_BYTES + PART_SUFFIX.length;
+
+/** Times that a part is named anew because another run renamed it at the same moment. */
+const TRIES = 5;
+/** File systems without hard links say one of these. */
+const NO_LINKS = new Set(['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EACCES']);
+
+/** Where a file is to stand. */
+export interface Place {
+  /** The folder: a path that leads to it whatever becomes of its name. */
+  readonly folder: string;
+  readonly name: string;
+  /** The whole path as people know it, for messages. */
+  readonly shown: string;
+}
+
+/** A part, open for reading and writing. */
+export interface OpenPart {
+  readonly fd: number;
+  /** Bytes that it had when it was opened. */
+  readonly size: number;
+  /** Whether it was made just now. */
+  readonly made: boolean;
+}
+
+export class Target {
+  readonly #place: Place;
+  readonly #part: string;
+  readonly #file: string;
+  /** What stood at the name when this was made; undefined: nothing. */
+  readonly #there: BigIntStats | undefined;
+
+  /**
+   * Makes nothing.
+   *
+   * @param content what the file is to hold: the same text for the same bytes, and for no others
+   * @throws PeerError ERR_FORBIDDEN when what stands there is no regular file, or read-only; the
+   *   system's error
+   */
+  constructor(place: Place, content: string) {
+    const { folder, name, shown } = place;
+    this.#place = place;
+    this.#file = join(folder, name);
+    this.#part = join(folder, partName(name, content));
+    this.#there = look(this.#file);
+    if (this.#there === undefined) return;
+    if (!this.#there.isFile()) {
+      throw new PeerError('ERR_FORBIDDEN', `${shown}: a link, folder or device stands there`);
+    }
+  }
+
+  /** The part as people find it. */
+  get part(): string {
+    const { shown, name } = this.#place;
+    return shown.slice(0, shown.length - name.length) + basename(this.#part);
+  }
+
+  /** Bytes of the file that stands at the name; undefined when none does. */
+  get existing(): number | undefined {
+    return this.#there && Number(this.#there.size);
+  }
+
+  /** @throws PeerError ERR_FORBIDDEN when what stands at the name may not be replaced */
+  checkWritable(): void {
+    if (this.#there === undefined) return;
+    // Root may write to everything: the mode says what its owner wants.
+    let refused = (this.#there.mode & 0o222n) === 0n;
+    try {
+      accessSync(this.#file, constants.W_OK);
+    } catch (error) {
+      refused ||= systemCode(error) !== 'ENOENT';
+    }
+    if (!refused) return;
+    throw new PeerError('ERR_FORBIDDEN', `${this.#place.shown} is read-only: it is not replaced`);
+  }
+
+  /** What stands at the name, open for reading; undefined when it is not there any more. */
+  openExisting(): number | undefined {
+    if (this.#there === undefined) return undefined;
+    const fd = openIfThere(this.#file, READ);
+    if (fd === undefined || isSame(fstatSync(fd, { bigint: true }), this.#there)) return fd;
+    closeSync(fd);
+    return undefined;
+  }
+
+  /**
+   * The part that an earlier run left or another is writing; undefined when there is none.
+   *
+   * @throws PeerError ERR_FORBIDDEN when it is not one that only we write to; the system's error
+   */
+  open(): OpenPart | undefined {
+    const seen = look(this.#part);
+    if (seen === undefined) return undefined;
+    // Looked at first: to open a device may do something.
+    if (!seen.isFile()) throw this.#refused(seen);
+    const fd = openIfThere(this.#part, OPEN);
+    if (fd === undefined) return undefined;
+    try {
+      const stat = fstatSync(fd, { bigint: true });
+      if (!isSame(stat, seen) || !isOurs(fd, stat)) throw this.#refused(stat);
+      return { fd, size: Number(stat.size), made: false };
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  /** The part, made if there is none. Errors as `open`. */
+  create(): OpenPart {
+    for (let tries = 0; ; tries++) {
+      try {
+        return { fd: openSync(this.#part, CREATE, 0o600), size: 0, made: true };
+      } catch (error) {
+        if (systemCode(error) !== 'EEXIST' || tries === TRIES) throw error;
+      }
+      const there = this.open();
+      if (there !== undefined) return there;
+    }
+  }
+
+  /** Whether the part is still this open file: it is not when another run has named it. */
+  holds(fd: number): boolean {
+    const there = look(this.#part);
+    return there !== undefined && isSame(there, fstatSync(fd, { bigint: true }));
+  }
+
+  /** Whether this open file stands at the name. */
+  isNamed(fd: number): boolean {
+    const there = look(this.#file);
+    return there !== undefined && isSame(there, fstatSync(fd, { bigint: true }));
+  }
+
+  /**
+   * Give the part its name. It is whole: what it holds has been verified.
+   *
+   * @throws PeerError ERR_FORBIDDEN when another file has got the name meanwhile, or the part is gone
+   */
+  commit(fd: number): void {
+    for (let tries = 0; ; tries++) {
+      const own = this.#claim(fd);
+      if (own !== undefined) {
+        try {
+          this.#name(own, fd);
+        } catch (error) {
+          // Back where the next run looks for it.
+          giveBack(own, this.#part);
+          throw error;
+        }
+      }
+      // Another run of the same command may have been first, with the same file.
+      if (this.isNamed(fd)) return;
+      if (tries === TRIES || (own === undefined && !this.holds(fd))) {
+        throw new PeerError('ERR_FORBIDDEN', `${this.part} was moved or removed meanwhile`);
+      }
+    }
+  }
+
+  /** Remove the part if it is this open file. */
+  remove(fd: number): void {
+    const own = this.#claim(fd);
+    if (own !== undefined) unlinkSync(own);
+  }
+
+  /** Take up what a run was about to name when it was killed. Looks through the whole folder. */
+  recover(): void {
+    const stem = basename(this.#part).slice(0, -PART_SUFFIX.length);
+    for (const name of readdirSync(this.#place.folder)) {
+      if (!name.startsWith(`${stem}-`) || !name.endsWith(PART_SUFFIX)) continue;
+      const left = join(this.#place.folder, name);
+      const stat = look(left);
+      if (stat === undefined || !stat.isFile()) continue;
+      if (this.#there !== undefined && isSame(stat, this.#there)) unlinkIfThere(left);
+      else giveBack(left, this.#part);
+    }
+  }
+
+  /** Move the part to a name that only this run knows. @returns undefined when it is not this file */
+  #claim(fd: number): string | undefined {
+    const token = randomBytes(TOKEN_BYTES).toString('hex');
+    const own = `${this.#part.slice(0, -PART_SUFFIX.length)}-${token}${PART_SUFFIX}`;
+    if (!this.holds(fd)) return undefined;
+    try {
+      renameSync(this.#part, own);
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+    const moved = look(own);
+    if (moved !== undefined && isSame(moved, fstatSync(fd, { bigint: true }))) return own;
+    giveBack(own, this.#part);
+    return undefined;
+  }
+
+  #name(own: string, fd: number): void {
+    const before = this.#there;
+    fchmodSync(fd, before === undefined ? 0o666 & ~process.umask() : Number(before.mode & 0o777n));
+    if (before === undefined) {
+      try {
+        linkSync(own, this.#file);
+        unlinkIfThere(own);
+        return;
+      } catch (error) {
+        const code = systemCode(error) ?? '';
+        if (code === 'ENOENT') return;
+        if (code !== 'EEXIST' && !NO_LINKS.has(code)) throw error;
+      }
+    }
+    const now = look(this.#file);
+    if (now !== undefined && !(before !== undefined && isUnchanged(now, before))) {
+      throw new PeerError(
+        'ERR_FORBIDDEN',
+        `${this.#place.shown}: another file has got this name meanwhile`,
+      );
+    }
+    renameSync(own, this.#file);
+  }
+
+  #refused(stat: BigIntStats): PeerError {
+    const what = stat.isSymbolicLink()
+      ? 'is a symbolic link'
+      : !stat.isFile()
+        ? 'is not a regular file'
+        : stat.uid !== ourUid()
+          ? 'belongs to another user'
+          : stat.nlink !== 1n
+            ? 'has other names (hard links)'
+            : 'can be written to by other users';
+    return new PeerError('ERR_FORBIDDEN', `${this.part} ${what}: it is not written to`);
+  }
+}
+
+/** The name of a part. It fits where the file's own does. */
+function partName(name: string, content: string): string {
+  const mark = createHash('sha256').update(`${name}\0${content}`).digest('hex');
+  return `${cut(name, MAX_NAME_BYTES - END_BYTES)}.${mark.slice(0, MARK_DIGITS)}${PART_SUFFIX}`;
+}
+
+/** What stands at a path itself; undefined when nothing does. */
+function look(path: string): BigIntStats | undefined {
+  return lstatSync(path, { bigint: true, throwIfNoEntry: false });
+}
+
+function openIfThere(path: string, flags: number): number | undefined {
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ELOOP') return undefined;
+    throw error;
+  }
+}
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+  }
+}
+
+/** Put a file back under the part's name, unless another stands there. */
+function giveBack(own: string, part: string): void {
+  try {
+    if (look(part) === undefined) renameSync(own, part);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+  }
+}
+
+function isSame(a: BigIntStats, b: BigIntStats): boolean {
+  return a.ino === b.ino && a.dev === b.dev;
+}
+
+function isUnchanged(a: BigIntStats, b: BigIntStats): boolean {
+  return isSame(a, b) && a.size === b.size && a.mtimeNs === b.mtimeNs;
+}
+
+function ourUid(): bigint {
+  return BigInt(process.geteuid?.() ?? 0);
+}
+
+function isOurs(fd: number, stat: BigIntStats): boolean {
+  if (!stat.isFile() || stat.nlink !== 1n || stat.uid !== ourUid()) return false;
+  if ((stat.mode & 0o022n) === 0n) return true;
+  // Some file systems keep no modes: there every file looks like this.
+  fchmodSync(fd, 0o600);
+  return (fstatSync(fd).mode & 0o022) !== 0;
+}

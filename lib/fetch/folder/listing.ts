@@ -1,0 +1,110 @@
+/**
+ * What a peer lists, and what each file is to be called. Whatever it lists, memory and time are bounded:
+ * what is beyond a limit is left out and counted, and the rest is fetched.
+ */
+import { DistinctPaths } from '../../disk/safe-name.js';
+import { abortError } from '../../errors.js';
+import { TimeSlicer } from '../../support/time-slicer.js';
+import type { FileMatch } from '../../wire/messages.js';
+
+export interface ListingLimits {
+  /** Files. */
+  files: number;
+  /** Characters of all paths: what the names take in memory. */
+  characters: number;
+  /** Different folders. */
+  folders: number;
+  /** Folders above a file, and the file. */
+  levels: number;
+}
+
+export const LISTING_LIMITS: ListingLimits = {
+  files: 1_000_000,
+  characters: 64 * 1024 * 1024,
+  folders: 100_000,
+  levels: 64,
+};
+
+export class Listing {
+  readonly files: FileMatch[] = [];
+  /** Of all files. */
+  bytes = 0;
+  readonly #limits: ListingLimits;
+  readonly #names = new DistinctPaths();
+  readonly #paths = new Set<string>();
+  #characters = 0;
+  readonly #leftOut = { deep: 0, folders: 0, more: false };
+
+  private constructor(limits: ListingLimits) {
+    this.#limits = limits;
+  }
+
+  /** @throws PeerError ERR_ABORTED; what the search threw */
+  static async of(
+    matches: AsyncIterable<FileMatch>,
+    signal: AbortSignal | undefined,
+    limits: ListingLimits = LISTING_LIMITS,
+  ): Promise<Listing> {
+    const listing = new Listing(limits);
+    const slices = new TimeSlicer();
+    const pause = async (): Promise<void> => {
+      if (!slices.over) return;
+      await slices.next();
+      if (signal?.aborted === true) throw abortError(signal);
+    };
+    for await (const match of matches) {
+      await pause();
+      if (!listing.#add(match)) break;
+    }
+    for (const _step of listing.#names.settle()) await pause();
+    listing.#paths.clear();
+    return listing;
+  }
+
+  /** What was left out, in words; undefined when nothing was. */
+  get leftOut(): string | undefined {
+    const { files, characters, folders, levels } = this.#limits;
+    const { deep, folders: other, more } = this.#leftOut;
+    const parts = [
+      deep > 0 ? `${deep} files below more than ${levels} folders` : undefined,
+      other > 0 ? `${other} files in more than ${folders} folders` : undefined,
+      more ? `what is behind ${files} files or ${characters} characters of paths` : undefined,
+    ].filter((part) => part !== undefined);
+    return parts.length === 0 ? undefined : parts.join(', ');
+  }
+
+  /** Where a file is to stand below the folder, separated by `/`. */
+  nameOf({ path }: FileMatch): string {
+    return this.#names.nameOf(path);
+  }
+
+  /** @returns false when nothing more is taken */
+  #add(match: FileMatch): boolean {
+    const { path, size } = match;
+    this.#characters += path.length;
+    if (this.files.length === this.#limits.files || this.#characters > this.#limits.characters) {
+      this.#leftOut.more = true;
+      return false;
+    }
+    if (this.#paths.has(path)) return true;
+    if (levelsOf(path) > this.#limits.levels) {
+      this.#leftOut.deep++;
+      return true;
+    }
+    if (this.#names.folders >= this.#limits.folders && !this.#names.knowsFolderOf(path)) {
+      this.#leftOut.folders++;
+      return true;
+    }
+    this.#paths.add(path);
+    this.#names.add(path);
+    this.files.push(match);
+    this.bytes += size;
+    return true;
+  }
+}
+
+function levelsOf(path: string): number {
+  let levels = 1;
+  for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) levels++;
+  return levels;
+}
