@@ -19,6 +19,7 @@ interface Args {
   find: boolean;
   retry: number | undefined;
   'down-limit': string | undefined;
+  fsync: boolean;
 }
 
 await runCommand<Args>({
@@ -42,8 +43,8 @@ await runCommand<Args>({
         type: 'string',
         requiresArg: true,
         describe:
-          'file to write, by way of FILE.part, which is gone on with; - is stdout, the default. ' +
-          'With --all: folder',
+          'file to write; it has its name only when it is whole, and the same command again resumes. ' +
+          '- is stdout, the default. With --all: folder',
       })
       .option('all', {
         type: 'string',
@@ -62,13 +63,18 @@ await runCommand<Args>({
       .option('find', {
         type: 'boolean',
         default: false,
-        describe: 'ask the network who has the file, and fetch from all of them at once',
+        describe: 'ask the network which peers have the file, and fetch from all of them at once',
       })
       .option('retry', {
         type: 'number',
         requiresArg: true,
         describe:
           'times to try again when the connection breaks or the peer is busy; counted anew after any byte',
+      })
+      .option('fsync', {
+        type: 'boolean',
+        default: true,
+        describe: 'wait until a file is on the disk before it gets its name; --no-fsync does not',
       })
       .option('down-limit', {
         type: 'string',
@@ -79,10 +85,11 @@ await runCommand<Args>({
       .option('length', { type: 'number', requiresArg: true, describe: 'number of bytes wanted' })
       .example('$0 host:7000 7f83b1…c9 > out', 'into a pipe or file')
       .example('$0 host 7f83b1…c9 -o film.mkv', 'with a name of your own')
-      .example('$0 host 7f83b1…c9 -o film.mkv --retry 10', 'the same once more: what is missing')
+      .example('$0 host 7f83b1…c9 -o film.mkv --retry 10', 'again: fetch what is missing')
       .example('$0 host 7f83b1…c9 --from host2 --from host3 > out', 'from three peers at once')
-      .example('$0 host 7f83b1…c9 --find > out', 'from whoever in the network has it')
+      .example('$0 host 7f83b1…c9 --find > out', 'from all peers in the network that have it')
       .example('$0 host --all "holiday .jpg" -o photos', 'all that match, into a folder')
+      .example('$0 -- host 7f83b1…c9', 'after -- nothing is an option')
       .example('$0 host 7f83b1…c9 --offset 1000 --length 24', '24 bytes of it'),
   run: async (args) => {
     const { all, hash } = args;
@@ -115,6 +122,7 @@ async function fetchFile(
     offset: wholeNumber('offset', args.offset),
     length: wholeNumber('length', args.length),
     limit: args.limit,
+    fsync: args.fsync,
   };
   const retries = wholeNumber('retry', args.retry) ?? 0;
   const fetch = await openOutput(hash, args.output, range);

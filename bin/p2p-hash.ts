@@ -30,8 +30,7 @@ await runCommand<Args>({
 });
 
 async function hash(args: Args): Promise<number | undefined> {
-  // yargs takes a lone dash for nothing.
-  if (args.file.length > 0 && process.argv.slice(2).includes('-')) {
+  if (args.file.length > 1 && args.file.includes('-')) {
     throw new PeerError('ERR_USAGE', '- (stdin) stands alone');
   }
   const files = args.file.length > 0 ? args.file : ['-'];

@@ -89,8 +89,11 @@ function handleStdoutErrors(name: string): void {
   process.stderr.on('error', () => undefined);
 }
 
+/** Signals by which people and systems end a command. (SIGHUP may be ignored: nohup(1).) */
+export const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
 /**
- * Leave the terminal as it was when the process is ended by a signal.
+ * Clear what stands on the terminal when the process is ended by a signal.
  *
  * @returns to be called when there is nothing to restore any more
  */
@@ -102,9 +105,9 @@ export function restoreOnSignal(restore: () => void): () => void {
     process.kill(process.pid, signal);
   };
   const done = (): void => {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    for (const signal of SIGNALS) process.off(signal, onSignal);
   };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   return done;
 }
 
@@ -123,8 +126,9 @@ async function parse<T>({ name, usage, describe, build }: Command<T>): Promise<T
       .parserConfiguration({ 'duplicate-arguments-array': true, 'populate--': false })
       .wrap(Math.min(100, process.stdout.columns || 100)),
   );
+  const { args, plain } = withoutOperands(hideBin(process.argv));
   // yargs takes an empty value for 0 or "".
-  const empty = process.argv.slice(2).find((arg) => /^--[a-z-]+=$/.test(arg));
+  const empty = args.find((arg) => /^--[a-z-]+=$/.test(arg));
   if (empty !== undefined) throw new PeerError('ERR_USAGE', `${empty} needs a value ${hint}`);
   const parsed = await argv
     .command(`$0 ${usage}`, false)
@@ -132,21 +136,44 @@ async function parse<T>({ name, usage, describe, build }: Command<T>): Promise<T
     .fail((message: string | null, error: unknown) => {
       if (error instanceof PeerError) throw error;
       const [line = ''] = (message ?? asError(error).message).split('\n');
-      throw new PeerError('ERR_USAGE', `${line} ${hint}`);
+      throw new PeerError('ERR_USAGE', `${plain(line)} ${hint}`);
     })
-    .parseAsync(hideBin(process.argv), {}, (_error, _args, output) => {
+    .parseAsync(args, {}, (_error, _args, output) => {
       if (output !== '') printed.push(output);
     });
   if (printed.length > 0) {
     process.stdout.write(`${printed.join('\n')}\n`);
     return undefined;
   }
-  for (const [key, value] of Object.entries(parsed)) {
+  const put = (value: unknown): unknown => (typeof value === 'string' ? plain(value) : value);
+  const values: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(parsed as Record<string, unknown>)) {
+    values[key] = Array.isArray(value) ? value.map(put) : put(value);
     if (Array.isArray(value) && key !== '_' && !REPEATABLE.has(key)) {
       throw new PeerError('ERR_USAGE', `--${key} is given more than once ${hint}`);
     }
   }
-  return parsed as T;
+  return values as T;
+}
+
+/**
+ * What stands behind `--`, and a lone dash, is no option: yargs, which drops or misreads some of it, gets
+ * something in its place that looks like nothing it knows.
+ *
+ * @returns `plain` puts back what was replaced
+ */
+function withoutOperands(given: readonly string[]): {
+  args: string[];
+  plain: (text: string) => string;
+} {
+  const end = given.indexOf('--');
+  const isOperand = (arg: string, i: number): boolean => arg === '-' || (end >= 0 && i > end);
+  const args = given
+    .map((arg, i) => (isOperand(arg, i) ? `\0${i}\0` : arg))
+    .filter((_arg, i) => i !== end);
+  const plain = (text: string): string =>
+    text.replace(/\0(\d+)\0/g, (_all, i: string) => given[Number(i)] ?? '');
+  return { args, plain };
 }
 
 const REPEATABLE = new Set(['ignore', 'file', 'peer', 'from', 'words']);

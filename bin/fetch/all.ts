@@ -1,10 +1,12 @@
 /** `p2p-fetch <peer> --all <string> -o DIR`: every match of a search, into a folder. */
-import { connect } from '../../lib/fetch/peer.js';
+import { connect, type Peer } from '../../lib/fetch/peer.js';
 import { PeerError } from '../../lib/errors.js';
 import { fetchAll } from '../../lib/fetch/folder/fetch-all.js';
+import type { OpenSource } from '../../lib/fetch/folder/folder-fetch.js';
 import { printable } from '../../lib/support/printable.js';
 import type { RateLimiter } from '../../lib/limits/rate-limiter.js';
-import { EXIT, describe } from '../common/command.js';
+import { EXIT, SIGNALS, describe, wholeNumber } from '../common/command.js';
+import { openSources } from './sources.js';
 
 export interface AllArgs {
   peer: string;
@@ -17,6 +19,7 @@ export interface AllArgs {
   limit: RateLimiter | undefined;
   offset: number | undefined;
   length: number | undefined;
+  fsync: boolean;
 }
 
 interface Counts {
@@ -24,53 +27,94 @@ interface Counts {
   bytes: number;
   there: number;
   failed: number;
+  /** Something that was listed is left out. */
+  leftOut: boolean;
 }
+
+/** Milliseconds after a signal until the process ends whatever it is doing. */
+const LAST_RESORT = 800;
+/** Bytes that wait for their turn, of a file that comes from several peers. */
+const WINDOW = 8 * 1024 * 1024;
 
 /** @returns the exit code */
 export async function fetchAllInto(args: AllArgs): Promise<number> {
   const folder = checkArgs(args);
-  const peer = await connect(args.peer);
-  const counts: Counts = { fetched: 0, bytes: 0, there: 0, failed: 0 };
+  const retries = wholeNumber('retry', args.retry) ?? 0;
+  const counts: Counts = { fetched: 0, bytes: 0, there: 0, failed: 0, leftOut: false };
   const stop = new AbortController();
-  const signalled = stopOnSignal(stop);
   const progress = await progressOf(counts);
+  const interrupted = stopOnSignal(stop, () => {
+    progress.stop();
+    process.stderr.write(`${summaryOf(counts)}; stopped\n`);
+  });
+  const { onFound, onBytes, say } = progress;
+  let peer: Peer | undefined;
   try {
-    const { onFound, onBytes } = progress;
-    const options = { signal: stop.signal, limit: args.limit, onFound, onBytes };
-    const files = fetchAll(peer, args.all, folder, options);
+    peer = await connect(args.peer, { signal: stop.signal });
+    const files = fetchAll(peer, args.all, folder, {
+      ...{ signal: stop.signal, limit: args.limit, fsync: args.fsync, onBytes, retries },
+      sourceOf: sourcesOf(args, say),
+      onFound: (found) => {
+        onFound(found);
+        if (found.leftOut === undefined) return;
+        counts.leftOut = true;
+        say(`p2p-fetch: left out of what the peer lists: ${found.leftOut}`);
+      },
+      onRetry: ({ message }, pause) => {
+        say(`p2p-fetch: ${message}; again in ${(pause / 1000).toFixed(1)} s`);
+      },
+    });
     for await (const { path, size, outcome, error } of files) {
       counts[outcome]++;
       if (outcome === 'fetched') counts.bytes += size;
       if (outcome === 'there') progress.skipped(size);
-      if (outcome === 'failed') progress.say(`p2p-fetch: ${path}: ${describe(error).text}`);
+      if (outcome === 'failed') say(`p2p-fetch: ${path}: ${describe(error).text}`);
     }
     progress.stop();
     return end(args, counts, peer.hello.state === 'hashing');
   } catch (error) {
-    progress.stop();
-    if (!signalled.by()) throw error;
-    process.stderr.write(`${summaryOf(counts)}; stopped\n`);
+    if (!interrupted.isSet) {
+      progress.stop();
+      // Where nothing was begun the error says it all.
+      const isUsage = error instanceof PeerError && error.code === 'ERR_USAGE';
+      if (peer !== undefined && !isUsage) process.stderr.write(`${summaryOf(counts)}; ended early\n`);
+      throw error;
+    }
+    interrupted.say();
     return EXIT.failed;
   } finally {
-    signalled.done();
-    await peer.close();
+    await peer?.close();
+    interrupted.end();
   }
 }
 
 /** @returns the folder */
-function checkArgs({ hash, output, from, find, retry, offset, length }: AllArgs): string {
-  const forOne =
-    find || from.length > 0 || [retry, offset, length].some((one) => one !== undefined);
+function checkArgs({ hash, output, offset, length }: AllArgs): string {
   const wrong =
     hash !== undefined
       ? '--all and a hash do not go together'
-      : forOne
-        ? '--all does not go together with --from, --find, --retry, --offset and --length'
+      : offset !== undefined || length !== undefined
+        ? '--all does not go together with --offset and --length'
         : output === undefined || output === '' || output === '-'
           ? '--all needs a folder to write into: -o DIR'
           : undefined;
   if (wrong !== undefined) throw new PeerError('ERR_USAGE', `${wrong} (see p2p-fetch --help)`);
   return output ?? '';
+}
+
+/** With --from or --find each file of more than a block comes from all peers that have it. */
+function sourcesOf(
+  { peer, from, find }: AllArgs,
+  say: (line: string) => void,
+): OpenSource | undefined {
+  if (from.length === 0 && !find) return undefined;
+  const sources = { named: [peer, ...from], find, window: WINDOW };
+  return ({ hash }) => {
+    const { peers, close } = openSources(hash, sources, (line) => {
+      say(`p2p-fetch: ${line}`);
+    });
+    return { source: peers, close };
+  };
 }
 
 function summaryOf({ fetched, bytes, there, failed }: Counts): string {
@@ -91,28 +135,56 @@ function end({ all }: AllArgs, counts: Counts, hashing: boolean): number {
     return EXIT.notFound;
   }
   process.stderr.write(`${summaryOf(counts)}\n`);
-  return failed > 0 ? EXIT.failed : EXIT.done;
+  return failed > 0 || counts.leftOut ? EXIT.failed : EXIT.done;
 }
 
-/** The first SIGINT or SIGTERM stops what is under way; a second one ends the process at once. */
-function stopOnSignal(stop: AbortController): { by: () => boolean; done: () => void } {
+interface Interrupted {
+  readonly isSet: boolean;
+  /** Say what was done, once. */
+  say(): void;
+  /** Nothing is under way any more: die of the signal if there was one. */
+  end(): void;
+}
+
+/**
+ * The first signal stops what is under way, and ends the process if that takes too long (a disk that
+ * hangs); a second one ends it at once.
+ *
+ * @param onStop says what was done
+ */
+function stopOnSignal(stop: AbortController, onStop: () => void): Interrupted {
   let caught: NodeJS.Signals | undefined;
+  let said = false;
+  let timer: NodeJS.Timeout | undefined;
+  const say = (): void => {
+    if (!said) onStop();
+    said = true;
+  };
+  const off = (): void => {
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+  };
+  const end = (): void => {
+    clearTimeout(timer);
+    off();
+    // Die of it, as if there had been no handler.
+    if (caught !== undefined) process.kill(process.pid, caught);
+  };
   const onSignal = (signal: NodeJS.Signals): void => {
     caught = signal;
     off();
     stop.abort();
+    timer = setTimeout(() => {
+      say();
+      end();
+    }, LAST_RESORT);
   };
-  const off = (): void => {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-  };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   return {
-    by: () => caught !== undefined,
-    done: () => {
-      off();
-      // Die of it, as if there had been no handler.
-      if (caught !== undefined) process.kill(process.pid, caught);
+    get isSet() {
+      return caught !== undefined;
     },
+    say,
+    end,
   };
 }
 

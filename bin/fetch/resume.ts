@@ -1,32 +1,36 @@
 /** Where p2p-fetch writes, and how it goes on when a connection breaks. */
 import { PeerError, systemCode } from '../../lib/errors.js';
 import { printable } from '../../lib/support/printable.js';
-import { openFetch } from '../../lib/fetch/part/fetch-to-file.js';
-import type {
-  AttemptOptions,
-  Fetch,
-  FetchProgress,
-  WantedRange,
-} from '../../lib/fetch/part/file-fetch.js';
+import { openFetch, type FileOptions } from '../../lib/fetch/part/fetch-to-file.js';
+import type { AttemptOptions, Fetch, FetchProgress } from '../../lib/fetch/part/file-fetch.js';
 import { retrying } from '../../lib/fetch/retry.js';
 import { StreamFetch } from '../../lib/fetch/stream-fetch.js';
 import { restoreOnSignal } from '../common/command.js';
 import type { ProgressBar } from '../common/progress.js';
 import { StdoutSink } from '../common/stdout-sink.js';
+import { TerminalSink } from './terminal-sink.js';
 
 /** @param output as in `-o`: a file; - or undefined is stdout */
 export async function openOutput(
   hash: string,
   output: string | undefined,
-  range: WantedRange,
+  range: FileOptions,
 ): Promise<Fetch> {
-  return isStdout(output)
-    ? new StreamFetch(hash, new StdoutSink(), range)
-    : openFetch(hash, output, range);
+  if (!isStdout(output)) return openFetch(hash, output, range);
+  const sink = isShown(output) ? new TerminalSink() : new StdoutSink();
+  return new StreamFetch(hash, sink, range);
 }
 
-function isStdout(output: string | undefined): output is undefined | '-' {
-  return output === undefined || output === '-';
+/** Under its paths it is not opened anew either: that would begin it again, or fail for a socket. */
+const STDOUT = new Set([undefined, '-', '/dev/stdout', '/dev/fd/1', '/proc/self/fd/1']);
+
+function isStdout(output: string | undefined): output is undefined {
+  return STDOUT.has(output);
+}
+
+/** Whether people see the file itself, and did not ask for it as it is. */
+function isShown(output: string | undefined): boolean {
+  return output === undefined && process.stdout.isTTY;
 }
 
 /**
@@ -40,7 +44,7 @@ export async function complete(
   retries: number,
   attempt: (options: AttemptOptions, say: (line: string) => void) => Promise<void>,
 ): Promise<void> {
-  const shown = await showProgress();
+  const shown = await showProgress(isStdout(output) && process.stdout.isTTY);
   const say = (line: string): void => {
     shown.stop();
     process.stderr.write(`p2p-fetch: ${printable(line)}\n`);
@@ -56,7 +60,9 @@ export async function complete(
         },
       },
     );
-    await fetch.finish();
+    const outcome = await fetch.finish();
+    shown.stop();
+    if (outcome === 'there') process.stderr.write(`${printable(output ?? '')} is already there\n`);
   } catch (error) {
     shown.stop();
     const kept = await fetch.abandon();
@@ -80,9 +86,11 @@ interface Shown {
   end: () => void;
 }
 
-async function showProgress(): Promise<Shown> {
+/** @param beside whether the file itself goes to the terminal */
+async function showProgress(beside: boolean): Promise<Shown> {
   const nothing = (): void => undefined;
-  if (!process.stderr.isTTY) return { onProgress: undefined, stop: nothing, end: nothing };
+  if (!process.stderr.isTTY || beside)
+    return { onProgress: undefined, stop: nothing, end: nothing };
   // Loaded only where it is shown.
   const { ProgressBar: Bar } = await import('../common/progress.js');
   let bar: ProgressBar | undefined;

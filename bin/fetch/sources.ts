@@ -11,6 +11,8 @@ export interface Sources {
   named: readonly string[];
   /** Ask the network, too. */
   find: boolean;
+  /** As in ManyPeersOptions. */
+  window?: number;
 }
 
 export interface OpenSources {
@@ -24,7 +26,7 @@ export interface OpenSources {
  */
 export function openSources(
   hash: string,
-  { named, find }: Sources,
+  { named, find, window }: Sources,
   say: (line: string) => void,
 ): OpenSources {
   const addresses = named.map(parseAddress);
@@ -32,6 +34,7 @@ export function openSources(
   const over = new AbortController();
   const all = find ? withFound(addresses, hash, over.signal) : addresses;
   const peers = new ManyPeers(all, {
+    window,
     onSource: (news) => {
       // That one of those whom the network names is not there is no news.
       const isOfInterest = names.has(news.peer) || news.state === 'lied';

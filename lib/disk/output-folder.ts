@@ -14,7 +14,6 @@ import {
   constants,
   fstatSync,
   fsync,
-  lstatSync,
   mkdirSync,
   openSync,
   realpathSync,
@@ -22,7 +21,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { PeerError, systemCode } from '../errors.js';
+import { PeerError, asError, systemCode } from '../errors.js';
 import type { Place } from './target.js';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
@@ -70,7 +69,7 @@ export class OutputFolder {
   /** By path below the root; the least recently used first. */
   readonly #entries = new Map<string, Entry>();
   readonly #syncs = new Set<Promise<void>>();
-  #syncError: unknown;
+  #syncError: Error | undefined;
 
   /**
    * The folder is made if it is not there.
@@ -111,7 +110,8 @@ export class OutputFolder {
     const there = statSync(this.path, { bigint: true, throwIfNoEntry: false });
     if (there === undefined) return false;
     const { fd, base } = this.#root;
-    const own = fd === undefined ? statSync(base, { bigint: true }) : fstatSync(fd, { bigint: true });
+    const own =
+      fd === undefined ? statSync(base, { bigint: true }) : fstatSync(fd, { bigint: true });
     return there.ino === own.ino && there.dev === own.dev;
   }
 
@@ -193,7 +193,7 @@ export class OutputFolder {
     }
     const synced = syncFolder(fd)
       .catch((error: unknown) => {
-        this.#syncError ??= this.errorAt('', error);
+        this.#syncError ??= asError(this.errorAt('', error));
       })
       .finally(() => {
         closeSync(fd);
@@ -224,12 +224,11 @@ function openFolder(
 ): { fd: number | undefined; made: boolean } | undefined {
   for (let made = false; ; made = true) {
     try {
-      if (BY_DESCRIPTOR) {
-        return { fd: openSync(full, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), made };
-      }
-      // Looked at each time: nothing keeps it as it is.
-      if (lstatSync(full).isDirectory()) return { fd: undefined, made };
-      throw notAFolder(name);
+      // A link is not followed. Where folders are not kept open they are looked at each time.
+      const fd = openSync(full, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      if (BY_DESCRIPTOR) return { fd, made };
+      closeSync(fd);
+      return { fd: undefined, made };
     } catch (error) {
       const code = systemCode(error);
       if (code === 'ENOTDIR' || code === 'ELOOP') throw notAFolder(name);

@@ -203,7 +203,9 @@ function safePart(part: string): string {
   safe = safe.replace(/^\./, '_').replace(TRAILING, (end) => '_'.repeat(end.length));
   safe = safe.replace(DEVICE, (device) => `${device}_`);
   if (PART.test(safe)) safe += '_';
-  return Buffer.byteLength(safe) <= MAX_NAME_BYTES ? safe : withMark(safe, markOf(part, MARK_DIGITS));
+  return Buffer.byteLength(safe) <= MAX_NAME_BYTES
+    ? safe
+    : withMark(safe, markOf(part, MARK_DIGITS));
 }
 
 /** Whether the character in front of a place is one that shows. */

@@ -9,8 +9,8 @@
  * left locked, and the same command after a SIGKILL finds its part. Runs that want other bytes under the
  * same name have parts of their own; the first that is done gives the name, the other is refused.
  *
- * A part is created exclusively (O_EXCL, mode 0600), or it is a regular file of ours with one link that
- * nobody else may write to. To name it takes a name of the run's own in between, with a random token:
+ * A part is created exclusively (O_EXCL), or it is a regular file of ours with one link that other users
+ * may not write to. To name it takes a name of the run's own in between, with a random token:
  * rename(2) acts on paths, and between a look at the part and the rename another run may have named the
  * part and a third have made a new one. Under the token's name nobody else moves it, so what is compared
  * with the open descriptor there is what gets the name. (linkat(2) with AT_SYMLINK_FOLLOW would take
@@ -40,6 +40,10 @@ import { MAX_NAME_BYTES, PART_SUFFIX, cut } from './safe-name.js';
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const OPEN = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const CREATE = OPEN | constants.O_CREAT | constants.O_EXCL;
+
+/** Of a new file, before the umask. Other users never write to it. */
+const MODE = 0o664;
+const OTHERS_WRITE = 0o002;
 
 const MARK_DIGITS = 32;
 const TOKEN_BYTES = 8;
@@ -155,7 +159,7 @@ export class Target {
   create(): OpenPart {
     for (let tries = 0; ; tries++) {
       try {
-        return { fd: openSync(this.#part, CREATE, 0o600), size: 0, made: true };
+        return { fd: openSync(this.#part, CREATE, MODE), size: 0, made: true };
       } catch (error) {
         if (systemCode(error) !== 'EEXIST' || tries === TRIES) throw error;
       }
@@ -214,7 +218,7 @@ export class Target {
       if (!name.startsWith(`${stem}-`) || !name.endsWith(PART_SUFFIX)) continue;
       const left = join(this.#place.folder, name);
       const stat = look(left);
-      if (stat === undefined || !stat.isFile()) continue;
+      if (stat?.isFile() !== true) continue;
       if (this.#there !== undefined && isSame(stat, this.#there)) unlinkIfThere(left);
       else giveBack(left, this.#part);
     }
@@ -239,8 +243,8 @@ export class Target {
 
   #name(own: string, fd: number): void {
     const before = this.#there;
-    fchmodSync(fd, before === undefined ? 0o666 & ~process.umask() : Number(before.mode & 0o777n));
-    if (before === undefined) {
+    if (before !== undefined) fchmodSync(fd, Number(before.mode & 0o777n));
+    else {
       try {
         linkSync(own, this.#file);
         unlinkIfThere(own);
@@ -326,8 +330,11 @@ function ourUid(): bigint {
 
 function isOurs(fd: number, stat: BigIntStats): boolean {
   if (!stat.isFile() || stat.nlink !== 1n || stat.uid !== ourUid()) return false;
-  if ((stat.mode & 0o022n) === 0n) return true;
+  const mode = Number(stat.mode);
+  if ((mode & OTHERS_WRITE) === 0) return true;
   // Some file systems keep no modes: there every file looks like this.
-  fchmodSync(fd, 0o600);
-  return (fstatSync(fd).mode & 0o022) !== 0;
+  fchmodSync(fd, mode & 0o777 & ~OTHERS_WRITE);
+  if ((fstatSync(fd).mode & OTHERS_WRITE) !== 0) return true;
+  fchmodSync(fd, mode & 0o777);
+  return false;
 }

@@ -8,6 +8,7 @@ import { BLOCK_BYTES } from '../../lib/wire/body.js';
 import { writeLarge } from '../fixtures/bytes.js';
 import { run } from '../fixtures/cli.js';
 import { TIMES } from '../fixtures/network.js';
+import { partOf } from '../fixtures/part.js';
 import { connectTo, listOf, startIndexed, until } from '../fixtures/node.js';
 
 const BLOCKS = 24;
@@ -57,13 +58,14 @@ t.test('--from', async (t) => {
     const part = Buffer.from(content);
     part.fill(0, 5 * BLOCK_BYTES, 8 * BLOCK_BYTES);
     part.fill(0, 20 * BLOCK_BYTES);
-    writeFileSync(`${out}.part`, part);
+    const left = partOf(out, hash);
+    writeFileSync(left, part);
     const before = honest.relay.passed;
     const other = await relay(t, node.address, { rate: 50_000_000 });
     const got = await run('p2p-fetch', [honest.peer, hash, '--from', other.peer, '-o', out]);
     t.match(got, { code: 0, stderr: '' });
     t.ok(readFileSync(out).equals(content));
-    t.notOk(existsSync(`${out}.part`));
+    t.notOk(existsSync(left));
     const passed = honest.relay.passed - before + other.relay.passed;
     // 7 blocks, and what it takes to know the size and the lists, of each.
     t.ok(passed < 13 * BLOCK_BYTES, `${passed} bytes came`);

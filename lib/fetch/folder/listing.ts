@@ -56,7 +56,8 @@ export class Listing {
       await pause();
       if (!listing.#add(match)) break;
     }
-    for (const _step of listing.#names.settle()) await pause();
+    const steps = listing.#names.settle();
+    while (steps.next().done !== true) await pause();
     listing.#paths.clear();
     return listing;
   }

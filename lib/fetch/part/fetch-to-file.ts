@@ -47,7 +47,10 @@ export async function openFetch(hash: Hash, file: string, wanted: FileOptions): 
   if (DESCRIPTOR.test(file) || (there !== undefined && !there.isFile())) {
     return new DeviceFetch(hash, new Device(file), wanted);
   }
-  if (there === undefined && (await lstat(file).catch(() => undefined))?.isSymbolicLink() === true) {
+  if (
+    there === undefined &&
+    (await lstat(file).catch(() => undefined))?.isSymbolicLink() === true
+  ) {
     throw new PeerError('ERR_FORBIDDEN', `${file} is a symbolic link to nothing`);
   }
   // A link stays a link: what it points to is replaced.

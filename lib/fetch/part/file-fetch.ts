@@ -115,7 +115,8 @@ export class FileFetch implements Fetch {
     // With nothing to compare, all is asked for at once; else it must be known first how large the file is.
     const { found, existing } = this.#part;
     const atOnce = found === 0 && existing === undefined && source.fetchBlocks === undefined;
-    if (this.#wanted.size !== undefined && !atOnce) this.#plan ??= this.#makePlan(this.#wanted.size);
+    if (this.#wanted.size !== undefined && !atOnce)
+      this.#plan ??= this.#makePlan(this.#wanted.size);
     try {
       if (this.#plan === undefined) await this.#fetch(source, offset, atOnce ? length : 0, signal);
       const plan = this.#known();

@@ -16,6 +16,7 @@ import { BLOCK_BYTES } from '../../../lib/wire/body.js';
 import { random, seeded } from '../../fixtures/bytes.js';
 import { command, run, serve, type Served } from '../../fixtures/cli.js';
 import { startCountingRelay } from '../../fixtures/counting-relay.js';
+import { partOf } from '../../fixtures/part.js';
 import { connectTo, listOf, startIndexed } from '../../fixtures/node.js';
 
 const PARTS = Number(process.env['P2P_PARTS'] ?? 60);
@@ -107,14 +108,16 @@ t.test(`${PARTS} damaged parts`, async (t) => {
     const end = Math.min(content.length, offset + length);
     const file = join(folder, 'out/f');
     const part = damage.make(Buffer.from(content.subarray(offset, end)));
-    writeFileSync(`${file}.part`, part);
+    const range = i % 3 === 0 ? { offset, length } : {};
+    const left = partOf(file, hash, range);
+    writeFileSync(left, part);
     relay.reset();
     const peer = await connect(relay.address);
-    await fetchToFile(peer, hash, file, i % 3 === 0 ? { offset, length } : {});
+    await fetchToFile(peer, hash, file, range);
     await peer.close();
     const what = `part ${i}, ${damage.name}, ${offset}+${length}`;
     if (!readFileSync(file).equals(content.subarray(offset, end))) t.fail(`${what}: wrong file`);
-    if (existsSync(`${file}.part`)) t.fail(`${what}: the part is still there`);
+    if (existsSync(left)) t.fail(`${what}: the part is still there`);
     rmSync(file);
     // On the wire go whole blocks: those that the range cuts are longer than what is missing.
     const cut = (offset % BLOCK_BYTES) + Math.min(content.length - end, BLOCK_BYTES);
@@ -146,10 +149,10 @@ t.test(`${KILLS} times kill -9`, async (t) => {
   const content = random(blocks * BLOCK_BYTES + 1000);
   writeFileSync(join(share, 'f'), content);
   const file = join(folder, 'out/f');
-  const part = `${file}.part`;
   let server: Served = await serve(t, [share, '--state', state, '--no-watch']);
   await server.indexed;
   const hash = (await run('p2p-search', [server.peer, ''])).stdout.toString().slice(0, 64);
+  const part = partOf(file, hash);
   const relay = await startCountingRelay(t, parseAddress(server.peer));
   const peer = `127.0.0.1:${relay.address.port}`;
   const next = seeded(SEED);

@@ -1,0 +1,87 @@
+/**
+ * Whose fault it is when a connection breaks. Many files are under way on it: the one that was being sent
+ * may be the reason, or another whose blocks were still being verified. So whatever was being sent is
+ * suspect, and tried again by itself, after all others: what breaks the connection then has done it.
+ * Files of which nothing had come yet are no reason: they are asked for again at once.
+ */
+import { PeerError } from '../../errors.js';
+import type { FileHead } from '../../wire/messages.js';
+import { pause } from '../../support/backoff.js';
+import { pauseBeforeRetry } from '../sources/source-error.js';
+
+/** Times that a connection may break over one file that is alone, and without any file coming to its end. */
+const TRIES = 3;
+
+export type OnHead = (head: FileHead) => void;
+
+/** Connections break before anything comes. */
+export class ConnectionLost extends PeerError {
+  constructor({ code, message }: PeerError) {
+    super(code, message);
+  }
+}
+
+/** The connection broke while this file was being sent. */
+export class Suspect extends PeerError {
+  constructor({ code, message }: PeerError) {
+    super(code, message);
+  }
+}
+
+export class Attempts {
+  readonly #settled: () => number;
+
+  /** @param settled how many files have come to an end */
+  constructor(settled: () => number) {
+    this.#settled = settled;
+  }
+
+  /**
+   * Try until the file has come. What the peer is too busy for is asked for again, later.
+   *
+   * @param alone nothing else is under way
+   * @throws Suspect if it is not alone; ConnectionLost; else what is this file's own fault
+   */
+  async persist(
+    attempt: (onHead: OnHead) => Promise<void>,
+    signal: AbortSignal,
+    alone: boolean,
+  ): Promise<void> {
+    let broken = 0;
+    let busy = 0;
+    for (let idle = 0; ;) {
+      const seen = { begun: false };
+      const settled = this.#settled();
+      try {
+        await attempt(() => {
+          seen.begun = true;
+        });
+        return;
+      } catch (error) {
+        if (error instanceof PeerError && error.code === 'ERR_BUSY') {
+          const milliseconds = pauseBeforeRetry(error, ++busy, false);
+          if (milliseconds === undefined) throw error;
+          await pause(milliseconds, signal);
+          continue;
+        }
+        if (!breaksConnection(error)) throw error;
+        if (seen.begun) {
+          if (!alone) throw new Suspect(error);
+          // What does not match the hash will not do so the next time.
+          if (error.code !== 'ERR_CLOSED' || ++broken === TRIES) throw error;
+        } else if (this.#settled() > settled) {
+          idle = 0;
+        } else if (++idle === TRIES) {
+          throw new ConnectionLost(error);
+        }
+      }
+    }
+  }
+}
+
+function breaksConnection(error: unknown): error is PeerError {
+  return (
+    error instanceof PeerError &&
+    ['ERR_CLOSED', 'ERR_MISMATCH', 'ERR_MALFORMED'].includes(error.code)
+  );
+}

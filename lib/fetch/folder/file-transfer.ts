@@ -1,0 +1,164 @@
+/** One file of a folder: is it there, fetch it, give it its name. */
+import { closeSync, fdatasync, ftruncateSync, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
+import type { Peer } from '../peer.js';
+import type { HeldPlace, OutputFolder } from '../../disk/output-folder.js';
+import { Target } from '../../disk/target.js';
+import type { RateLimiter } from '../../limits/rate-limiter.js';
+import type { FileMatch } from '../../wire/messages.js';
+import { isEqualFile } from '../part/equal-file.js';
+import { FileFetch, contentOf } from '../part/file-fetch.js';
+import { PartFile } from '../part/part-file.js';
+import type { FileSource } from '../receive/body-receiver.js';
+import { SMALL_BYTES } from '../receive/small-body.js';
+import type { OnHead } from './attempts.js';
+
+const datasync = promisify(fdatasync);
+
+export interface TransferOptions {
+  limit?: RateLimiter | undefined;
+  fsync?: boolean | undefined;
+  onBytes: (bytes: number) => void;
+}
+
+export class FileTransfer {
+  readonly #peer: Peer;
+  readonly #output: OutputFolder;
+  readonly #options: TransferOptions;
+
+  constructor(peer: Peer, output: OutputFolder, options: TransferOptions) {
+    this.#peer = peer;
+    this.#output = output;
+    this.#options = options;
+  }
+
+  /** Whether the file stands at its name, whole. @throws PeerError ERR_FORBIDDEN; the system's error */
+  async isThere(file: string, match: FileMatch, signal: AbortSignal): Promise<boolean> {
+    return this.#named(file, async () => {
+      const place = this.#output.find(file);
+      if (place === undefined) return false;
+      try {
+        const target = new Target(place, match.hash);
+        if (target.existing === match.size) {
+          const fd = target.openExisting();
+          try {
+            const there = fd !== undefined && { fd, size: match.size };
+            if (there !== false && (await isEqualFile(there, match, { signal }))) return true;
+          } finally {
+            if (fd !== undefined) closeSync(fd);
+          }
+        }
+        // Better now than when it has come.
+        target.checkWritable();
+        return false;
+      } finally {
+        place.release();
+      }
+    });
+  }
+
+  /** Fetch it from the peer. @throws PeerError; the system's error */
+  async fetch(file: string, match: FileMatch, signal: AbortSignal, onHead: OnHead): Promise<void> {
+    const { hash, size } = match;
+    if (size > SMALL_BYTES) {
+      const source: FileSource = {
+        fetchTo: (what, sink, options) =>
+          this.#peer.fetchTo(what, sink, {
+            ...options,
+            onHead: (head) => {
+              onHead(head);
+              options?.onHead?.(head);
+            },
+          }),
+      };
+      await this.fetchFrom(source, file, match, signal);
+      return;
+    }
+    const { limit, onBytes } = this.#options;
+    const bytes = await this.#peer.fetchSmall(hash, size, { signal, limit, onHead });
+    onBytes(size);
+    await this.#named(file, () => this.#put(file, hash, bytes));
+  }
+
+  /** Fetch it from any source, resuming what is there. */
+  async fetchFrom(
+    source: FileSource,
+    file: string,
+    { hash, size }: FileMatch,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#named(file, async () => {
+      const fetch = this.#openLarge(file, hash, size);
+      let before = 0;
+      try {
+        await fetch.from(source, {
+          signal,
+          onProgress: ({ phase, bytes }) => {
+            if (phase !== 'fetching') return;
+            this.#options.onBytes(bytes - before);
+            before = bytes;
+          },
+        });
+        await fetch.finish();
+      } catch (error) {
+        await fetch.abandon();
+        throw error;
+      }
+    });
+  }
+
+  #openLarge(file: string, hash: string, size: number): FileFetch {
+    const { limit, fsync } = this.#options;
+    const held: HeldPlace[] = [];
+    const hold = (place: HeldPlace): Target => {
+      held.push(place);
+      return new Target(place, contentOf(hash, {}));
+    };
+    const release = (named: boolean): void => {
+      for (const place of held) place.release(named);
+    };
+    try {
+      const there = this.#output.find(file);
+      const target = there && hold(there);
+      const make = (): Target => target ?? hold(this.#output.make(file));
+      const part = new PartFile({ target, make, fsync, onClose: release });
+      return new FileFetch(hash, part, { size, limit });
+    } catch (error) {
+      release(false);
+      throw error;
+    }
+  }
+
+  /** A small file is there at once, and nothing of it is worth keeping if it cannot be written. */
+  async #put(file: string, hash: string, bytes: Uint8Array): Promise<void> {
+    const place = this.#output.make(file);
+    let named = false;
+    try {
+      const target = new Target(place, hash);
+      target.checkWritable();
+      const part = target.create();
+      try {
+        for (let done = 0; done < bytes.length;) {
+          done += writeSync(part.fd, bytes, done, bytes.length - done, done);
+        }
+        if (part.size > bytes.length) ftruncateSync(part.fd, bytes.length);
+        if (this.#options.fsync !== false) await datasync(part.fd);
+        target.commit(part.fd);
+        named = true;
+      } finally {
+        if (!named && part.made) target.remove(part.fd);
+        closeSync(part.fd);
+      }
+    } finally {
+      place.release(named);
+    }
+  }
+
+  async #named<T>(file: string, step: () => Promise<T>): Promise<T> {
+    try {
+      return await step();
+    } catch (error) {
+      throw this.#output.errorAt(file, error);
+    }
+  }
+}

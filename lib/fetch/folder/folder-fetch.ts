@@ -1,0 +1,210 @@
+/** Fetches the files of a listing, many at a time, and says what became of each. */
+import { setMaxListeners } from 'node:events';
+import type { Peer } from '../peer.js';
+import type { OutputFolder } from '../../disk/output-folder.js';
+import { PeerError, abortError, asError, isShortage, systemCode } from '../../errors.js';
+import { Semaphore } from '../../limits/semaphore.js';
+import type { FileMatch } from '../../wire/messages.js';
+import type { FetchOutcome } from '../part/file-fetch.js';
+import type { FileSource } from '../receive/body-receiver.js';
+import { SMALL_BYTES } from '../receive/small-body.js';
+import { retrying } from '../retry.js';
+import { Attempts, ConnectionLost, Suspect } from './attempts.js';
+import type { FetchAllOptions } from './fetch-all.js';
+import type { Listing } from './listing.js';
+import { FileTransfer } from './file-transfer.js';
+
+/** What became of one file. */
+export interface FetchedFile extends FileMatch {
+  /** Where it is below the folder, separated by `/`: the peer's path made safe (disk/safe-name.ts). */
+  file: string;
+  /** `there`: it was there already, with the same bytes. */
+  outcome: FetchOutcome | 'failed';
+  /** Why it failed. */
+  error?: Error;
+}
+
+/** What else a file may come from; closed when it has come. */
+export type OpenSource = (file: FileMatch) => { source: FileSource; close: () => void };
+
+/** Files that are looked at, asked for and written at the same time. */
+const LANES = 128;
+/** Bytes of files under way at once, and what a large one counts for: two of them keep the peer busy. */
+const BYTES_AHEAD = 4 * 1024 * 1024;
+const LARGE_COUNTS = BYTES_AHEAD / 2;
+/** Outcomes that wait for who reads them. */
+const MAX_OUTCOMES = 1024;
+
+export class FolderFetch {
+  readonly #options: FetchAllOptions;
+  readonly #listing: Listing;
+  readonly #transfer: FileTransfer;
+  readonly #attempts: Attempts;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #bytes = new Semaphore(BYTES_AHEAD);
+  readonly #unread = new Semaphore(MAX_OUTCOMES);
+  readonly #files: Iterator<FileMatch>;
+  /** Those that a round did not settle. */
+  readonly #again: FileMatch[] = [];
+  /** Those that a connection broke over: each is tried by itself, so that none takes another's blame. */
+  readonly #suspects: FileMatch[] = [];
+  readonly #ended: Promise<void>;
+  #outcomes: FetchedFile[] = [];
+  #wake: () => void = () => undefined;
+  #over = false;
+  /** Why nothing more can be fetched. */
+  #error: Error | undefined;
+  /** Files that came to an end, good or bad, and bytes that came: what counts as progress. */
+  #settled = 0;
+  #came = 0;
+
+  constructor(peer: Peer, listing: Listing, output: OutputFolder, options: FetchAllOptions) {
+    this.#options = options;
+    this.#listing = listing;
+    this.#files = listing.files.values();
+    const stop = this.#stop.signal;
+    this.#signal = options.signal === undefined ? stop : AbortSignal.any([options.signal, stop]);
+    setMaxListeners(0, this.#signal);
+    this.#attempts = new Attempts(() => this.#settled);
+    this.#transfer = new FileTransfer(peer, output, {
+      ...options,
+      onBytes: (bytes) => {
+        this.#came += bytes;
+        options.onBytes?.(bytes);
+      },
+    });
+    this.#ended = this.#run();
+  }
+
+  async *outcomes(): AsyncGenerator<FetchedFile, void, void> {
+    for (;;) {
+      const outcomes = this.#outcomes;
+      this.#outcomes = [];
+      for (const outcome of outcomes) {
+        this.#unread.give(1);
+        yield outcome;
+      }
+      if (this.#outcomes.length > 0) continue;
+      if (this.#over) break;
+      await new Promise<void>((wake) => {
+        this.#wake = wake;
+      });
+    }
+    if (this.#error !== undefined) throw this.#error;
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#unread.give(Infinity);
+    await this.#ended;
+  }
+
+  /** Never rejects. */
+  async #run(): Promise<void> {
+    try {
+      await retrying(
+        () => this.#round(),
+        () => this.#settled + this.#came,
+        { ...this.#options, signal: this.#signal },
+      );
+    } catch (error) {
+      this.#error = asError(error);
+    }
+    this.#over = true;
+    this.#wake();
+  }
+
+  /** Settle all files. @throws what makes it useless to go on; files that were under way come again */
+  async #round(): Promise<void> {
+    const failed = new AbortController();
+    const signal = AbortSignal.any([this.#signal, failed.signal]);
+    setMaxListeners(0, signal);
+    let error: { thrown: unknown } | undefined;
+    const lane = async (next: () => FileMatch | undefined, alone: boolean): Promise<void> => {
+      for (let file = next(); file !== undefined; file = next()) {
+        try {
+          if (signal.aborted) throw abortError(signal);
+          await this.#settle(file, signal, alone);
+        } catch (thrown) {
+          this.#again.push(file);
+          error ??= { thrown };
+          failed.abort();
+          return;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: LANES }, () => lane(() => this.#next(), false)));
+    if (error === undefined) await lane(() => this.#suspects.pop(), true);
+    if (error !== undefined) throw error.thrown;
+  }
+
+  #next(): FileMatch | undefined {
+    const next = this.#files.next();
+    return next.done === true ? this.#again.pop() : next.value;
+  }
+
+  async #settle(match: FileMatch, signal: AbortSignal, alone: boolean): Promise<void> {
+    const file = this.#listing.nameOf(match);
+    const count = match.size <= SMALL_BYTES ? match.size : LARGE_COUNTS;
+    await this.#bytes.take(count);
+    let outcome: FetchedFile;
+    try {
+      outcome = { ...match, file, outcome: await this.#fetch(file, match, signal, alone) };
+    } catch (error) {
+      if (error instanceof Suspect) {
+        this.#suspects.push(match);
+        return;
+      }
+      if (endsAll(error)) throw error;
+      outcome = { ...match, file, outcome: 'failed', error: asError(error) };
+    } finally {
+      this.#bytes.give(count);
+    }
+    this.#settled++;
+    await this.#unread.take(1);
+    this.#outcomes.push(outcome);
+    this.#wake();
+  }
+
+  async #fetch(
+    file: string,
+    match: FileMatch,
+    signal: AbortSignal,
+    alone: boolean,
+  ): Promise<FetchOutcome> {
+    if (await this.#transfer.isThere(file, match, signal)) return 'there';
+    const { sourceOf } = this.#options;
+    if (sourceOf === undefined || match.size <= SMALL_BYTES) {
+      try {
+        await this.#attempts.persist(
+          (onHead) => this.#transfer.fetch(file, match, signal, onHead),
+          signal,
+          alone,
+        );
+        return 'fetched';
+      } catch (error) {
+        if (sourceOf === undefined || !(error instanceof PeerError) || signal.aborted) throw error;
+        // Others may have it.
+      }
+    }
+    const { source, close } = sourceOf(match);
+    try {
+      await this.#transfer.fetchFrom(source, file, match, signal);
+    } finally {
+      close();
+    }
+    return 'fetched';
+  }
+}
+
+const LOST = new Set(['ERR_ABORTED', 'ERR_UNREACHABLE', 'ERR_TIMED_OUT', 'ERR_NOT_A_PEER']);
+const DISK_ENDS = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO']);
+
+/** Whether the next file would fare no better. */
+function endsAll(error: unknown): boolean {
+  if (error instanceof PeerError) return error instanceof ConnectionLost || LOST.has(error.code);
+  const code = systemCode(error);
+  return code === undefined || DISK_ENDS.has(code) || isShortage(code);
+}
