@@ -77,7 +77,8 @@ export async function fetchAllInto(args: AllArgs): Promise<number> {
       progress.stop();
       // Where nothing was begun the error says it all.
       const isUsage = error instanceof PeerError && error.code === 'ERR_USAGE';
-      if (peer !== undefined && !isUsage) process.stderr.write(`${summaryOf(counts)}; ended early\n`);
+      if (peer !== undefined && !isUsage)
+        process.stderr.write(`${summaryOf(counts)}; ended early\n`);
       throw error;
     }
     interrupted.say();

@@ -55,7 +55,7 @@ export class FolderFetch {
   #over = false;
   /** Why nothing more can be fetched. */
   #error: Error | undefined;
-  /** Files that came to an end, good or bad, and bytes that came: what counts as progress. */
+  /** Files that came to an end, good, bad or suspect, and bytes that came: what counts as progress. */
   #settled = 0;
   #came = 0;
 
@@ -155,6 +155,7 @@ export class FolderFetch {
     } catch (error) {
       if (error instanceof Suspect) {
         this.#suspects.push(match);
+        this.#settled++;
         return;
       }
       if (endsAll(error)) throw error;
