@@ -84,9 +84,10 @@ t.test(`${ROUNDS} times several processes at once, with kills`, async (t) => {
         t.fail(`round ${round}: ${code} without a reason: ${stderr}`);
       }
     });
-    let over = false;
+    const end = new AbortController();
+    const over = (): boolean => end.signal.aborted;
     const watching = (async () => {
-      while (!over) {
+      while (!over()) {
         const there = read(file);
         watched++;
         const isWhole = contents.some((content) => there?.equals(content) === true);
@@ -98,7 +99,7 @@ t.test(`${ROUNDS} times several processes at once, with kills`, async (t) => {
       }
     })();
     await Promise.all(runs);
-    over = true;
+    end.abort();
     await watching;
     // The same command again comes to its end with what is there.
     const last = await run('p2p-fetch', [peers[0] ?? '', hashes[0] ?? '', '-o', file]);
