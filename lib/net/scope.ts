@@ -6,10 +6,14 @@
  */
 import { BlockList, SocketAddress, isIP, isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { ExpiringMap } from '../limits/expiring-map.js';
 import type { PeerAddress } from './address.js';
 
-/** From where an address can be reached: this machine, this wire, this network, anywhere. */
-export type Scope = 'loopback' | 'link-local' | 'private' | 'public';
+/**
+ * From where an address can be reached: this machine, this wire, this network, the network between a
+ * provider and its customers (RFC 6598), anywhere.
+ */
+export type Scope = 'loopback' | 'link-local' | 'private' | 'shared' | 'public';
 
 /** Ports below this are those of mail, login and name servers, where no peer listens (RFC 6335). */
 const FIRST_PEER_PORT = 1024;
@@ -31,11 +35,11 @@ const PRIVATE = blocks(
     ['10.0.0.0', 8],
     ['172.16.0.0', 12],
     ['192.168.0.0', 16],
-    ['100.64.0.0', 10], // between a provider and its customers
   ],
   [['fc00::', 7]],
 );
-/** Where nobody can be, or (IPv4 inside IPv6) where it does not show who is. */
+const SHARED = blocks([['100.64.0.0', 10]], []);
+/** Where no peer can be, or (IPv4 inside IPv6) where it does not show which. */
 const NOBODY = blocks(
   [
     ['0.0.0.0', 8],
@@ -50,6 +54,7 @@ const NOBODY = blocks(
   ],
   [
     ['::', 96],
+    ['::ffff:0:0:0', 96], // IPv4-translated (RFC 2765)
     ['64:ff9b::', 96],
     ['64:ff9b:1::', 48],
     ['100::', 64],
@@ -84,9 +89,10 @@ export function scopeOf(host: string): Scope | undefined {
   const [address = ''] = known.split('%', 1);
   const family = isIPv4(address) ? 'ipv4' : 'ipv6';
   if (LOOPBACK.check(address, family)) return 'loopback';
-  if (NOBODY.check(address, family)) return undefined;
+  if (NOBODY.check(address, family) || isIsatap(address)) return undefined;
   if (LINK_LOCAL.check(address, family)) return 'link-local';
   if (PRIVATE.check(address, family)) return 'private';
+  if (SHARED.check(address, family)) return 'shared';
   return 'public';
 }
 
@@ -101,15 +107,35 @@ export function groupOf(host: string): string {
   return prefixOf(address, 3);
 }
 
+/** Networks (IPv6 /48) in which a /64 counts by itself: so many, for so many milliseconds after the last one came. */
+const NETWORKS = 4096;
+const NETWORK_LIFETIME = 600_000;
+/** Of each network the first so many /64s are clients; all others together are one more. */
+const CLIENTS_PER_NETWORK = 4;
+
+const networks = new ExpiringMap<Set<string>>(NETWORKS, NETWORK_LIFETIME);
+
 /**
- * Who counts as one client, whatever connections it makes: an IPv4 address, or an IPv6 /64, which is
- * what a home or a machine is given. On one wire (link-local) everybody is in the same /64: an address.
+ * The client on whose behalf an address counts, whatever connections it makes: an IPv4 address, or an IPv6
+ * /64, which is what a home or a machine is given. A public IPv6 /48, which one person can have all of, is
+ * five clients at most. On one wire (link-local) everybody is in the same /64: an address.
  */
 export function clientOf(host: string): string {
   const address = literal(host) ?? host;
   if (isIPv4(address) || scopeOf(address) === 'link-local' || !address.includes(':'))
     return address;
-  return prefixOf(address, 4);
+  const client = prefixOf(address, 4);
+  if (scopeOf(address) !== 'public') return client;
+  const network = prefixOf(address, 3);
+  const clients = networks.get(network) ?? new Set();
+  if (clients.size < CLIENTS_PER_NETWORK) clients.add(client);
+  networks.set(network, clients);
+  return clients.has(client) ? client : network;
+}
+
+/** An IPv6 address that a tunnel makes out of an IPv4 address, of whatever scope (RFC 5214, section 6.1). */
+function isIsatap(address: string): boolean {
+  return address.includes('5efe') && /^([^:]*:){4}(0|200):5efe:/.test(prefixOf(address, 8));
 }
 
 /** The first groups of 16 bits of an IPv6 address in its shortest form. */

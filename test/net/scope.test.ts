@@ -37,12 +37,15 @@ t.test('scopes', (t) => {
   const corpus = {
     loopback: ['127.0.0.1', '127.255.255.254', '::1', '::ffff:127.3.2.1'],
     'link-local': ['169.254.0.1', 'fe80::1', 'febf::1', 'fe80::1%eth0', '::ffff:169.254.169.254'],
-    private: ['10.0.0.1', '172.16.0.1', '172.31.255.255', '192.168.1.1', '100.64.0.1', 'fd00::1'],
+    private: ['10.0.0.1', '172.16.0.1', '172.31.255.255', '192.168.1.1', 'fd00::1'],
+    shared: ['100.64.0.1', '100.127.255.255', '::ffff:100.64.0.1'],
     public: ['8.8.8.8', '172.32.0.1', '100.128.0.1', '2a00::1', '::ffff:8.8.8.8', '126.0.0.1'],
     never: [
       ...['0.0.0.0', '0.1.2.3', '::', '224.0.0.1', '239.1.1.1', 'ff02::1', '255.255.255.255'],
       ...['240.0.0.1', '192.0.2.1', '198.51.100.7', '203.0.113.7', '198.18.0.1', '2001:db8::1'],
-      // IPv4 inside IPv6 in other ways: compatible, NAT64, 6to4, Teredo; and site-local.
+      // IPv4 inside IPv6 in other ways: translated, ISATAP, compatible, NAT64, 6to4, Teredo; and site-local.
+      ...['::ffff:0:127.0.0.1', '::ffff:0:7f00:1', '::ffff:0:8.8.8.8', '2a00:1:2:3:0:5efe:7f00:1'],
+      ...['2a00:1:2:3:200:5efe:10.0.0.1', '2a00::5efe:10.0.0.1'],
       ...[
         '::127.0.0.1',
         '64:ff9b::7f00:1',
@@ -76,6 +79,8 @@ t.test('who may name what', (t) => {
     ['10.0.0.1', '10.9.9.9', true],
     ['10.0.0.1', '192.168.7.7', true],
     ['fd00::1', '10.0.0.1', true],
+    ['100.64.0.1', '100.64.9.9', true],
+    ['100.64.0.1', '8.8.8.8', true],
     ['10.0.0.1', '8.8.8.8', true],
     ['8.8.8.8', '9.9.9.9', true],
     ['169.254.1.1', '169.254.1.2', true],
@@ -95,6 +100,10 @@ t.test('who may name what', (t) => {
     ['8.8.8.8', '169.254.169.254', false],
     ['2a00::1', 'fd00::1', false],
     ['10.0.0.1', '127.0.0.1', false],
+    ['100.64.0.1', '192.168.1.1', false],
+    ['100.64.0.1', '10.0.0.1', false],
+    ['10.0.0.1', '100.64.0.1', false],
+    ['8.8.8.8', '100.64.0.1', false],
     ['10.0.0.1', '169.254.169.254', false],
     ['169.254.1.1', '10.0.0.1', false],
     ['169.254.1.1', '127.0.0.1', false],
@@ -155,6 +164,17 @@ t.test('clients', (t) => {
   t.not(clientOf('fe80::1%eth0'), clientOf('fe80::2%eth0'), 'all of one wire are in one /64');
   t.not(clientOf('::1'), clientOf('127.0.0.1'));
   t.equal(clientOf('unknown'), 'unknown');
+  t.end();
+});
+
+t.test('a /48 is few clients, however many /64s it has', (t) => {
+  const many = Array.from({ length: 1000 }, (_, i) => clientOf(`2a01:7:7:${i.toString(16)}::1`));
+  t.equal(new Set(many).size, 5);
+  t.equal(clientOf('2a01:7:7:2::9'), many[2], 'the first are clients of their own');
+  t.equal(clientOf('2a01:7:7:ffff::9'), many[999], 'all others are one');
+  t.not(clientOf('2a01:7:8::1'), many[999], 'another /48');
+  const home = Array.from({ length: 20 }, (_, i) => clientOf(`fd00:7:7:${i}::1`));
+  t.equal(new Set(home).size, 20, 'in private networks a /64 is a client');
   t.end();
 });
 
