@@ -185,12 +185,12 @@ export class Catalog {
 
   /** Published files below a folder. */
   below(folder: string): string[] {
-    return this.#folders.below(folder).map((slot) => this.#pathOf(slot));
+    return Array.from(this.#folders.below(folder), (slot) => this.#pathOf(slot));
   }
 
   /** Published files in a folder itself. */
   directlyIn(folder: string): string[] {
-    return this.#folders.directlyIn(folder).map((slot) => this.#pathOf(slot));
+    return Array.from(this.#folders.directlyIn(folder), (slot) => this.#pathOf(slot));
   }
 
   /** Begin a scan: what it does not see is gone. */
@@ -274,8 +274,8 @@ export class Catalog {
   }
 
   #hide(slot: number): void {
+    this.#folders.remove(slot, this.#pathOf(slot));
     this.#names.remove(slot);
-    this.#folders.remove(slot);
     this.#mark(slot, KNOWN);
     this.#files--;
     this.#bytes -= this.#columns.size(slot);

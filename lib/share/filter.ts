@@ -83,10 +83,13 @@ export class ShareFilter {
 
   /** What stands at a path that is not left out by its name. */
   look(path: string): Entry {
+    const full = join(this.#root, path);
     try {
-      const there = lstatSync(join(this.#root, path), { bigint: true });
+      // An error costs much more than a look, and whole folders may be deleted.
+      const there = lstatSync(full, { bigint: true, throwIfNoEntry: false });
+      if (there === undefined) return this.#unlisted(path);
       if (there.isDirectory()) return { kind: 'folder', ino: there.ino };
-      return this.judge(path, there, readableSync(join(this.#root, path), there));
+      return this.judge(path, there, readableSync(full, there));
     } catch (error) {
       return this.missing(path, error);
     }
@@ -148,17 +151,18 @@ export class ShareFilter {
       const isUnsure = code !== 'EACCES' && code !== 'EPERM';
       return { kind: 'nothing', reason: `${code ?? String(error)}; left out`, isUnsure };
     }
-    // Gone since it was seen; or listed under a name that is not its own.
-    if (!path.includes(INVALID) || !this.#isListed(path)) return NOTHING;
-    return { kind: 'nothing', reason: 'its name is not valid UTF-8; left out' };
+    return this.#unlisted(path);
   }
 
-  #isListed(path: string): boolean {
+  /** What is not there: gone since it was seen; or listed under a name that is not its own. */
+  #unlisted(path: string): Nothing {
+    if (!path.includes(INVALID)) return NOTHING;
     try {
-      return readdirSync(join(this.#root, parentOf(path))).includes(basename(path));
+      if (!readdirSync(join(this.#root, parentOf(path))).includes(basename(path))) return NOTHING;
     } catch {
-      return false;
+      return NOTHING;
     }
+    return { kind: 'nothing', reason: 'its name is not valid UTF-8; left out' };
   }
 }
 

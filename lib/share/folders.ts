@@ -1,63 +1,85 @@
-/** Which published files lie below a folder: needed when a folder goes away as a whole. */
+/** Which published files lie in a folder, and below it: nothing here looks at more than these. */
+
+interface Folder {
+  readonly path: string;
+  /** Undefined: the share's own. */
+  readonly parent: Folder | undefined;
+  readonly children: Set<Folder>;
+  /** The first of the slots that lie in it, which hang together; or NONE. */
+  first: number;
+}
+
+const NONE = -1;
 
 export class Folders {
-  readonly #ids = new Map<string, number>();
-  readonly #paths: string[] = [];
-  readonly #counts: number[] = [];
-  readonly #free: number[] = [];
-  /** The folder of each slot, plus one; 0 when the slot is not published. */
-  #folderOf = new Uint32Array(1024);
+  readonly #folders = new Map<string, Folder>();
+  #next = new Int32Array(0);
+  /** The slot before, or NONE. */
+  #previous = new Int32Array(0);
 
   add(slot: number, path: string): void {
-    const folder = path.slice(0, Math.max(0, path.lastIndexOf('/')));
-    let id = this.#ids.get(folder);
-    if (id === undefined) {
-      id = this.#free.pop() ?? this.#paths.length;
-      this.#ids.set(folder, id);
-      this.#paths[id] = folder;
-      this.#counts[id] = 0;
-    }
-    this.#counts[id] = (this.#counts[id] ?? 0) + 1;
-    if (slot >= this.#folderOf.length) {
-      const larger = new Uint32Array(Math.max(slot + 1, this.#folderOf.length * 2));
-      larger.set(this.#folderOf);
-      this.#folderOf = larger;
-    }
-    this.#folderOf[slot] = id + 1;
+    this.#reserve(slot);
+    const folder = this.#make(folderOf(path));
+    if (folder.first >= 0) this.#previous[folder.first] = slot;
+    this.#next[slot] = folder.first;
+    this.#previous[slot] = NONE;
+    folder.first = slot;
   }
 
-  remove(slot: number): void {
-    const id = (this.#folderOf[slot] ?? 0) - 1;
-    if (id < 0) return;
-    this.#folderOf[slot] = 0;
-    const left = (this.#counts[id] ?? 0) - 1;
-    this.#counts[id] = left;
-    if (left > 0) return;
-    this.#ids.delete(this.#paths[id] ?? '');
-    this.#paths[id] = '';
-    this.#free.push(id);
+  /** @param path as when it was added */
+  remove(slot: number, path: string): void {
+    const [next, previous] = [this.#next[slot] ?? NONE, this.#previous[slot] ?? NONE];
+    if (next >= 0) this.#previous[next] = previous;
+    if (previous >= 0) {
+      this.#next[previous] = next;
+      return;
+    }
+    let folder = this.#folders.get(folderOf(path));
+    if (folder === undefined) return;
+    folder.first = next;
+    // Folders that hold nothing any more.
+    for (; folder?.first === NONE && folder.children.size === 0; folder = folder.parent) {
+      this.#folders.delete(folder.path);
+      folder.parent?.children.delete(folder);
+    }
   }
 
   /** Slots of the files in a folder itself. */
-  directlyIn(folder: string): number[] {
-    const id = this.#ids.get(folder);
-    return id === undefined ? [] : this.#slotsIn(new Set([id + 1]));
+  *directlyIn(path: string): Generator<number> {
+    let slot = this.#folders.get(path)?.first ?? NONE;
+    for (; slot >= 0; slot = this.#next[slot] ?? NONE) yield slot;
   }
 
   /** Slots of the files in a folder and in the folders below it. */
-  below(folder: string): number[] {
-    const inside = new Set<number>();
-    for (const [path, id] of this.#ids) {
-      if (path === folder || path.startsWith(`${folder}/`)) inside.add(id + 1);
+  *below(path: string): Generator<number> {
+    const top = this.#folders.get(path);
+    const open = top === undefined ? [] : [top];
+    for (let folder = open.pop(); folder !== undefined; folder = open.pop()) {
+      yield* this.directlyIn(folder.path);
+      for (const child of folder.children) open.push(child);
     }
-    return inside.size === 0 ? [] : this.#slotsIn(inside);
   }
 
-  #slotsIn(inside: ReadonlySet<number>): number[] {
-    const slots: number[] = [];
-    for (let slot = 0; slot < this.#folderOf.length; slot++) {
-      if (inside.has(this.#folderOf[slot] ?? 0)) slots.push(slot);
-    }
-    return slots;
+  #make(path: string): Folder {
+    const known = this.#folders.get(path);
+    if (known !== undefined) return known;
+    const parent = path === '' ? undefined : this.#make(folderOf(path));
+    const folder: Folder = { path, parent, children: new Set(), first: NONE };
+    parent?.children.add(folder);
+    this.#folders.set(path, folder);
+    return folder;
   }
+
+  #reserve(slot: number): void {
+    if (slot < this.#next.length) return;
+    const length = Math.max(1024, slot + 1, this.#next.length * 2);
+    const [next, previous] = [new Int32Array(length), new Int32Array(length)];
+    next.set(this.#next);
+    previous.set(this.#previous);
+    [this.#next, this.#previous] = [next, previous];
+  }
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }

@@ -13,7 +13,8 @@ import { DelayQueue } from './delay-queue.js';
 import type { ShareFilter } from './filter.js';
 import { Hashing } from './hashing.js';
 import { RenameGrace } from './rename-grace.js';
-import type { ScanWarning, ScannedFile } from './walk.js';
+import type { Found } from './scan.js';
+import type { ScannedFile } from './walk.js';
 import type { Seen } from './watcher.js';
 
 /** How far indexing is. */
@@ -147,8 +148,8 @@ export class Indexer {
     return this.#enqueue(() => this.#inSlices(catalog.forgetUnconfirmed(), () => undefined));
   }
 
-  /** A scan saw these files, and left out others. */
-  scanned(files: () => readonly ScannedFile[], warnings: readonly ScanWarning[]): Promise<void> {
+  /** A scan saw these files, left out others, and found some gone. */
+  scanned({ files, warnings, gone }: Found): Promise<void> {
     return this.#enqueue(async () => {
       for (const { path, reason } of warnings) this.#hashing.leftOut(path, reason);
       await this.#inSlices(files(), ({ path, identity }) => {
@@ -157,6 +158,9 @@ export class Indexer {
         this.progress.totalFiles++;
         if (toHash) this.progress.totalBytes += identity.size;
       });
+      await this.#inSlices(gone, (path) => {
+        this.#sawNothing(path);
+      });
       this.#owner.onProgress();
     });
   }
@@ -164,9 +168,10 @@ export class Indexer {
   /** The watch saw what stands at some paths. */
   async watched(seen: readonly Seen[]): Promise<void> {
     await this.#enqueue(async () => {
-      // What appears before what is gone: a renamed file's hash must still be known.
+      // What appears before what is gone: a file that was renamed is not removed and added.
+      const gone: string[] = [];
       for (const entry of seen) {
-        if (entry.kind === 'folder') await this.#sawFolder(entry.path, entry.files);
+        if (entry.kind === 'folder') gone.push(...(await this.#sawFolder(entry.path, entry.files)));
       }
       await this.#inSlices(seen, (entry) => {
         if (entry.kind === 'file') this.#sawFile(entry.path, entry.identity, true);
@@ -175,6 +180,9 @@ export class Indexer {
         if (entry.kind !== 'gone') return;
         if (entry.path === '') this.#owner.onRootGone();
         else this.#sawNothing(entry.path, entry.reason);
+      });
+      await this.#inSlices(gone, (path) => {
+        this.#sawNothing(path);
       });
     });
     this.#owner.onStep();
@@ -281,21 +289,20 @@ export class Indexer {
     this.#revisits.delete(path);
     this.#changing.delete(path);
     this.#hashing.gone(path);
-    for (const gone of [path, ...this.#options.catalog.below(path)]) this.#remove(gone);
+    this.#remove(path);
+    for (const below of this.#options.catalog.below(path)) this.#remove(below);
     if (reason !== undefined) this.#hashing.leftOut(path, reason);
   }
 
-  /** A folder, and the files that are directly in it. */
-  async #sawFolder(folder: string, files: readonly ScannedFile[]): Promise<void> {
+  /** A folder, and the files that are directly in it. @returns those that are not there any more */
+  async #sawFolder(folder: string, files: readonly ScannedFile[]): Promise<string[]> {
     // It may have been a file.
     this.#remove(folder);
     await this.#inSlices(files, ({ path, identity }) => {
       this.#sawFile(path, identity, true);
     });
     const found = new Set(files.map(({ path }) => path));
-    for (const path of this.#options.catalog.directlyIn(folder)) {
-      if (!found.has(path)) this.#lookLater(path, 0, 0);
-    }
+    return this.#options.catalog.directlyIn(folder).filter((path) => !found.has(path));
   }
 
   async #lookAt(path: string, tries: number, known: Map<string, boolean>): Promise<void> {

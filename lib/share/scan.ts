@@ -1,13 +1,20 @@
 /** Scan the share's folder: in a thread of its own, so that the event loop is free meanwhile, or here. */
 import { Worker } from 'node:worker_threads';
-import type { FilterOptions } from './filter.js';
-import { unpackFiles, type PackedChunk, type ScanWarning, type ScannedFile } from './walk.js';
+import { unpackPaths } from '../hash/packed.js';
+import {
+  unpackFiles,
+  type PackedChunk,
+  type ScanRequest,
+  type ScanWarning,
+  type ScannedFile,
+} from './walk.js';
 
 /** A part of what was found. */
 export interface Found {
   /** Made when they are wanted: until then they lie packed, in a tenth of the memory. */
   files: () => ScannedFile[];
   warnings: readonly ScanWarning[];
+  gone: readonly string[];
 }
 
 /** Times that a scan is begun whose thread dies. */
@@ -20,7 +27,7 @@ const TRIES = 3;
  * @throws Error when the thread has died again and again
  */
 export async function scan(
-  request: FilterOptions,
+  request: ScanRequest,
   onFound: (found: Found) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -36,7 +43,7 @@ export async function scan(
 }
 
 async function scanOnce(
-  request: FilterOptions,
+  request: ScanRequest,
   onFound: (found: Found) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -51,7 +58,10 @@ async function scanOnce(
     await new Promise<void>((resolve, reject) => {
       worker.on('message', (chunk: PackedChunk | 'end') => {
         if (chunk === 'end') resolve();
-        else onFound({ files: () => unpackFiles(chunk), warnings: chunk.warnings });
+        else {
+          const gone = unpackPaths(chunk.gone);
+          onFound({ files: () => unpackFiles(chunk), warnings: chunk.warnings, gone });
+        }
       });
       worker.once('error', reject);
       worker.once('exit', () => {
@@ -66,11 +76,11 @@ async function scanOnce(
 
 /** The same in this thread, which does nothing else meanwhile: saves the start of a thread. */
 export async function scanHere(
-  request: FilterOptions,
+  request: ScanRequest,
   onFound: (found: Found) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const { walk } = await import('./walk.js');
   signal.throwIfAborted();
-  for (const { files, warnings } of walk(request)) onFound({ files: () => files, warnings });
+  for (const { files, ...rest } of walk(request)) onFound({ files: () => files, ...rest });
 }

@@ -64,6 +64,8 @@ export interface ShareEvents {
 
 /** Milliseconds after the first scan until the watch begins, unless all is hashed before. */
 const WATCH_DELAY = 5000;
+/** Files that a scan did not see, from which on a thread looks what has become of them. */
+const MANY = 1000;
 
 const NOTHING_YET: Readonly<Progress> = {
   files: 0,
@@ -286,7 +288,6 @@ export class Share extends EventEmitter<ShareEvents> {
       if (catalog.restored === 0) this.#pool?.start();
     });
     await Promise.all([restored, this.#walk(indexer)]);
-    await indexer.takenIn();
     // An empty folder is what a file system that is not mounted leaves behind.
     if (!(await this.#root.isEmpty())) await indexer.forgetUnconfirmed();
     if (this.#abort.signal.aborted) return;
@@ -305,23 +306,26 @@ export class Share extends EventEmitter<ShareEvents> {
       catalog.beginScan();
       this.#watcher?.complete();
       await this.#walk(indexer);
-      await indexer.takenIn();
       // What it did not see may be gone, or the whole share is.
       if (this.#abort.signal.aborted || !(await this.#isThere())) return;
-      await indexer.look([...catalog.unseen()].map((path) => [path, 0]));
+      const unseen = [...catalog.unseen()];
+      if (unseen.length < MANY) await indexer.look(unseen.map((path) => [path, 0]));
+      else await this.#walk(indexer, unseen);
     } catch (error) {
       if (!this.#abort.signal.aborted) this.#warn(`the scan failed: ${String(error)}`);
     }
   }
 
-  async #walk(indexer: Indexer): Promise<void> {
+  /** @param paths all if left out */
+  async #walk(indexer: Indexer, paths?: readonly string[]): Promise<void> {
     if (this.#filter === undefined) return;
     const { workers = true } = this.#options;
     await (workers ? scan : scanHere)(
-      this.#filter,
-      ({ files, warnings }) => void indexer.scanned(files, warnings),
+      { ...this.#filter, ...(paths && { paths }) },
+      (found) => void indexer.scanned(found),
       this.#abort.signal,
     );
+    await indexer.takenIn();
   }
 
   #startWatch(): void {

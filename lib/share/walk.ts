@@ -16,9 +16,16 @@ export interface ScannedFile {
   identity: FileIdentity;
 }
 
+export interface ScanRequest extends FilterOptions {
+  /** Look at these and nothing else. */
+  paths?: readonly string[];
+}
+
 export interface ScanChunk {
   files: ScannedFile[];
   warnings: ScanWarning[];
+  /** Of the paths that were to be looked at, those where nothing stands that is shared. */
+  gone: string[];
 }
 
 /** A chunk as it travels between threads: columns are copied as a whole, objects one by one. */
@@ -26,13 +33,15 @@ export interface PackedChunk {
   paths: string;
   identities: BigInt64Array;
   warnings: ScanWarning[];
+  gone: string;
 }
 
-export function pack({ files, warnings }: ScanChunk): PackedChunk {
+export function pack({ files, warnings, gone }: ScanChunk): PackedChunk {
   return {
     paths: packPaths(files.map(({ path }) => path)),
     identities: packIdentities(files.map(({ identity }) => identity)),
     warnings,
+    gone: packPaths(gone),
   };
 }
 
@@ -43,7 +52,7 @@ export function unpackFiles({ paths, identities }: PackedChunk): ScannedFile[] {
 const CHUNK_FILES = 4096;
 
 /** All that is shared, and what is left out and why. Symbolic links are not followed. */
-export function* walk(request: FilterOptions): Generator<ScanChunk> {
+export function* walk(request: ScanRequest): Generator<ScanChunk> {
   const { root } = request;
   const filter = new ShareFilter(request);
   let warnings: ScanWarning[] = [];
@@ -58,27 +67,36 @@ export function* walk(request: FilterOptions): Generator<ScanChunk> {
     leftOut(folder === '' ? '.' : folder, listed);
     return [];
   };
-  const paths = fastGlob.sync('**', {
-    cwd: root,
-    dot: true,
-    onlyFiles: true,
-    followSymbolicLinks: false,
-    unique: false,
-    fs: { readdirSync: list as unknown as typeof readdirSync },
-  });
   let files: ScanChunk['files'] = [];
-  for (const veiledPath of paths) {
-    const path = unveil(veiledPath);
+  let gone: string[] = [];
+  const look = (path: string): void => {
     const there = filter.look(path);
-    if (there.kind === 'file') files.push({ path, identity: there.identity });
-    else if (there.kind === 'nothing') leftOut(path, there);
-    if (files.length === CHUNK_FILES) {
-      yield { files, warnings };
-      files = [];
-      warnings = [];
+    const isInState = request.paths !== undefined && filter.isInState(path, known);
+    if (there.kind === 'file' && !isInState) {
+      files.push({ path, identity: there.identity });
+      return;
     }
+    if (there.kind === 'nothing') leftOut(path, there);
+    if (there.kind !== 'nothing' || there.isUnsure !== true) gone.push(path);
+  };
+  const known = new Map<string, boolean>();
+  const found =
+    request.paths ??
+    fastGlob.sync('**', {
+      cwd: root,
+      dot: true,
+      onlyFiles: true,
+      followSymbolicLinks: false,
+      unique: false,
+      fs: { readdirSync: list as unknown as typeof readdirSync },
+    });
+  for (const path of found) {
+    look(request.paths === undefined ? unveil(path) : path);
+    if (files.length + gone.length < CHUNK_FILES) continue;
+    yield { files, warnings, gone };
+    [files, warnings, gone] = [[], [], []];
   }
-  yield { files, warnings };
+  yield { files, warnings, gone };
 }
 
 // fast-glob's patterns are regular expressions whose dot does not match the end of a line: it would

@@ -88,8 +88,8 @@ t.test('the index sets such a file aside, names it once, and goes on', async (t)
     await pool.close();
   });
   const scan = async (): Promise<void> => {
-    for (const { files, warnings } of walk(request)) {
-      await indexer.scanned(() => files, warnings);
+    for (const { files, ...rest } of walk(request)) {
+      await indexer.scanned({ files: () => files, ...rest });
     }
     while (!indexer.idle) await new Promise<void>((resolve) => (wake = resolve));
   };
