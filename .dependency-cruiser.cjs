@@ -21,7 +21,7 @@ const ROOMS = {
 /** Files of lib/ itself that a room may import, where it is more than errors.ts. */
 const FILES_FOR = { fetch: ['errors', 'options'] };
 /** Files of lib/ itself, from the bottom. */
-const TOP = ['errors', 'options', 'node', 'index'];
+const TOP = ['errors', 'options', 'requests', 'network', 'node', 'index'];
 
 const inRoom = (room) => `lib/${room}/`;
 const room = ([name, below]) => ({

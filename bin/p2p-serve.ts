@@ -1,16 +1,12 @@
 #!/usr/bin/env node
 /** Share a folder. */
 import prettyBytes from 'pretty-bytes';
-import {
-  OPTIONS,
-  checked,
-  createNode,
-  defaultStateFolder,
-  formatAddress,
-  printable,
-  type PeerNode,
-  type Progress,
-} from '../lib/index.js';
+import { formatAddress } from '../lib/net/address.js';
+import { createNode, type PeerNode } from '../lib/node.js';
+import { OPTIONS, option } from '../lib/options.js';
+import type { Progress } from '../lib/share/share.js';
+import { defaultStateFolder } from '../lib/state/state-folder.js';
+import { printable } from '../lib/support/printable.js';
 import { EXIT, describe, optionalRate, runCommand } from './common/command.js';
 import { makeLog, type Logger } from './common/log.js';
 import { ProgressBar } from './common/progress.js';
@@ -68,7 +64,7 @@ await runCommand<Args>({
       .option('state', { type: 'string', requiresArg: true, describe: OPTIONS.state.describe })
       .option('watch', { type: 'boolean', ...pick(OPTIONS.watch) })
       .option('sendfile', { type: 'boolean', ...pick(OPTIONS.sendfile) })
-      .option('rescan', { type: 'number', requiresArg: true, ...pick(OPTIONS.rescan) })
+      .option('rescan', { type: 'number', requiresArg: true, ...inSeconds(OPTIONS.rescan) })
       .option('peer', {
         type: 'string',
         array: true,
@@ -105,7 +101,7 @@ await runCommand<Args>({
         requiresArg: true,
         describe: OPTIONS.upLimit.describe,
       })
-      .option('grace', { type: 'number', requiresArg: true, ...pick(OPTIONS.grace) })
+      .option('grace', { type: 'number', requiresArg: true, ...inSeconds(OPTIONS.grace) })
       .option('verbose', { type: 'boolean', default: false, describe: 'say more in the log' })
       .example('$0 ./data', 'share ./data on port 7000')
       .example('$0 ./data --peer example.org', 'join the network that a peer there is part of')
@@ -121,9 +117,13 @@ function pick<T>({ describe, default: value }: { describe: string; default: T })
   return { describe, default: value };
 }
 
+function inSeconds(spec: { describe: string; default: number }): ReturnType<typeof pick<number>> {
+  return { describe: `seconds ${spec.describe}`, default: spec.default / 1000 };
+}
+
 async function serve(args: Args): Promise<number> {
   const log = makeLog(args.verbose ? 'debug' : 'info');
-  const grace = checked('grace', args.grace);
+  const grace = option('grace', args.grace * 1000);
   const node = createNode({
     share: args.dir,
     port: args.port,
@@ -133,7 +133,7 @@ async function serve(args: Args): Promise<number> {
     threads: args.threads,
     watch: args.watch,
     sendfile: args.sendfile,
-    rescan: args.rescan,
+    rescan: args.rescan * 1000,
     peers: args.peer,
     advertise: args.advertise,
     maxPeers: args['max-peers'],
@@ -142,7 +142,7 @@ async function serve(args: Args): Promise<number> {
     maxConnections: args['max-connections'],
     maxUploads: args['max-uploads'],
     upLimit: optionalRate('up-limit', args['up-limit']),
-    state: checked('state', args.state ?? (await defaultStateFolder(args.dir))),
+    state: option('state', args.state ?? (await defaultStateFolder(args.dir))),
   });
   const ended = until(node, log);
   const endReport = report(node, log);
@@ -159,7 +159,7 @@ async function serve(args: Args): Promise<number> {
   endReport();
   const { uploads } = node.stats;
   if (uploads > 0 && grace > 0) {
-    log.info(`stopping: ${uploads} transfers may take up to ${grace} s more (again: at once)`);
+    log.info(`stopping: ${uploads} transfers may take up to ${args.grace} s more (again: at once)`);
   }
   await node.close({ grace });
   return result;
@@ -168,7 +168,9 @@ async function serve(args: Args): Promise<number> {
 /** Resolves with the exit code when the node shall stop. */
 function until(node: PeerNode, log: Logger): Promise<number> {
   return new Promise((resolve) => {
+    let ending = false;
     const end = (code: number): void => {
+      ending = true;
       // A further signal of either kind ends the process at once: their default action is back in force.
       process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
       resolve(code);
@@ -179,6 +181,7 @@ function until(node: PeerNode, log: Logger): Promise<number> {
     };
     process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
     process.on('SIGHUP', () => {
+      if (ending) return;
       log.info('SIGHUP: scanning');
       node.rescan();
     });

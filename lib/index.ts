@@ -8,22 +8,13 @@ export {
   type ManyPeersOptions,
 } from './fetch/sources/fetch-many.js';
 export { fetchAll, type FetchAllOptions, type FetchedFile } from './fetch/folder/fetch-all.js';
-export { PeerError, asError, systemCode, type ErrorCode } from './errors.js';
+export { PeerError, type ErrorCode } from './errors.js';
 export { hashPath, hashStream } from './hash/path.js';
 export { HashPool } from './hash/pool.js';
 export { parseAddress, formatAddress, type PeerAddress } from './net/address.js';
-export {
-  OPTIONS,
-  checked,
-  option,
-  optional,
-  type ConnectOptions,
-  type NodeOptions,
-} from './options.js';
+export type { ConnectOptions, NodeOptions } from './options.js';
 export type { Neighbour, PeerChange } from './peers/neighbours.js';
 export type { OffenceStats } from './peers/peer-scores.js';
-export { printable, printableJson } from './support/printable.js';
-export { defaultStateFolder } from './state/state-folder.js';
 export type { Progress } from './share/share.js';
 export type { SearchStats } from './search/node-search.js';
 export type { NetworkSearchOptions, SearchResult, SearchSummary } from './search/results.js';
@@ -36,9 +27,8 @@ export type { SourceEvent, SourceSummary } from './fetch/sources/events.js';
 export { fetchToFile, type FetchToFileOptions } from './fetch/part/fetch-to-file.js';
 export type { FetchProgress } from './fetch/part/file-fetch.js';
 export type { FileSource } from './fetch/receive/body-receiver.js';
-export { RETRY_BACKOFF } from './fetch/retry.js';
-export { type Backoff } from './support/backoff.js';
-export { AGENT, VERSION } from './support/version.js';
+export type { Backoff } from './support/backoff.js';
+export { VERSION } from './support/version.js';
 export type {
   FileHead,
   FileMatch,

@@ -1,36 +1,23 @@
-/** A peer that shares a folder: wires the share, the listener and the handlers of every request. */
-import { EventEmitter, once } from 'node:events';
+/** A peer that shares a folder: starts its parts one after the other, and stops them in reverse order. */
+import { EventEmitter } from 'node:events';
 import { PeerError, asError } from './errors.js';
-import { parseAddress, type PeerAddress } from './net/address.js';
-import type { RequestHandler } from './net/connection.js';
 import { openFileLimit, sharesOf } from './limits/descriptors.js';
-import { Listener } from './net/listener.js';
-import { InboundConnections } from './net/inbound-connections.js';
-import { RequestQuota } from './limits/request-quota.js';
-import { SendBudget } from './limits/send-budget.js';
-import { checked, option, optional, type NodeOptions } from './options.js';
-import { loadIdentity, newIdentity, type Identity } from './state/identity.js';
-import { Neighbours, type Neighbour, type PeerChange } from './peers/neighbours.js';
-import { noOffences, type OffenceStats } from './peers/peer-scores.js';
-import { clientOf } from './net/scope.js';
-import { PEER_TIMES } from './peers/times.js';
-import { cannotKeep, openStateFolder, type StateFolder } from './state/state-folder.js';
-import { NodeSearch, type SearchStats } from './search/node-search.js';
-import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search/results.js';
-import { Share, type Progress, type ShareEvents } from './share/share.js';
 import { RateLimiter } from './limits/rate-limiter.js';
+import type { PeerAddress } from './net/address.js';
+import { Network } from './network.js';
+import { option, settings, type NodeOptions, type Settings } from './options.js';
+import type { Neighbour, PeerChange } from './peers/neighbours.js';
+import { noOffences, type OffenceStats } from './peers/peer-scores.js';
+import { PEER_TIMES } from './peers/times.js';
+import type { SearchStats } from './search/node-search.js';
+import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search/results.js';
 import { Uploads, type UploadStats } from './serve/uploads.js';
-import { AGENT } from './support/version.js';
-import { PROTOCOL_VERSION } from './wire/limits.js';
-import type {
-  FileList,
-  Hash,
-  PeerContact,
-  PeerId,
-  PeerInfo,
-  Search,
-  ShareState,
-} from './wire/messages.js';
+import { Share, type Progress, type ShareEvents } from './share/share.js';
+import { loadIdentity, newIdentity, type Identity } from './state/identity.js';
+import { cannotKeep, openStateFolder } from './state/state-folder.js';
+import type { Lock } from './disk/file-lock.js';
+import { CleanupStack } from './support/cleanup.js';
+import type { Hash, PeerId, ShareState } from './wire/messages.js';
 
 export interface NodeEvents extends ShareEvents {
   /** Connections are accepted. */
@@ -57,87 +44,79 @@ export function createNode(options: NodeOptions): PeerNode {
   return new PeerNode(options);
 }
 
-/** Of all connections: what one client may have, and what may be open without having been answered. */
-const CLIENT_SHARE = 1 / 4;
+/** Events of the share that are the node's own. */
+const SHARE_EVENTS = [
+  'progress',
+  'indexed',
+  'watching',
+  'change',
+  'settled',
+  'warning',
+  'error',
+] as const;
 
-/** The name under which the peer table is kept beside the index. */
-const PEERS_NOTE = 'peers';
-
-export class PeerNode extends EventEmitter<NodeEvents> {
-  readonly #options: NodeOptions;
+/**
+ * A node is started once and closed once; after that, and after a start that failed, its methods fail with ERR_CLOSED.
+ *
+ * A listener that throws does not disturb the node: its error becomes a warning of the process
+ * (`process.emitWarning`).
+ */
+export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposable {
+  readonly #settings: Settings;
   readonly #share: Share;
-  readonly #reception: InboundConnections;
   readonly #uploads: Uploads;
-  #identity: Identity | undefined;
-  #listener: Listener | undefined;
-  #stateFolder: StateFolder | undefined;
-  #closed = false;
-  /** Transfers may end, and nothing else is waited for any more. */
-  #finishing = false;
+  readonly #network: Network;
+  /** What has been started. */
+  readonly #started = new CleanupStack();
+  /** The start, once it has begun. */
+  #opening: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
   /** Aborted when nothing is waited for. */
   readonly #noGrace = new AbortController();
-  #address: PeerAddress | undefined;
-  #neighbours: Neighbours | undefined;
-  #searches: NodeSearch | undefined;
+  #identity: Identity | undefined;
 
   constructor(options: NodeOptions) {
     super();
-    this.#options = {
-      ...options,
-      share: checked('share', options.share),
-      port: option('port', options.port),
-      host: option('host', options.host),
-      answerTimeout: option('answerTimeout', options.answerTimeout),
-      stallTimeout: option('stallTimeout', options.stallTimeout),
-      frameTimeout: option('frameTimeout', options.frameTimeout),
-      state: options.state === undefined ? undefined : checked('state', options.state),
-      peers: option('peers', options.peers),
-      advertise:
-        options.advertise === undefined ? undefined : checked('advertise', options.advertise),
-      maxPeers: option('maxPeers', options.maxPeers),
-      discover: option('discover', options.discover),
-    };
-    const shares = sharesOf(openFileLimit(), option('maxPeers', options.maxPeers));
-    this.#reception = this.#makeReception(
-      optional('maxConnections', options.maxConnections) ?? shares.connections,
-    );
-    this.#share = new Share({
-      folder: this.#options.share,
-      dotfiles: option('dotfiles', options.dotfiles),
-      ignore: option('ignore', options.ignore),
-      threads: options.threads === undefined ? undefined : checked('threads', options.threads),
-      workers: options.workers,
-      state: this.#options.state,
-      watch: option('watch', options.watch),
-      rescan: option('rescan', options.rescan) * 1000,
-    });
-    const upLimit = optional('upLimit', options.upLimit);
+    const set = settings(options);
+    const { workers = true } = options;
+    this.#settings = set;
+    const shares = sharesOf(openFileLimit(), set.maxPeers);
+    this.#share = new Share({ ...set, folder: option('share', options.share) ?? '', workers });
     this.#uploads = new Uploads({
       share: this.#share,
-      workers: options.workers ?? true,
-      zeroCopy: option('sendfile', options.sendfile),
-      max: optional('maxUploads', options.maxUploads) ?? shares.transfers,
-      rateLimiter: upLimit === undefined ? undefined : new RateLimiter(upLimit),
+      workers,
+      zeroCopy: set.sendfile,
+      max: set.maxUploads ?? shares.transfers,
+      rateLimiter: set.upLimit === undefined ? undefined : new RateLimiter(set.upLimit),
     });
-    this.#share.on('progress', (progress) => this.emit('progress', progress));
-    this.#share.on('indexed', (result) => this.emit('indexed', result));
-    this.#share.on('watching', (watching) => this.emit('watching', watching));
-    this.#share.on('change', (change) => this.emit('change', change));
-    this.#share.on('settled', () => this.emit('settled'));
-    this.#share.on('warning', (warning) => this.emit('warning', warning));
-    this.#share.on('error', (error) => this.emit('error', error));
+    this.#network = new Network({
+      settings: set,
+      times: { ...PEER_TIMES, ...options.times },
+      share: this.#share,
+      uploads: this.#uploads,
+      maxConnections: set.maxConnections ?? shares.connections,
+      onPeer: (change) => {
+        this.#tell('peer', change);
+      },
+      onInternalError: (path, error) => {
+        this.#tell('warning', { path, reason: `internal error: ${error.message}` });
+      },
+    });
+    for (const event of SHARE_EVENTS) {
+      this.#share.on(event, (...args: unknown[]) => {
+        this.#tell(event, ...(args as never));
+      });
+    }
   }
 
-  /** The peer's id. @throws TypeError before `start` */
+  /** The peer's id. @throws PeerError ERR_USAGE before `start` */
   get id(): PeerId {
-    if (this.#identity === undefined) throw new TypeError('not started');
-    return this.#identity.id;
+    return begun(this.#identity).id;
   }
 
-  /** Where it listens. @throws TypeError before `start` */
+  /** Where it listens. @throws PeerError ERR_USAGE before `start` */
   get address(): PeerAddress {
-    if (this.#address === undefined) throw new TypeError('not started');
-    return this.#address;
+    return begun(this.#network.address);
   }
 
   /** `ready` when everything found at the start can be found and fetched. */
@@ -156,256 +135,146 @@ export class PeerNode extends EventEmitter<NodeEvents> {
 
   /** Peers that this node can reach. */
   get peers(): Neighbour[] {
-    return this.#neighbours?.peers ?? [];
+    return this.#network.neighbours?.peers ?? [];
   }
 
   get stats(): Readonly<NodeStats> {
-    return { ...this.#uploads.stats, ...this.#reception.stats };
+    return { ...this.#uploads.stats, ...this.#network.stats };
+  }
+
+  /** Searches under way, and what became of others since the start. @throws PeerError ERR_USAGE before it */
+  get searchStats(): Readonly<SearchStats> {
+    return begun(this.#network.searches).stats;
+  }
+
+  /** What peers did that no honest one does, and what came of it, since the start. */
+  get offences(): OffenceStats {
+    return this.#network.neighbours?.offences ?? noOffences();
   }
 
   /**
    * Accept connections (`listening`), then open the index, and begin to compare it with the folder;
-   * `indexed` tells when it is complete.
+   * `indexed` tells when it is complete. When it fails everything that it opened is closed again.
    *
-   * @throws PeerError ERR_USAGE: the folder, the port or the state folder cannot be used
+   * @throws PeerError ERR_USAGE: the folder, the port or the state folder cannot be used, or it is the
+   *   second start; ERR_CLOSED: the node was closed, before or meanwhile
    */
   async start(): Promise<void> {
-    const { host = '', port = 0, state } = this.#options;
-    await this.#share.check();
-    if (state === undefined) {
-      this.#identity = newIdentity();
-    } else {
-      this.#stateFolder = await openStateFolder(state);
-      this.#identity = await loadIdentity(this.#stateFolder.path).catch((error: unknown) => {
-        this.#stateFolder?.lock.release();
-        throw cannotKeep(state, error);
-      });
-    }
-    const { accept, shed } = this.#reception;
-    this.#listener = await Listener.open(
-      { host, port },
-      { onSocket: accept, onShortage: shed },
-    ).catch((error: unknown) => {
-      this.#stateFolder?.lock.release();
-      throw error;
-    });
-    const { address } = this.#listener;
-    this.#address = address;
-    const neighbours = this.#makeNeighbours(this.#identity.id, address);
-    this.#neighbours = neighbours;
-    this.#searches = this.#makeSearches(neighbours, { id: this.#identity.id, ...address });
-    this.emit('listening', address);
-    await this.#share.start().catch(async (error: unknown) => {
+    this.#checkOpen();
+    if (this.#opening !== undefined) throw new PeerError('ERR_USAGE', 'the node has been started');
+    this.#opening = this.#open();
+    try {
+      await this.#opening;
+    } catch (error) {
       await this.close();
       throw error;
-    });
-    if (!this.#closed) neighbours.start();
+    }
   }
 
   /**
    * Search this node's files and those of the network: by name, or who has a hash. Leaving the loop
    * ends the search.
    *
-   * @throws PeerError ERR_USAGE, ERR_ABORTED; ERR_CLOSED when the node is closed meanwhile
-   * @throws TypeError before `start`
+   * @throws PeerError ERR_USAGE, also before `start`; ERR_ABORTED; ERR_CLOSED when the node is closed, or
+   *   was before
    */
   search(
     what: string | { hash: Hash },
     options: NetworkSearchOptions = {},
   ): AsyncGenerator<SearchResult, void, void> {
-    if (this.#searches === undefined) throw new TypeError('not started');
-    return this.#searches.search(wantedOf(what), options);
+    this.#checkOpen();
+    return begun(this.#network.searches).search(wantedOf(what), options);
   }
 
-  /** Searches under way, and what became of others since the start. */
-  get searchStats(): Readonly<SearchStats> {
-    if (this.#searches === undefined) throw new TypeError('not started');
-    return this.#searches.stats;
-  }
-
-  /** What peers did that no honest one does, and what came of it, since the start. */
-  get offences(): OffenceStats {
-    return this.#neighbours?.offences ?? noOffences();
-  }
-
-  /** Compare the folder with the index now, rather than at the next rescan. */
+  /** Compare the folder with the index now, rather than at the next rescan. @throws PeerError ERR_CLOSED */
   rescan(): void {
+    this.#checkOpen();
     this.#share.rescan();
   }
 
   /**
-   * Stop: no new connections, the open ones are ended, workers stopped.
+   * Stop: no new connections, the open ones are ended, and with them what is under way. Called again
+   * without `grace` it ends at once what it waits for.
    *
-   * @param options.grace seconds that transfers under way may take to end; connections without one are
-   *   ended at once, requests for more get ERR_BUSY. Called again without it: all ends at once.
+   * @param options.grace milliseconds that transfers under way may take to end. Connections without one
+   *   are ended at once, and requests for more get ERR_BUSY. @default 0
+   * @returns resolves when nothing of the node is left
    */
   async close({ grace = 0 }: { grace?: number } = {}): Promise<void> {
-    this.#closed = true;
-    const closed = this.#listener?.close();
-    this.#listener = undefined;
-    if (grace > 0) await this.#finish(checked('grace', grace) * 1000);
-    else this.#noGrace.abort();
-    this.#searches?.close();
-    this.#neighbours?.close();
-    const error = new PeerError('ERR_CLOSED', 'this node was closed');
-    for (const connection of this.#reception.connections) connection.destroy(error);
-    await Promise.all([closed, this.#share.close(), this.#uploads.close()]);
-    this.#stateFolder?.lock.release();
+    if (option('grace', grace) === 0) this.#noGrace.abort();
+    this.#closing ??= this.#close(grace);
+    await this.#closing;
   }
 
-  /** Let transfers end. Resolves when what they sent has arrived, or after so many milliseconds. */
-  async #finish(grace: number): Promise<void> {
-    this.#finishing = true;
-    this.#uploads.finish();
-    const last = [...this.#uploads.connections];
-    // Connections that this node made end with them: unless a peer fetches over one.
-    if (last.every((connection) => this.#reception.has(connection))) this.#neighbours?.close();
-    for (const connection of this.#reception.connections) {
-      if (!this.#uploads.has(connection)) connection.end();
-    }
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(grace: number): Promise<void> {
+    // It notices, and opens nothing more.
+    await this.#opening?.catch(() => undefined);
     const timer = setTimeout(() => {
       this.#noGrace.abort();
     }, grace);
-    await Promise.race([
-      aborted(this.#noGrace.signal),
-      // A connection closed while the other side still sends would take along what is on its way.
-      Promise.all(last.map(({ closed }) => aborted(closed))),
-    ]);
+    if (!this.#noGrace.signal.aborted) await this.#network.finish(this.#noGrace.signal);
     clearTimeout(timer);
+    await this.#started.run();
   }
 
-  #makeReception(total: number): InboundConnections {
-    const { answerTimeout, stallTimeout, firstFrameTimeout, frameTimeout } = this.#options;
-    const part = Math.ceil(total * CLIENT_SHARE);
-    return new InboundConnections({
-      handler: this.#handle,
-      answerTimeout: option('answerTimeout', answerTimeout),
-      stallTimeout,
-      firstFrameTimeout: option('firstFrameTimeout', firstFrameTimeout),
-      frameTimeout,
-      quota: new RequestQuota(),
-      sendBudget: new SendBudget(),
-      limits: {
-        total,
-        perClient: optional('maxPerClient', this.#options.maxPerClient) ?? part,
-        pending: optional('maxPending', this.#options.maxPending) ?? part,
-      },
-      clientOf,
-      shunFor: { ...PEER_TIMES, ...this.#options.times }.shunned,
-      isKept: (connection) => this.#neighbours?.isLinked(connection) === true,
-      onAccept: (connection) => {
-        this.#neighbours?.accepted(connection);
-      },
-      onInternalError: (error, name) => {
-        this.#warn(name, error);
-      },
+  async #open(): Promise<void> {
+    const { state } = this.#settings;
+    // Last of all: until the share is closed it writes to the state folder.
+    let lock: Lock | undefined;
+    this.#started.add(() => {
+      lock?.release();
     });
-  }
-
-  #makeNeighbours(self: PeerId, listening: PeerAddress): Neighbours {
-    const { peers = [], advertise, maxPeers, discover, times, answerTimeout } = this.#options;
-    const neighbours = new Neighbours({
-      self,
-      listening,
-      advertise: advertise === undefined ? undefined : parseAddress(advertise),
-      agent: AGENT,
-      named: peers.map(parseAddress),
-      maxPeers: option('maxPeers', maxPeers),
-      maxPerNetwork: option('maxPeersPerNetwork', this.#options.maxPeersPerNetwork),
-      discover: option('discover', discover),
-      times: { ...PEER_TIMES, ...times },
-      answerTimeout: option('answerTimeout', answerTimeout),
-      stallTimeout: option('stallTimeout', this.#options.stallTimeout),
-      handler: this.#handle,
-      onFlood: (connection) => {
-        this.#reception.shun(connection);
-      },
-      onInternalError: (error) => {
-        this.#warn('peers', error);
-      },
-      store: {
-        loadPeers: () => this.#share.note(PEERS_NOTE),
-        savePeers: (bytes) => {
-          this.#share.putNote(PEERS_NOTE, bytes);
-        },
-      },
-    });
-    neighbours.on('change', (change) => this.emit('peer', change));
-    return neighbours;
-  }
-
-  #makeSearches(neighbours: Neighbours, self: PeerContact): NodeSearch {
-    return new NodeSearch({
-      self,
-      links: () => neighbours.links(),
-      idOf: (connection) => neighbours.idOf(connection),
-      peerIdsOf: (connection) => neighbours.peerIdsOf(connection),
-      answer: (search, client) => this.#answer(search, client),
-      offends: (connection, offence) => {
-        neighbours.offends(connection, offence);
-      },
-      onError: (error) => {
-        this.#warn('search', asError(error));
-      },
-    });
-  }
-
-  /** This node's own matches. */
-  async #answer(
-    { query, hash, max, after }: Search,
-    client: AbortSignal | undefined,
-  ): Promise<FileList> {
-    const page =
-      hash === undefined
-        ? await this.#share.search(query, { max, after, client })
-        : this.#share.withHash(hash, max);
-    return { type: 'RPFL', ...page };
-  }
-
-  #warn(path: string, error: Error): void {
-    this.emit('warning', { path, reason: `internal error: ${error.message}` });
-  }
-
-  readonly #handle: RequestHandler = async (request, exchange, connection) => {
-    switch (request.type) {
-      case 'PING':
-        this.#checkVersion(request.info);
-        exchange.send({
-          type: 'ACKN',
-          of: 'PING',
-          info: this.#neighbours?.info() ?? {
-            version: PROTOCOL_VERSION,
-            id: this.id,
-            agent: AGENT,
-          },
-          ...this.shared,
-          state: this.state,
-        });
-        if (!this.#finishing) this.#neighbours?.greeted(connection, request.info);
-        return;
-      case 'RQLT': {
-        await exchange.sendPrepared(() => {
-          const peers = this.#neighbours?.list(connection, request.max) ?? [];
-          return { type: 'ACKN', of: 'RQLT', peers };
-        });
-        return;
-      }
-      case 'RQFS':
-        await this.#searches?.handle(request, exchange, connection);
-        return;
-      case 'RQFH':
-        await this.#uploads.answer(request, exchange, connection);
+    this.#started.add(() => this.#share.close());
+    this.#started.add(() => this.#uploads.close());
+    await this.#share.check();
+    this.#checkOpen();
+    if (state === undefined) {
+      this.#identity = newIdentity();
+    } else {
+      const folder = await openStateFolder(state);
+      lock = folder.lock;
+      this.#identity = await loadIdentity(folder.path).catch((error: unknown) => {
+        throw cannotKeep(state, error);
+      });
+      this.#checkOpen();
     }
-  };
+    this.#started.add(() => this.#network.close());
+    const address = await this.#network.listen(this.#identity.id);
+    this.#checkOpen();
+    this.#tell('listening', address);
+    await this.#share.start();
+    this.#checkOpen();
+    this.#network.neighbours?.start();
+  }
 
-  #checkVersion({ version }: PeerInfo): void {
-    if (version !== PROTOCOL_VERSION) {
-      throw new PeerError('ERR_UNSUPPORTED', `protocol version ${version} is not spoken here`);
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw closedError();
+  }
+
+  /** Emit an event: a listener that throws is no error of whatever tells it. */
+  #tell<E extends keyof NodeEvents>(event: E, ...args: NodeEvents[E]): void {
+    // An error that nobody listens for is thrown, as everywhere in Node.
+    if (event === 'error' && this.listenerCount(event) === 0) throw args[0] as Error;
+    for (const listener of this.rawListeners(event)) {
+      try {
+        Reflect.apply(listener, this, args);
+      } catch (error) {
+        process.emitWarning(asError(error));
+      }
     }
   }
 }
 
-/** Resolves when it is. */
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (!signal.aborted) await once(signal, 'abort');
+/** What there is once the node listens. */
+function begun<T>(part: T | undefined): T {
+  if (part === undefined) throw new PeerError('ERR_USAGE', 'the node has not been started');
+  return part;
+}
+
+function closedError(): PeerError {
+  return new PeerError('ERR_CLOSED', 'this node was closed');
 }

@@ -1,6 +1,7 @@
 /**
  * Every option there is: what it means, its unit, its default and what values it takes. The library
- * checks against this table and the commands build their help from it.
+ * checks against this table and the commands build their help from it. All times are milliseconds; the
+ * commands take seconds.
  */
 import { PeerError } from './errors.js';
 import { DEFAULT_PORT, parseAddress } from './net/address.js';
@@ -33,7 +34,7 @@ export interface NodeOptions {
   watch?: boolean | undefined;
   /** Send large files by sendfile(2), where the system has it. @default true */
   sendfile?: boolean | undefined;
-  /** Seconds between scans that catch what the watch lost. @default 300 */
+  /** Milliseconds between scans that catch what the watch lost. @default 300000 */
   rescan?: number | undefined;
   /** Milliseconds without a byte from a peer that owes an answer, until it is given up. @default 30000 */
   answerTimeout?: number | undefined;
@@ -102,18 +103,36 @@ function integer(min: number, max: number): (value: number) => string | undefine
 }
 
 const text = (value: string): string | undefined =>
-  value === '' ? 'must not be empty' : undefined;
-const fine = (): string | undefined => undefined;
+  typeof value === 'string' && value !== '' ? undefined : 'is a text that is not empty';
+const yesOrNo = (value: boolean): string | undefined =>
+  typeof value === 'boolean' ? undefined : 'is true or false';
 const peer = (value: string): string | undefined => {
   // Says itself what is wrong.
   parseAddress(value);
   return undefined;
 };
-const MAX_TIMEOUT = 2 ** 31 - 1;
+/** The longest that setTimeout can wait. */
+const MAX_TIME = 2 ** 31 - 1;
 
 /** An option that always has a value. */
 function withDefault<T>(spec: Required<Spec<T>>): Required<Spec<T>> {
   return spec;
+}
+
+/** Milliseconds. `describe` goes on after the unit. */
+function time({
+  min = 1,
+  ...spec
+}: {
+  describe: string;
+  default: number;
+  min?: number;
+}): Required<Spec<number>> {
+  const check = integer(min, MAX_TIME);
+  return {
+    ...spec,
+    check: (value) => (check(value) === undefined ? undefined : `${check(value)}, in milliseconds`),
+  };
 }
 
 /** An option that can be left out. */
@@ -136,7 +155,7 @@ export const OPTIONS = {
   dotfiles: withDefault<boolean>({
     describe: 'share files and folders whose names begin with a dot, too',
     default: false,
-    check: fine,
+    check: yesOrNo,
   }),
   ignore: withDefault<readonly string[]>({
     describe:
@@ -156,17 +175,16 @@ export const OPTIONS = {
   watch: withDefault<boolean>({
     describe: 'follow changes of the folder',
     default: true,
-    check: fine,
+    check: yesOrNo,
   }),
   sendfile: withDefault<boolean>({
     describe: 'send large files without a copy, by sendfile(2), where the system has it',
     default: true,
-    check: fine,
+    check: yesOrNo,
   }),
-  rescan: withDefault<number>({
-    describe: 'seconds between scans that catch what the watch lost',
-    default: 300,
-    check: integer(1, 1_000_000),
+  rescan: time({
+    describe: 'between scans that catch what the watch lost',
+    default: 300_000,
   }),
   maxConnections: without<number>({
     describe:
@@ -195,27 +213,22 @@ export const OPTIONS = {
     describe: 'bytes per second received: 500k, 2M, 1.5MiB, 10MB/s [default: no limit]',
     check: integer(MIN_RATE, MAX_RATE),
   }),
-  grace: withDefault<number>({
-    describe:
-      'seconds that transfers have to end after SIGTERM or SIGINT; a second one ends at once',
-    default: 10,
-    check: integer(0, 86_400),
+  grace: time({
+    describe: 'that transfers have to end after SIGTERM or SIGINT; a second signal ends at once',
+    default: 10_000,
+    min: 0,
   }),
-  stallTimeout: withDefault<number>({
-    describe:
-      'milliseconds in which a peer takes nothing of what waits for it, until it is dropped',
+  stallTimeout: time({
+    describe: 'in which a peer takes nothing of what waits for it, until it is dropped',
     default: STALL_TIMEOUT,
-    check: integer(1, MAX_TIMEOUT),
   }),
-  firstFrameTimeout: withDefault<number>({
-    describe: 'milliseconds until a peer that connects has sent its first frame, or is dropped',
+  firstFrameTimeout: time({
+    describe: 'until a peer that connects has sent its first frame, or is dropped',
     default: FIRST_FRAME_TIMEOUT,
-    check: integer(1, MAX_TIMEOUT),
   }),
-  frameTimeout: withDefault<number>({
-    describe: 'milliseconds in which a frame that has begun ends, or grows by 4 KiB',
+  frameTimeout: time({
+    describe: 'in which a frame that has begun ends, or grows by 4 KiB',
     default: FRAME_TIMEOUT,
-    check: integer(1, MAX_TIMEOUT),
   }),
   peers: withDefault<readonly string[]>({
     describe: 'peer to join: host, host:port or [v6]:port (repeatable)',
@@ -239,52 +252,43 @@ export const OPTIONS = {
   discover: withDefault<boolean>({
     describe: 'learn of peers from the lists of others',
     default: true,
-    check: fine,
+    check: yesOrNo,
   }),
-  connectTimeout: withDefault<number>({
-    describe: 'milliseconds until a connection must be there',
-    default: 10_000,
-    check: integer(1, MAX_TIMEOUT),
-  }),
-  answerTimeout: withDefault<number>({
-    describe: 'milliseconds without a byte from a peer that owes an answer, until it is given up',
+  connectTimeout: time({ describe: 'until a connection must be there', default: 10_000 }),
+  answerTimeout: time({
+    describe: 'without a byte from a peer that owes an answer, until it is given up',
     default: 30_000,
-    check: integer(1, MAX_TIMEOUT),
   }),
 } as const;
 
 export type OptionName = keyof typeof OPTIONS;
-/** Those that always have a value. */
-type DefaultedName = {
-  [N in OptionName]: 'default' extends keyof (typeof OPTIONS)[N] ? N : never;
-}[OptionName];
 type ValueOf<N extends OptionName> = Parameters<(typeof OPTIONS)[N]['check']>[0];
+/** What an option is when it is left out. */
+type Otherwise<N extends OptionName> = 'default' extends keyof (typeof OPTIONS)[N]
+  ? never
+  : undefined;
+type Given = { readonly [N in OptionName]?: ValueOf<N> | undefined };
+/** A value of every option. */
+export type Settings = { readonly [N in OptionName]: ValueOf<N> | Otherwise<N> };
 
 /**
- * A value for an option: the one given, checked, or the default.
+ * The value of an option: the one given, checked, or the default; undefined when there is neither.
  *
  * @throws PeerError ERR_USAGE
  */
-export function option<N extends DefaultedName>(
+export function option<N extends OptionName>(
   name: N,
   value: ValueOf<N> | undefined,
-): ValueOf<N> {
-  const spec = OPTIONS[name] as unknown as Required<Spec<ValueOf<N>>>;
-  return value === undefined ? spec.default : checked(name, value);
-}
-
-/** The same for an option that can be left out. */
-export function optional<N extends OptionName>(
-  name: N,
-  value: ValueOf<N> | undefined,
-): ValueOf<N> | undefined {
-  return value === undefined ? undefined : checked(name, value);
-}
-
-/** A value for an option that is given. */
-export function checked<N extends OptionName>(name: N, value: ValueOf<N>): ValueOf<N> {
+): ValueOf<N> | Otherwise<N> {
   const spec = OPTIONS[name] as unknown as Spec<ValueOf<N>>;
+  if (value === undefined) return spec.default as ValueOf<N> | Otherwise<N>;
   const wrong = spec.check(value);
   if (wrong !== undefined) throw new PeerError('ERR_USAGE', `${name} ${wrong}`);
   return value;
+}
+
+/** The values of all options. @throws PeerError ERR_USAGE */
+export function settings(given: Given): Settings {
+  const names = Object.keys(OPTIONS) as OptionName[];
+  return Object.fromEntries(names.map((name) => [name, option(name, given[name])])) as Settings;
 }

@@ -42,7 +42,7 @@ export interface HashPoolOptions {
   entry?: URL | undefined;
 }
 
-export class HashPool {
+export class HashPool implements AsyncDisposable {
   /** Undefined: this thread does it. */
   readonly #pool: Piscina<Task, PackedOutcomes | HashOutcome> | undefined;
   readonly #revival: WorkerSupervisor<Task, PackedOutcomes | HashOutcome> | undefined;
@@ -135,6 +135,10 @@ export class HashPool {
     this.#closed = true;
     this.#revival?.close();
     await this.#pool?.destroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   /** Do a task, by one worker after the other if they die of it. */

@@ -110,7 +110,7 @@ t.test('folders and files are swapped for what is outside, again and again', asy
   const wrong: string[] = [];
   const pairs: { node: PeerNode; client: Peer }[] = [];
   for (const sendfile of [true, false]) {
-    const node = await startIndexed(t, share, { sendfile, watch: true, rescan: 1, threads: 1 });
+    const node = await startIndexed(t, share, { sendfile, watch: true, rescan: 1000, threads: 1 });
     const proxy: PeerAddress = await startProxy(t, node.address, () => lookout(() => seen++));
     const client = await connect(proxy);
     t.teardown(() => client.close());

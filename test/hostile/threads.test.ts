@@ -111,7 +111,7 @@ t.test('the index sets such a file aside, names it once, and goes on', async (t)
 t.test('any thread of a node is ended, again and again: all is found and served', async (t) => {
   const share = t.testdir();
   writeFiles(share, manyFiles(size(300, 3000)));
-  const node = await startIndexed(t, share, { watch: true, rescan: 1 });
+  const node = await startIndexed(t, share, { watch: true, rescan: 1000 });
   node.on('error', (error) => {
     t.fail(error.message);
   });

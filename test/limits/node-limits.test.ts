@@ -185,7 +185,7 @@ t.test('the end: what is under way goes on, nothing new begins', async (t) => {
   const raw = await rawFrom(t, node, 3);
   await hold(raw, hash);
   t.equal(node.stats.uploads, 2);
-  const closed = node.close({ grace: 600 });
+  const closed = node.close({ grace: 600_000 });
   t.equal(await idle.next(), undefined, 'a connection without a transfer ends');
   await t.rejects(connect(address), { code: 'ERR_UNREACHABLE' }, 'no new ones');
   raw.send({ type: 'RQFH', hash }, 2);
@@ -205,7 +205,7 @@ t.test('the end: another file gets ERR_BUSY', async (t) => {
   const { node, hash } = await withLarge(t);
   const raw = await rawFrom(t, node, 2);
   await hold(raw, hash);
-  const closed = node.close({ grace: 600 });
+  const closed = node.close({ grace: 600_000 });
   raw.send({ type: 'RQFH', hash }, 2);
   raw.socket.resume();
   await raw.body();
@@ -220,7 +220,7 @@ t.test('the end: at once when it is asked for again, or the time is over', async
     const { node, hash } = await withLarge(t);
     const raw = await rawFrom(t, node, 2);
     await hold(raw, hash);
-    const closed = node.close({ grace: again ? 600 : 1 });
+    const closed = node.close({ grace: again ? 600_000 : 1000 });
     if (again) await node.close();
     await closed;
     raw.socket.resume();

@@ -1,7 +1,7 @@
 /** Clients as they should be: they fetch and search, and compare every answer with what is there. */
+import { asError } from '../../../lib/errors.js';
 import {
   PeerError,
-  asError,
   connect,
   type FetchOptions,
   type Peer,

@@ -3,12 +3,13 @@
  * share that changes, and peers that break the protocol. Every answer is compared with what is there.
  * Shows whether memory or descriptors grow. `npm run test:soak -- --hours 2`
  */
+import { asError } from '../../../lib/errors.js';
 import { createWriteStream, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { asError, connect } from '../../../lib/index.js';
+import { connect } from '../../../lib/index.js';
 import { seeded } from '../../fixtures/bytes.js';
 import { serve, type Served } from '../../fixtures/cli.js';
 import { ChangingShare } from './changing-share.js';

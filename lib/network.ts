@@ -1,0 +1,194 @@
+/**
+ * A node's side of the network: the port it listens on, the connections it accepted, its neighbours,
+ * and the searches that pass through it.
+ */
+import { once } from 'node:events';
+import { PeerError, asError } from './errors.js';
+import { RequestQuota } from './limits/request-quota.js';
+import { SendBudget } from './limits/send-budget.js';
+import { parseAddress, type PeerAddress } from './net/address.js';
+import type { RequestHandler } from './net/connection.js';
+import { InboundConnections } from './net/inbound-connections.js';
+import { Listener } from './net/listener.js';
+import { clientOf } from './net/scope.js';
+import type { Settings } from './options.js';
+import { Neighbours, type PeerChange } from './peers/neighbours.js';
+import type { PeerTimes } from './peers/times.js';
+import { answerRequests, ownMatches } from './requests.js';
+import { NodeSearch } from './search/node-search.js';
+import type { Uploads } from './serve/uploads.js';
+import type { Share } from './share/share.js';
+import { AGENT } from './support/version.js';
+import type { PeerContact, PeerId } from './wire/messages.js';
+
+export interface NetworkOptions {
+  readonly settings: Settings;
+  readonly times: PeerTimes;
+  readonly share: Share;
+  readonly uploads: Uploads;
+  /** Connections of others at once. */
+  readonly maxConnections: number;
+  readonly onPeer: (change: PeerChange) => void;
+  /** @param path where it came up */
+  readonly onInternalError: (path: string, error: Error) => void;
+}
+
+/** Of all connections: what one client may have, and what may be open without having been answered. */
+const CLIENT_SHARE = 1 / 4;
+
+/** The name under which the peer table is kept beside the index. */
+const PEERS_NOTE = 'peers';
+
+export class Network {
+  readonly #options: NetworkOptions;
+  readonly #handler: RequestHandler;
+  readonly #connections: InboundConnections;
+  #listener: Listener | undefined;
+  #neighbours: Neighbours | undefined;
+  #searches: NodeSearch | undefined;
+  /** Transfers may end, and nothing else is waited for any more. */
+  #finishing = false;
+
+  constructor(options: NetworkOptions) {
+    this.#options = options;
+    this.#handler = answerRequests({
+      share: options.share,
+      uploads: options.uploads,
+      neighbours: () => this.#neighbours,
+      searches: () => this.#searches,
+      isFinishing: () => this.#finishing,
+    });
+    this.#connections = this.#makeConnections(options.maxConnections);
+  }
+
+  /** Where it listens; undefined before it does. */
+  get address(): PeerAddress | undefined {
+    return this.#listener?.address;
+  }
+  get neighbours(): Neighbours | undefined {
+    return this.#neighbours;
+  }
+  get searches(): NodeSearch | undefined {
+    return this.#searches;
+  }
+  get stats(): InboundConnections['stats'] {
+    return this.#connections.stats;
+  }
+
+  /** Accept connections. @throws PeerError ERR_USAGE when the port cannot be used */
+  async listen(self: PeerId): Promise<PeerAddress> {
+    const { host, port } = this.#options.settings;
+    const { accept, shed } = this.#connections;
+    const callbacks = { onSocket: accept, onShortage: shed };
+    this.#listener = await Listener.open({ host, port }, callbacks);
+    const { address } = this.#listener;
+    this.#neighbours = this.#makeNeighbours(self, address);
+    this.#searches = this.#makeSearches(this.#neighbours, { id: self, ...address });
+    return address;
+  }
+
+  /**
+   * No new connections, and let transfers end. Resolves when what they sent has arrived, or the signal is
+   * aborted.
+   */
+  async finish(signal: AbortSignal): Promise<void> {
+    const { uploads } = this.#options;
+    void this.#listener?.close();
+    this.#finishing = true;
+    uploads.finish();
+    const last = [...uploads.connections];
+    // Connections that this node made end with them: unless a peer fetches over one.
+    if (last.every((connection) => this.#connections.has(connection))) this.#neighbours?.close();
+    for (const connection of this.#connections.connections) {
+      if (!uploads.has(connection)) connection.end();
+    }
+    await Promise.race([
+      aborted(signal),
+      // A connection closed while the other side still sends would take along what is on its way.
+      Promise.all(last.map(({ closed }) => aborted(closed))),
+    ]);
+  }
+
+  /** End all connections. Resolves when they have ended. */
+  async close(): Promise<void> {
+    const ended = this.#listener?.close();
+    this.#searches?.close();
+    this.#neighbours?.close();
+    const error = new PeerError('ERR_CLOSED', 'this node was closed');
+    for (const connection of this.#connections.connections) connection.destroy(error);
+    await ended;
+  }
+
+  #makeConnections(total: number): InboundConnections {
+    const { maxPerClient, maxPending } = this.#options.settings;
+    const part = Math.ceil(total * CLIENT_SHARE);
+    return new InboundConnections({
+      ...this.#options.settings,
+      handler: this.#handler,
+      quota: new RequestQuota(),
+      sendBudget: new SendBudget(),
+      limits: { total, perClient: maxPerClient ?? part, pending: maxPending ?? part },
+      clientOf,
+      shunFor: this.#options.times.shunned,
+      isKept: (connection) => this.#neighbours?.isLinked(connection) === true,
+      onAccept: (connection) => {
+        this.#neighbours?.accepted(connection);
+      },
+      onInternalError: (error, name) => {
+        this.#options.onInternalError(name, error);
+      },
+    });
+  }
+
+  #makeNeighbours(self: PeerId, listening: PeerAddress): Neighbours {
+    const { peers, advertise } = this.#options.settings;
+    const neighbours = new Neighbours({
+      ...this.#options.settings,
+      self,
+      listening,
+      advertise: advertise === undefined ? undefined : parseAddress(advertise),
+      agent: AGENT,
+      named: peers.map(parseAddress),
+      maxPerNetwork: this.#options.settings.maxPeersPerNetwork,
+      times: this.#options.times,
+      handler: this.#handler,
+      onFlood: (connection) => {
+        this.#connections.shun(connection);
+      },
+      onInternalError: (error) => {
+        this.#options.onInternalError('peers', error);
+      },
+      store: {
+        loadPeers: () => this.#options.share.note(PEERS_NOTE),
+        savePeers: (bytes) => {
+          this.#options.share.putNote(PEERS_NOTE, bytes);
+        },
+      },
+    });
+    neighbours.on('change', (change) => {
+      this.#options.onPeer(change);
+    });
+    return neighbours;
+  }
+
+  #makeSearches(neighbours: Neighbours, self: PeerContact): NodeSearch {
+    return new NodeSearch({
+      self,
+      links: () => neighbours.links(),
+      idOf: (connection) => neighbours.idOf(connection),
+      peerIdsOf: (connection) => neighbours.peerIdsOf(connection),
+      answer: (search, client) => ownMatches(this.#options.share, search, client),
+      offends: (connection, offence) => {
+        neighbours.offends(connection, offence);
+      },
+      onError: (error) => {
+        this.#options.onInternalError('search', asError(error));
+      },
+    });
+  }
+}
+
+/** Resolves when it is. */
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
+}

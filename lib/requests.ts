@@ -1,0 +1,66 @@
+/** Answers the requests that come in: which part of the node answers which message. */
+import { PeerError } from './errors.js';
+import type { RequestHandler } from './net/connection.js';
+import type { Neighbours } from './peers/neighbours.js';
+import type { NodeSearch } from './search/node-search.js';
+import type { Uploads } from './serve/uploads.js';
+import type { Share } from './share/share.js';
+import { PROTOCOL_VERSION } from './wire/limits.js';
+import type { FileList, PeerInfo, Search } from './wire/messages.js';
+
+/** A node's parts that answer. Those of the network are there before a connection is. */
+export interface Answering {
+  readonly share: Share;
+  readonly uploads: Uploads;
+  readonly neighbours: () => Neighbours | undefined;
+  readonly searches: () => NodeSearch | undefined;
+  /** Whether the node only lets transfers end. */
+  readonly isFinishing: () => boolean;
+}
+
+export function answerRequests(parts: Answering): RequestHandler {
+  const { share, uploads } = parts;
+  return async (request, exchange, connection) => {
+    const neighbours = parts.neighbours();
+    if (neighbours === undefined) throw new PeerError('ERR_BUSY', 'this peer is starting');
+    switch (request.type) {
+      case 'PING': {
+        checkVersion(request.info);
+        const { files, bytes, state } = share;
+        exchange.send({ type: 'ACKN', of: 'PING', info: neighbours.info(), files, bytes, state });
+        if (!parts.isFinishing()) neighbours.greeted(connection, request.info);
+        return;
+      }
+      case 'RQLT':
+        await exchange.sendPrepared(() => {
+          const peers = neighbours.list(connection, request.max);
+          return { type: 'ACKN', of: 'RQLT', peers };
+        });
+        return;
+      case 'RQFS':
+        await parts.searches()?.handle(request, exchange, connection);
+        return;
+      case 'RQFH':
+        await uploads.answer(request, exchange, connection);
+    }
+  };
+}
+
+/** A node's own matches. */
+export async function ownMatches(
+  share: Share,
+  { query, hash, max, after }: Search,
+  client: AbortSignal | undefined,
+): Promise<FileList> {
+  const page =
+    hash === undefined
+      ? await share.search(query, { max, after, client })
+      : share.withHash(hash, max);
+  return { type: 'RPFL', ...page };
+}
+
+function checkVersion({ version }: PeerInfo): void {
+  if (version !== PROTOCOL_VERSION) {
+    throw new PeerError('ERR_UNSUPPORTED', `protocol version ${version} is not spoken here`);
+  }
+}
