@@ -3,7 +3,6 @@ import { connect, type Peer } from '../../lib/fetch/peer.js';
 import { PeerError } from '../../lib/errors.js';
 import { ManyPeers } from '../../lib/fetch/sources/fetch-many.js';
 import { formatAddress, parseAddress, type PeerAddress } from '../../lib/net/address.js';
-import { AddressPolicy, interfaceAddresses } from '../../lib/net/scope.js';
 import type { SourceEvent } from '../../lib/fetch/sources/events.js';
 
 export interface Sources {
@@ -73,15 +72,12 @@ async function* withFound(
   signal: AbortSignal,
 ): AsyncGenerator<PeerAddress, void, void> {
   yield* named;
-  const policy = new AddressPolicy(interfaceAddresses);
   for (const address of named) {
     let peer: Peer | undefined;
     try {
       peer = await connect(address, { signal });
-      const speaker = peer.remoteHost ?? '';
       for await (const { peer: contact, hops } of peer.searchNetwork({ hash }, { signal })) {
-        const believed = policy.believed(speaker, contact);
-        if (hops > 0 && believed !== undefined) yield believed;
+        if (hops > 0) yield contact;
       }
       return;
     } catch (error) {

@@ -125,14 +125,22 @@ export class DialQueue {
   #candidates(except?: PeerAddress): { peer: UpPeer; direction: Direction }[] {
     const { table, links, inbound } = this.#options;
     const exceptKey = except === undefined ? undefined : formatAddress(except);
+    // The same for all peers of a network, of which there may be hundreds.
+    const rooms = new Map<string, boolean>();
+    const hasRoom = (address: PeerAddress, direction: Direction): boolean => {
+      const key = `${direction} ${networksOf(address).group}`;
+      const room = rooms.get(key) ?? links.hasRoom(address, direction);
+      rooms.set(key, room);
+      return room;
+    };
     const candidates: { peer: UpPeer; direction: Direction }[] = [];
     for (const peer of table.up()) {
       const { id, address } = peer;
       if (links.to(id) !== undefined) continue;
       const key = formatAddress(address);
       if (this.#trying.has(key) && key !== exceptKey) continue;
-      if (links.hasRoom(address, 'out')) candidates.push({ peer, direction: 'out' });
-      else if (inbound.linkOf(id, address) !== undefined && links.hasRoom(address, 'in')) {
+      if (hasRoom(address, 'out')) candidates.push({ peer, direction: 'out' });
+      else if (inbound.linkOf(id, address) !== undefined && hasRoom(address, 'in')) {
         candidates.push({ peer, direction: 'in' });
       }
     }

@@ -1,6 +1,6 @@
 /** Reaches peers: connects, asks each for its id, keeps the connection as a link or learns whom it knows. */
 import { PeerError } from '../errors.js';
-import type { PeerAddress } from '../net/address.js';
+import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { Connection, RequestHandler } from '../net/connection.js';
 import { dialPeer, type Greeted } from '../net/hello.js';
 import type { Random } from '../support/random.js';
@@ -98,6 +98,10 @@ export class Reach {
   ): Promise<void> {
     const { table, links, times, linkFor, learn } = this.#options;
     const isNamed = table.withId(contact.id)?.named === true;
+    const old = links.to(contact.id);
+    // It is at another address now.
+    if (old !== undefined && formatAddress(old.contact) !== formatAddress(contact))
+      links.remove(old);
     if (links.to(contact.id) === undefined) {
       const direction = isNamed ? this.#placeForNamed(contact.id) : (forLink ?? linkFor(contact));
       if (direction !== undefined && (isNamed || links.hasRoom(contact, direction))) {

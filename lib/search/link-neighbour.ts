@@ -1,9 +1,12 @@
-/** A connection to a peer, as one that searches are passed on to. */
+/** A connection to a peer, as a target of searches. */
 import type { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import type { Offence } from '../limits/peer-score.js';
 import type { PeerContact, Search } from '../wire/messages.js';
+import { AddressPolicy, interfaceAddresses } from '../net/scope.js';
 import type { RelayTarget, SearchEvents } from './roles.js';
+
+const policy = new AddressPolicy(interfaceAddresses);
 
 export class LinkNeighbour implements RelayTarget {
   readonly contact: PeerContact;
@@ -31,6 +34,13 @@ export class LinkNeighbour implements RelayTarget {
 
   get id(): string {
     return this.contact.id;
+  }
+
+  /** What it says of addresses is judged as in its list of peers: one on the internet names none here. */
+  believes(peer: PeerContact): PeerContact | undefined {
+    const speaker = this.#connection.remoteHost ?? this.contact.host;
+    const address = policy.believed(speaker, peer);
+    return address === undefined ? undefined : { id: peer.id, ...address };
   }
 
   offends(offence: Offence): void {

@@ -1,4 +1,5 @@
 /** One search under way: own files first, then what the neighbours say, as it comes, until all ended. */
+import { createHash } from 'node:crypto';
 import type { FileList, FileMatch, PeerId, Search, ThirdPartyHasFiles } from '../wire/messages.js';
 import { RelayLeg, type RelayLegOwner, type Counts } from './relay-leg.js';
 import type { Clock } from '../support/clock.js';
@@ -39,7 +40,13 @@ export interface Opening {
   onOver: (search: OpenSearch) => void;
 }
 
-/** What a peer answers that had the search already. */
+/**
+ * What becomes of the node's own matches: sent; sent to an asker that is not the first, which counts as a
+ * duplicate; not sent again.
+ */
+export type OwnAnswer = 'first' | 'duplicate' | 'none';
+
+/** What a peer answers that had the search of this asker already. */
 export const SEEN_BEFORE: FileList = Object.freeze({
   type: 'RPFL',
   total: 0,
@@ -56,6 +63,8 @@ export class OpenSearch implements RelayLegOwner {
   readonly #deadline: number;
   readonly #asked: RelayLeg[] = [];
   readonly #shares: ResultQuota;
+  /** Digests of the first files relayed of each peer. */
+  readonly #relayed = new Map<PeerId, string>();
   /** How many of them have not ended; one more until all are asked. */
   #waiting = 1;
   #over = false;
@@ -76,10 +85,9 @@ export class OpenSearch implements RelayLegOwner {
     return this.#opening.host.self;
   }
 
-  /** @param again the search was answered before: it is only passed on */
-  begin(again: boolean): void {
+  begin(own: OwnAnswer): void {
     try {
-      this.#begin(again);
+      this.#begin(own);
     } catch (error) {
       this.cancel();
       throw error;
@@ -100,10 +108,14 @@ export class OpenSearch implements RelayLegOwner {
     const first = result.files.slice(0, Math.min(filesPerResult, room.files));
     const { files, bytes } = upTo(first, Math.min(bytesPerResult, room.bytes));
     if (files.length < Math.min(result.files.length, filesPerResult)) this.stats.capped++;
-    if (files.length === 0) return;
+    const { id } = result.peer;
+    const digest = digestOf(files);
+    // The peer answered two neighbours, and this node has relayed the very same already.
+    if (files.length === 0 || this.#relayed.get(id) === digest) return;
     const isSpare = files.length > share.files || bytes > share.bytes;
     if (this.#opening.asker.send({ ...result, files }, isSpare)) {
       this.stats.relayed++;
+      if (!this.#relayed.has(id)) this.#relayed.set(id, digest);
       this.#shares.take(share, files.length, bytes);
     } else {
       this.stats.dropped++;
@@ -115,18 +127,18 @@ export class OpenSearch implements RelayLegOwner {
     if (--this.#waiting === 0) this.#finish();
   }
 
-  #begin(again: boolean): void {
+  #begin(own: OwnAnswer): void {
     const { host, search, asker, budget } = this.#opening;
     this.#forgetAsker = asker.onClosed(() => {
       this.cancel();
     });
     if (this.#over) this.#forgetAsker();
-    else if (again) this.#answer(SEEN_BEFORE);
+    else if (own === 'none') this.#answer(SEEN_BEFORE);
     else {
       host.answer(
         search,
         (list) => {
-          this.#answer(list);
+          this.#answer(own === 'duplicate' ? { ...list, duplicate: true } : list);
         },
         asker,
       );
@@ -247,4 +259,10 @@ function upTo(files: readonly FileMatch[], most: number): { files: FileMatch[]; 
     count++;
   }
   return { files: files.slice(0, count), bytes };
+}
+
+function digestOf(files: readonly FileMatch[]): string {
+  const digest = createHash('sha256');
+  for (const { path, hash, size } of files) digest.update(`${path}\0${hash} ${size}\0`);
+  return digest.digest('base64');
 }

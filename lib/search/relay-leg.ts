@@ -73,7 +73,7 @@ export class RelayLeg implements SearchEvents {
         stats.oversized++;
         this.#neighbour.offends?.('oversized');
       }
-      if (list.files.length > 0 && !this.#duplicate) this.#firstHand(list);
+      if (list.files.length > 0) this.#firstHand(list);
       // With ttl 0 there is no ACKN.
       if (this.#search.ttl === 0) this.#end();
     }
@@ -125,7 +125,10 @@ export class RelayLeg implements SearchEvents {
 
   #pass(result: ThirdPartyHasFiles): void {
     if (result.files.length === 0) return;
-    this.#owner.result({ ...result, hops: result.hops + 1 }, this.#share);
+    const neighbour = this.#neighbour;
+    const peer = neighbour.believes ? neighbour.believes(result.peer) : result.peer;
+    if (peer === undefined) this.#owner.stats.unbelieved++;
+    else this.#owner.result({ ...result, peer, hops: result.hops + 1 }, this.#share);
   }
 
   /** Counts what comes, whatever it is. */

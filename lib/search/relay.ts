@@ -9,9 +9,9 @@ import type { FileList, PeerId, Search, SearchEnd, Wanted } from '../wire/messag
 import { Askers } from './askers.js';
 import { RELAY_LIMITS, type RelayLimits } from './limits.js';
 import { ForwardLimit } from './forward-limit.js';
-import { OpenSearch, SEEN_BEFORE, type SearchHost } from './open-search.js';
+import { OpenSearch, SEEN_BEFORE, type OwnAnswer, type SearchHost } from './open-search.js';
 import type { Asker, RelayStats, SearchEvents } from './roles.js';
-import { Coverage, SeenSearches, keyOf, type SeenSearch } from './seen.js';
+import { Coverage, SeenSearches, isFirstAnswer, keyOf, type SeenSearch } from './seen.js';
 
 export interface RelayHost extends SearchHost {
   /** A new id for a search: 16 random bytes as 32 lower-case hex digits. */
@@ -57,6 +57,7 @@ export class Relay {
     excess: 0,
     oversized: 0,
     repeated: 0,
+    unbelieved: 0,
     stray: 0,
     late: 0,
   };
@@ -66,6 +67,9 @@ export class Relay {
   readonly #askers: Askers;
   readonly #passing: ForwardLimit;
   readonly #open = new Set<OpenSearch>();
+  /** Numbers for askers: what is remembered of a search keeps no connection alive. */
+  readonly #numbers = new WeakMap<object, number>();
+  #nextNumber = 0;
 
   constructor(host: RelayHost) {
     this.#host = host;
@@ -106,7 +110,7 @@ export class Relay {
     const key = keyOf(id, search);
     const seen = this.#seen.get(key, now);
     if (seen !== undefined && ttl <= seen.ttl) {
-      this.#decline(seen, ttl, asker);
+      this.#decline(search, seen, ttl, asker);
       return;
     }
     if (ttl > 0 && !this.#askers.begins(asker)) {
@@ -121,11 +125,13 @@ export class Relay {
     else this.stats.again++;
     const entry = seen ?? this.#seen.add(key, ttl, now);
     entry.ttl = ttl;
+    const isFirst = this.#isFirst(entry, asker);
     if (ttl === 0) {
       this.#answerAlone(search, asker);
       return;
     }
-    this.#begin({ ...search, ttl, queryId: id }, asker, entry, seen !== undefined, () => {
+    const answer = seen === undefined ? 'first' : isFirst ? 'duplicate' : 'none';
+    this.#begin({ ...search, ttl, queryId: id }, asker, entry, answer, () => {
       this.#askers.ends(asker);
     });
   }
@@ -141,11 +147,12 @@ export class Relay {
     // Whatever ttl it comes back with, this node has passed it on to all it knows.
     const key = keyOf(queryId, wanted);
     const entry = this.#seen.add(key, this.#limits.ttl, this.#host.clock.now());
+    entry.answered = undefined;
     const asker = new OwnAsker(this.#host.self, on);
     const hops = Math.min(ttl, this.#limits.ttl);
     const search: Search = { type: 'RQFS', ...wanted, ttl: hops, queryId, budget, max };
     if (hops > 0) {
-      const open = this.#begin(search, asker, entry, false, () => undefined);
+      const open = this.#begin(search, asker, entry, 'first', () => undefined);
       return () => {
         open.cancel();
       };
@@ -170,7 +177,7 @@ export class Relay {
     search: Search,
     asker: Asker,
     seen: SeenSearch,
-    again: boolean,
+    answer: OwnAnswer,
     onOver: () => void,
   ): OpenSearch {
     const { budget = this.#limits.budget } = search;
@@ -192,11 +199,11 @@ export class Relay {
       },
     });
     this.#open.add(open);
-    open.begin(again);
+    open.begin(answer);
     return open;
   }
 
-  /** It is answered, but not passed on: whether others have it nobody will have to ask here. */
+  /** It is answered, but not passed on: whether others have it no peer will have to ask here. */
   #keep(
     search: Search,
     asker: Asker,
@@ -205,21 +212,37 @@ export class Relay {
     now: number,
   ): void {
     this.stats.kept++;
-    if (seen === undefined) this.#seen.add(key, 0, now);
+    const entry = seen ?? this.#seen.add(key, 0, now);
+    this.#answerOnly(search, asker, entry, seen !== undefined, true);
+  }
+
+  /** It was here before, with as high a ttl: only those that ask for the first time get own matches. */
+  #decline(search: Search, seen: SeenSearch, ttl: number, asker: Asker): void {
+    this.stats.duplicates++;
+    seen.holders?.add(asker.id, ttl);
+    this.#answerOnly(search, asker, seen, true, ttl > 0);
+  }
+
+  #answerOnly(
+    search: Search,
+    asker: Asker,
+    seen: SeenSearch,
+    duplicate: boolean,
+    hasEnd: boolean,
+  ): void {
     const end = (list: FileList): void => {
-      asker.send(list);
-      asker.send(NOTHING_PASSED_ON);
+      asker.send(duplicate ? { ...list, duplicate } : list);
+      if (hasEnd) asker.send(NOTHING_PASSED_ON);
     };
-    if (seen === undefined) this.#host.answer(search, end, asker);
+    if (this.#isFirst(seen, asker)) this.#host.answer(search, end, asker);
     else end(SEEN_BEFORE);
   }
 
-  /** It was here before, with as high a ttl. */
-  #decline(seen: SeenSearch, ttl: number, asker: Asker): void {
-    this.stats.duplicates++;
-    seen.holders?.add(asker.id, ttl);
-    asker.send(SEEN_BEFORE);
-    if (ttl > 0) asker.send(NOTHING_PASSED_ON);
+  #isFirst(seen: SeenSearch, { key }: Asker): boolean {
+    if (typeof key === 'string') return isFirstAnswer(seen, key);
+    const number = this.#numbers.get(key) ?? this.#nextNumber++;
+    this.#numbers.set(key, number);
+    return isFirstAnswer(seen, number);
   }
 
   #answerAlone(search: Search, asker: Asker): void {

@@ -31,9 +31,11 @@ export interface RelayTarget {
   ask(search: Search, on: SearchEvents): () => void;
   /** It has done what no honest peer does. */
   offends?(offence: Offence): void;
+  /** A peer that it names, if its address is believed; undefined if not. @default every one */
+  believes?(peer: PeerContact): PeerContact | undefined;
 }
 
-/** Who sent a search. */
+/** The sender of a search. */
 export interface Asker {
   /** Its id, if it said one. */
   readonly id?: PeerId | undefined;
@@ -84,6 +86,8 @@ export interface RelayStats {
   oversized: number;
   /** TPHF that named a peer for the second time. */
   repeated: number;
+  /** TPHF whose peer is at an address that is not believed of the neighbour. */
+  unbelieved: number;
   /** Answers that do not belong to what was asked. */
   stray: number;
   /** Answers after the end. */

@@ -1,4 +1,4 @@
-/** Searches that came by, remembered for a while, and who is known to have them. */
+/** Searches that came by, remembered for a while, and the peers known to have them. */
 import { createHash } from 'node:crypto';
 import type { PeerId, Wanted } from '../wire/messages.js';
 
@@ -63,6 +63,25 @@ export interface SeenSearch {
   holders: Coverage | undefined;
   /** How often it is under way. */
   open: number;
+  /** Askers that have had this node's own matches; undefined for a search of its own. */
+  answered: (string | number)[] | undefined;
+}
+
+/** Askers of one search that get this node's own matches. */
+const MAX_ANSWERED = 64;
+
+/**
+ * Whether an asker has not had this node's own matches yet; it has them then. Each gets them once: another
+ * that replays the search ahead does not keep them from it.
+ *
+ * @param asker not an object, which would be kept alive
+ */
+export function isFirstAnswer({ answered }: SeenSearch, asker: string | number): boolean {
+  if (answered === undefined || answered.length >= MAX_ANSWERED || answered.includes(asker)) {
+    return false;
+  }
+  answered.push(asker);
+  return true;
 }
 
 export class SeenSearches {
@@ -95,7 +114,7 @@ export class SeenSearches {
       if (this.#searches.size < this.#max && now - at < this.#lifetime) break;
       this.#searches.delete(old);
     }
-    const seen = { ttl, at: now, holders: undefined, open: 0 };
+    const seen = { ttl, at: now, holders: undefined, open: 0, answered: [] };
     this.#searches.set(key, seen);
     return seen;
   }

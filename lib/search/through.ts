@@ -1,9 +1,10 @@
-/** Search a network from outside, by way of one peer: what it relays is checked as a peer would. */
+/** Search a network from outside, by way of one peer: what it relays is checked as a peer would check it. */
 import { systemClock } from '../support/clock.js';
 import type { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import { MAX_ANSWER_BYTES, MAX_FILES } from '../wire/limits.js';
 import type { FileList, PeerContact, Wanted } from '../wire/messages.js';
+import { literal } from '../net/scope.js';
 import { RELAY_LIMITS } from './limits.js';
 import { LinkNeighbour } from './link-neighbour.js';
 import { Relay } from './relay.js';
@@ -25,7 +26,10 @@ export async function* searchThrough(
   options: NetworkSearchOptions,
 ): AsyncGenerator<SearchResult, void, void> {
   let failure: PeerError | undefined;
-  const neighbour = new LinkNeighbour(first, connection, (error) => {
+  // Names are not told on: whoever dials results dials addresses.
+  const host = literal(first.host) ?? connection.remoteHost ?? first.host;
+  const contact = { ...first, host };
+  const neighbour = new LinkNeighbour(contact, connection, (error) => {
     failure ??= error;
   });
   const relay = new Relay({
@@ -46,7 +50,7 @@ export async function* searchThrough(
   });
   const found = results(
     options,
-    () => first,
+    () => contact,
     ({ ttl = 0, budget }, on) =>
       // One more hop, and one more margin: from here to the first peer.
       relay.search(wanted, { ttl: ttl + 1, ...(budget !== undefined && { budget }) }, on),

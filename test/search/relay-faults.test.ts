@@ -77,9 +77,10 @@ t.test('answers that do not belong', (t) => {
   neighbour.on.files(fileList(1));
   t.equal(asker.kinds, 'RPFL TPHF');
   t.equal(relay.stats.stray, lies.length + 1);
-  // A peer twice from the same neighbour; from another it may be the truth.
+  // A peer twice from the same neighbour; from another it may be the truth, unless it is the same.
   for (const n of [5, 5, 1]) neighbour.on.third(third(n));
-  neighbours[1]?.on.third(third(5));
+  neighbours[1]?.on.third(third(1));
+  neighbours[1]?.on.third(third(5, { files: someFiles(2) }));
   t.equal(asker.kinds, 'RPFL TPHF TPHF TPHF');
   t.equal(relay.stats.repeated, 2);
   neighbour.on.third(third(6, { files: [] }));
@@ -133,7 +134,7 @@ t.test('ten thousand results for one search', (t) => {
   const asker = new PlayedAsker();
   relay.handle(search(), asker);
   for (let n = 0; n < 10_000; n++) neighbour.on.third(third(n + 10));
-  neighbours[1]?.on.third(third(10));
+  neighbours[1]?.on.third(third(10, { files: someFiles(2) }));
   t.equal(asker.got.length, 1 + 50 + 1);
   t.equal(relay.stats.capped, 9950);
   t.end();

@@ -3,6 +3,7 @@ import { callPeer, hangUp } from '../client-connection.js';
 import { getFile, type FetchOptions } from '../peer.js';
 import { PeerError } from '../../errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from '../../net/address.js';
+import { AddressPolicy } from '../../net/scope.js';
 import type { Connection } from '../../net/connection.js';
 import type { ConnectOptions } from '../../options.js';
 import { Download } from './download.js';
@@ -32,6 +33,10 @@ export interface FetchManyOptions extends FetchBlocksOptions, ManyPeersOptions {
 const WINDOW = 64 * 1024 * 1024;
 const STALL_TIMEOUT = 2000;
 const LIMITED_PATIENCE = 10;
+/** Ports of one host that are dialled because a search has named them. */
+const MAX_PORTS = 3;
+/** Of which scope an address may be was decided by the search, which knows the speaker. */
+const hearsay = new AddressPolicy(() => []);
 
 type Addresses =
   | Iterable<string | PeerAddress>
@@ -138,13 +143,14 @@ export class ManyPeers implements FileSource {
     }
   }
 
-  /** Each address once. */
+  /** Each address once; of what a search says few ports of one host, as long as none is known to be a peer. */
   async *#once(peers: Addresses): AsyncGenerator<SourcePeer, void, void> {
     const seen = new Set<string>();
+    const hosts = new Map<string, number>();
     for await (const peer of peers) {
       const address = typeof peer === 'string' ? parseAddress(peer) : peer;
       const name = formatAddress(address);
-      if (seen.has(name)) continue;
+      if (seen.has(name) || !mayDial(address, hosts)) continue;
       seen.add(name);
       yield this.#source(name, address);
     }
@@ -166,6 +172,17 @@ export class ManyPeers implements FileSource {
       },
     };
   }
+}
+
+/**
+ * Whether an address may be dialled: one that a search has brought (it has an id) is hearsay, which names no
+ * host, no port that is not a peer's, and few ports of one host.
+ */
+function mayDial(address: PeerAddress, hosts: Map<string, number>): boolean {
+  if (!('id' in address)) return true;
+  const count = hosts.get(address.host) ?? 0;
+  hosts.set(address.host, count + 1);
+  return count < MAX_PORTS && hearsay.believed('127.0.0.1', address) !== undefined;
 }
 
 function fromOne(name: string, value: number): number {
