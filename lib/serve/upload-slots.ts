@@ -1,10 +1,16 @@
 /**
- * How many transfers may be under way at once, and who is next when they are all taken.
+ * How many transfers may be under way at once, who is next when all slots are taken, and which transfer
+ * gives way.
  *
  * A transfer is a connection over which bodies go out: they follow one another there, so the requests of
  * one connection that are prepared together share a slot. When slots are short a connection gives its
  * own back after them, and the client that has the fewest is next, of several the one that came, or had a
  * transfer end, longest ago.
+ *
+ * While a client waits, a transfer of a client that has at least two more slots gives way to it: the slowest
+ * one of the client that has most. Where nobody has that many, a transfer gives way that is slower than
+ * SLOW_RATE. It is ended; its peer can resume it later. So slow readers, from one address or from many, do not
+ * keep others out.
  */
 import { systemClock, type Clock } from '../support/clock.js';
 import { PeerError, abortError } from '../errors.js';
@@ -26,6 +32,15 @@ export const SLOT_LIMITS: Readonly<SlotLimits> = {
   wait: 20_000,
 };
 
+/** Milliseconds between two looks at how fast transfers are, while somebody waits. */
+const LOOK = 250;
+/** Looks over which a transfer's rate counts; none gives way before. */
+const RATE_LOOKS = 3;
+/** Bytes per second of a transfer that gives way to a client with fewer slots. */
+const SLOW_RATE = 64 * 1024;
+/** Transfers that give way at one look, at most. */
+const MOST_AT_ONCE = 128;
+
 /** Gives back what was taken. */
 export type Release = () => void;
 
@@ -43,19 +58,41 @@ interface Client<C> {
   requests: number;
 }
 
+const TOO_MANY_WAIT = 'more than that wait already';
+
+/** A connection that has a slot. */
+interface Transfer<C> {
+  readonly connection: C;
+  readonly client: string;
+  /** Its requests that are under way. */
+  requests: number;
+  /** Bytes sent, and as many as were at the last looks, the oldest first. */
+  bytes: number;
+  readonly looks: number[];
+  /** It has been told to end. */
+  ending: boolean;
+}
+
 /** @typeParam C what stands for a connection */
 export class UploadSlots<C extends object> {
   readonly #limits: Readonly<SlotLimits>;
   readonly #clock: Clock;
-  /** Connections that have a slot, and how many of their requests are under way. */
-  readonly #holders = new Map<C, number>();
+  readonly #endTransfer: (connection: C) => void;
+  readonly #holders = new Map<C, Transfer<C>>();
   /** Clients that hold or wait. Those that came, or had a transfer end, last are last. */
   readonly #clients = new Map<string, Client<C>>();
   #waiting = 0;
   #closed: PeerError | undefined;
+  #cancelLook: (() => void) | undefined;
 
-  constructor(limits: Partial<SlotLimits> = {}, clock: Clock = systemClock) {
+  /** @param endTransfer ends a connection whose transfer gives way */
+  constructor(
+    limits: Partial<SlotLimits>,
+    endTransfer: (connection: C) => void,
+    clock: Clock = systemClock,
+  ) {
     this.#limits = { ...SLOT_LIMITS, ...limits };
+    this.#endTransfer = endTransfer;
     this.#clock = clock;
   }
 
@@ -79,6 +116,12 @@ export class UploadSlots<C extends object> {
     return this.#holders.has(connection);
   }
 
+  /** Bytes have been sent over a connection. */
+  sent(connection: C, bytes: number): void {
+    const transfer = this.#holders.get(connection);
+    if (transfer !== undefined) transfer.bytes += bytes;
+  }
+
   /**
    * Begin with a request for a body, when it is its turn.
    *
@@ -96,8 +139,9 @@ export class UploadSlots<C extends object> {
       this.#begin(client, connection);
     } else {
       const { waiting, waitingPerClient } = this.#limits;
-      if (this.#waiting >= waiting || (entry?.requests ?? 0) >= waitingPerClient) {
-        throw this.#busy('more than that wait already');
+      const own = entry?.requests ?? 0;
+      if (own >= waitingPerClient || (this.#waiting >= waiting && !this.#dropLast(own + 2))) {
+        throw this.#busy(TOO_MANY_WAIT);
       }
       await this.#wait(client, connection, signal);
     }
@@ -111,6 +155,7 @@ export class UploadSlots<C extends object> {
   /** Begin nothing any more: those that wait, and those that come, get this. */
   close(error: PeerError): void {
     this.#closed ??= error;
+    this.#cancelLook?.();
     for (const { waiting } of [...this.#clients.values()]) {
       for (const requests of [...waiting.values()]) {
         for (const request of [...requests]) request.fail(error);
@@ -154,7 +199,69 @@ export class UploadSlots<C extends object> {
       else requests.push(request);
       entry.requests++;
       this.#waiting++;
+      if (this.#cancelLook === undefined) {
+        for (const transfer of this.#holders.values()) transfer.looks.length = 0;
+        this.#lookLater();
+      }
     });
+  }
+
+  /** Refuse the last request of the client that has most waiting, if it has so many. */
+  #dropLast(least: number): boolean {
+    let most: Client<C> | undefined;
+    for (const client of this.#clients.values()) {
+      if (client.requests >= Math.max(least, (most?.requests ?? 0) + 1)) most = client;
+    }
+    const last = [...(most?.waiting.values() ?? [])].at(-1)?.at(-1);
+    last?.fail(this.#busy(TOO_MANY_WAIT));
+    return last !== undefined;
+  }
+
+  #lookLater(): void {
+    this.#cancelLook = this.#clock.after(LOOK, () => {
+      this.#cancelLook = undefined;
+      if (this.#waiting === 0) return;
+      this.#giveWay();
+      for (const { looks, bytes } of this.#holders.values()) {
+        looks.push(bytes);
+        if (looks.length > RATE_LOOKS) looks.shift();
+      }
+      this.#lookLater();
+    });
+  }
+
+  /** End transfers for clients that wait. */
+  #giveWay(): void {
+    const held = new Map(Array.from(this.#clients, ([name, client]) => [name, client.held]));
+    // Slots that are about to be free.
+    let ending = 0;
+    for (const transfer of this.#holders.values()) if (transfer.ending) ending++;
+    const heldBy = ({ client }: Transfer<C>): number => held.get(client) ?? 0;
+    const measured = [...this.#holders.values()]
+      .filter(({ ending, looks }) => !ending && looks.length === RATE_LOOKS)
+      .map((transfer) => ({ transfer, bytes: transfer.bytes - (transfer.looks[0] ?? 0) }))
+      .sort((a, b) => a.bytes - b.bytes);
+    const slow = (SLOW_RATE * LOOK * RATE_LOOKS) / 1000;
+    const waiting = [...this.#clients.entries()]
+      .filter(([, client]) => client.waiting.size > 0)
+      .sort(([, a], [, b]) => a.held - b.held)
+      .slice(ending, MOST_AT_ONCE);
+    for (const [name, { held: own }] of waiting) {
+      let victim: (typeof measured)[number] | undefined;
+      for (const each of measured) {
+        const { transfer, bytes } = each;
+        const has = heldBy(transfer);
+        if (transfer.ending || transfer.client === name) continue;
+        if (has < own + 2 && (has <= own || bytes >= slow)) continue;
+        // They are sorted: of one client the slowest comes first.
+        if (victim === undefined || has > heldBy(victim.transfer)) victim = each;
+      }
+      if (victim === undefined) continue;
+      const { transfer } = victim;
+      transfer.ending = true;
+      held.set(transfer.client, heldBy(transfer) - 1);
+      this.#endTransfer(transfer.connection);
+    }
   }
 
   #leave(client: string, connection: C, request: Request): void {
@@ -168,17 +275,18 @@ export class UploadSlots<C extends object> {
   }
 
   #begin(client: string, connection: C): void {
-    const under = this.#holders.get(connection) ?? 0;
-    if (under === 0) this.#clientOf(client).held++;
-    this.#holders.set(connection, under + 1);
+    let transfer = this.#holders.get(connection);
+    if (transfer === undefined) {
+      transfer = { connection, client, requests: 0, bytes: 0, looks: [], ending: false };
+      this.#holders.set(connection, transfer);
+      this.#clientOf(client).held++;
+    }
+    transfer.requests++;
   }
 
   #end(client: string, connection: C): void {
-    const under = (this.#holders.get(connection) ?? 0) - 1;
-    if (under > 0) {
-      this.#holders.set(connection, under);
-      return;
-    }
+    const transfer = this.#holders.get(connection);
+    if (transfer === undefined || --transfer.requests > 0) return;
     this.#holders.delete(connection);
     const entry = this.#clientOf(client);
     entry.held--;

@@ -1,6 +1,6 @@
 /** Answers requests for files: takes an upload slot, opens the file, sends it, counts what was sent. */
 import { PeerError } from '../errors.js';
-import type { ClientRate, RateLimiter } from '../limits/rate-limiter.js';
+import type { RateLimiter } from '../limits/rate-limiter.js';
 import type { Connection } from '../net/connection.js';
 import type { Exchange } from '../net/exchange.js';
 import { clientOf } from '../net/scope.js';
@@ -8,7 +8,7 @@ import type { Share } from '../share/share.js';
 import { bodyBytes } from '../wire/body.js';
 import type { FileHead, GetFile, Hash } from '../wire/messages.js';
 import { grantRange } from '../wire/range.js';
-import { readWhole, sendInPieces, type Source } from './send-file.js';
+import { readWhole, sendInPieces, type SendOptions, type Source } from './send-file.js';
 import { Serving } from './serving.js';
 import { UploadSlots } from './upload-slots.js';
 
@@ -25,7 +25,7 @@ export interface UploadsOptions {
 }
 
 export interface UploadStats {
-  /** Bytes of files sent, or read to be sent. */
+  /** Bytes of files sent. */
   bytesRead: number;
   /** Of these, those that went out without a copy, by sendfile(2). */
   zeroCopied: number;
@@ -49,6 +49,8 @@ export class Uploads {
   readonly #options: UploadsOptions;
   readonly #serving: Serving;
   readonly #slots: UploadSlots<Connection>;
+  /** Connections that have taken a body: only what they ask for is read before its turn. */
+  readonly #takers = new WeakSet<Connection>();
   readonly #stats = { bytesRead: 0, zeroCopied: 0, sent: 0 };
   /** Connections end with their last transfer. */
   #ending = false;
@@ -56,7 +58,9 @@ export class Uploads {
   constructor(options: UploadsOptions) {
     this.#options = options;
     this.#serving = new Serving(options.share, options.workers);
-    this.#slots = new UploadSlots({ max: options.max });
+    this.#slots = new UploadSlots({ max: options.max }, (connection) => {
+      connection.dismiss(new PeerError('ERR_BUSY', 'others wait, and this transfer is slow'));
+    });
   }
 
   get stats(): UploadStats {
@@ -106,8 +110,17 @@ export class Uploads {
     const client = clientOf(connection.remoteHost ?? '');
     const release = await this.#slots.take(client, connection, exchange.closed);
     try {
-      await this.#send(request.hash, head, exchange, this.#options.rateLimiter?.of(client));
+      await this.#send(request.hash, head, exchange, {
+        ahead: this.#takers.has(connection),
+        rate: this.#options.rateLimiter?.of(client),
+        onBytes: (bytes, copied) => {
+          this.#slots.sent(connection, bytes);
+          this.#stats.bytesRead += bytes;
+          if (!copied) this.#stats.zeroCopied += bytes;
+        },
+      });
       this.#stats.sent++;
+      this.#takers.add(connection);
     } finally {
       release();
       if (this.#ending && !this.#slots.has(connection)) connection.end();
@@ -118,13 +131,13 @@ export class Uploads {
     hash: Hash,
     head: FileHead,
     exchange: Exchange,
-    rate: ClientRate | undefined,
+    { ahead, rate, onBytes }: Pick<SendOptions, 'rate' | 'onBytes'> & { ahead: boolean },
   ): Promise<void> {
     const { account, closed, turn } = exchange;
     const bytes = bodyBytes(head.size, head.offset, head.length);
     // Under a limit a piece at a time: whole it would be paid for in silence, longer than a client waits.
     const isShort = bytes <= Math.min(WHOLE_BYTES, rate?.pieceBytes ?? Infinity);
-    let isCounted = isShort && account.take(bytes);
+    let isCounted = ahead && isShort && account.take(bytes);
     if (!isCounted) {
       await turn;
       isCounted = isShort && account.take(bytes);
@@ -137,7 +150,7 @@ export class Uploads {
             zeroCopy: this.#options.zeroCopy,
             crowded: this.#slots.active > CROWD,
             rate,
-            onBytes: this.#onBytes,
+            onBytes,
           }),
         );
         return;
@@ -149,7 +162,7 @@ export class Uploads {
       account.give(bytes);
       isCounted = false;
       await exchange.sendWhole(head, body);
-      this.#onBytes(bytes, true);
+      onBytes(bytes, true);
     } finally {
       if (isCounted) account.give(bytes);
     }
@@ -174,9 +187,4 @@ export class Uploads {
       await this.#serving.release(open);
     }
   }
-
-  readonly #onBytes = (bytes: number, copied: boolean): void => {
-    this.#stats.bytesRead += bytes;
-    if (!copied) this.#stats.zeroCopied += bytes;
-  };
 }

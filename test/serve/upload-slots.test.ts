@@ -11,7 +11,9 @@ async function settle(): Promise<void> {
 
 function slots(limits: Partial<SlotLimits>) {
   const clock = new VirtualClock();
-  const slots = new UploadSlots(limits, clock);
+  /** Connections whose transfers were ended to make room. */
+  const ended: object[] = [];
+  const slots = new UploadSlots<object>(limits, (connection) => ended.push(connection), clock);
   /** In the order in which they began. */
   const begun: string[] = [];
   const releases = new Map<string, Release>();
@@ -35,7 +37,12 @@ function slots(limits: Partial<SlotLimits>) {
     releases.get(request)?.();
     await settle();
   };
-  return { clock, slots, begun, take, end };
+  const sent = (name: string, bytes: number): void => {
+    slots.sent(connections.get(name) ?? {}, bytes);
+  };
+  const names = (): (string | undefined)[] =>
+    ended.map((key) => [...connections].find(([, each]) => each === key)?.[0]);
+  return { clock, slots, begun, take, end, sent, ended: names };
 }
 
 t.test('so many at once, then in turn by client', async (t) => {
@@ -87,15 +94,17 @@ t.test('bounds', async (t) => {
   const { begun, take, end } = slots({ max: 1, waiting: 3, waitingPerClient: 2 });
   await take('a1');
   void take('a2');
-  void take('a3');
+  const third = take('a3');
   await t.rejects(take('a4'), { code: 'ERR_BUSY', message: /^1 transfers are under way/ });
   void take('b1');
-  await t.rejects(take('c1'), { code: 'ERR_BUSY' }, 'full for all');
+  void take('c1');
+  await t.rejects(third, { code: 'ERR_BUSY' }, 'the queue is full, and of this client most wait');
+  await t.rejects(take('d1'), { code: 'ERR_BUSY' }, 'full for all');
   await end('a1');
   t.same(begun, ['a1', 'b1']);
-  void take('c1');
   await end('b1');
-  t.same(begun.slice(2), ['a2']);
+  await end('c1');
+  t.same(begun.slice(2), ['c1', 'a2']);
 });
 
 t.test('who waits too long, or gives up', async (t) => {
@@ -132,4 +141,37 @@ t.test('the end: nothing more begins, what is under way is waited for', async (t
   await end('a1');
   t.equal(all.active, 0);
   t.same(begun, ['a1']);
+});
+
+t.test('the slowest transfer of the client that has most gives way', async (t) => {
+  const { clock, take, sent, ended, begun, end } = slots({ max: 4 });
+  for (const name of ['a1', 'a2', 'a3', 'b1']) void take(name);
+  await settle();
+  void take('c1');
+  for (let look = 0; look < 6; look++) {
+    for (const name of ['a1', 'a3', 'b1']) sent(name, 1e6);
+    sent('a2', 500_000);
+    clock.run(clock.now() + 250);
+  }
+  t.same(ended(), ['a2'], 'though it is fast; once for one that waits');
+  await end('a2');
+  t.same(begun.at(-1), 'c1');
+});
+
+t.test('where all have the same, one gives way only when it is slow', async (t) => {
+  const { clock, take, sent, ended, end, begun } = slots({ max: 3 });
+  for (const name of ['a1', 'b1', 'c1']) void take(name);
+  await settle();
+  void take('d1');
+  const look = (slow: number): void => {
+    for (const name of ['a1', 'c1']) sent(name, 1e6);
+    sent('b1', slow);
+    clock.run(clock.now() + 250);
+  };
+  for (let i = 0; i < 8; i++) look(20_000);
+  t.same(ended(), []);
+  for (let i = 0; i < 4; i++) look(10);
+  t.same(ended(), ['b1']);
+  await end('b1');
+  t.same(begun.at(-1), 'd1');
 });
