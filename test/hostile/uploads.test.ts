@@ -80,7 +80,12 @@ interface Crowd {
 
 const CROWDS: Crowd[] = [
   { name: 'one address', addresses: 1, connections: size(12, 140), slots: size(4, 100) },
-  { name: 'many addresses', addresses: size(12, 250), connections: size(12, 250), slots: size(4, 100) },
+  {
+    name: 'many addresses',
+    addresses: size(12, 250),
+    connections: size(12, 250),
+    slots: size(4, 100),
+  },
 ];
 
 for (const { name, addresses, connections, slots } of CROWDS) {
