@@ -64,7 +64,8 @@ async function fetchHonest({ peer, honest }: Target): Promise<{ first: number; a
   const client = await connect(peer);
   const begin = performance.now();
   let first = 0;
-  for await (const chunk of client.fetch(honest)) {
+  const stream: AsyncIterable<Uint8Array> = client.fetch(honest);
+  for await (const chunk of stream) {
     if (first === 0 && chunk.length > 0) first = performance.now() - begin;
   }
   await client.close();
@@ -99,7 +100,7 @@ for (const { name, addresses, connections, slots } of CROWDS) {
       const socket = attacker(target, from, requests(target.honest, 4));
       sockets.add(socket);
       // A little now and then, and at once again when it is ended.
-      const timer = setInterval(() => socket.read(2300), 1000);
+      const timer = setInterval(() => void socket.read(2300), 1000);
       socket.once('close', () => {
         clearInterval(timer);
         sockets.delete(socket);
