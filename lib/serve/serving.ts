@@ -99,14 +99,19 @@ export class Serving {
   }
 
   /**
-   * An error from sending a file: if the disk did not give its bytes, it is offered no longer.
+   * An error from sending a file: if the disk did not give its bytes, it is offered no longer; if the
+   * receiver ended the transfer, its content may have been wrong.
    *
    * @returns the error that the peer is told
    */
   afterError({ file }: OpenFile, error: unknown): unknown {
     const code = systemCode(error) ?? '';
-    if (!isReadFault(code)) return error;
-    this.#share.content.indexer.withdraw(file, code);
+    const { indexer } = this.#share.content;
+    if (!isReadFault(code)) {
+      if (this.#rehash.raisesAtEnd(file.path, file.identity)) indexer.verify(file);
+      return error;
+    }
+    indexer.withdraw(file, code);
     return new PeerError('ERR_CHANGED', UNREADABLE, { cause: error });
   }
 

@@ -4,10 +4,10 @@
  */
 import type { FileIdentity } from '../disk/open.js';
 import { rootOf, type Lists, type Tree } from '../hash/tree.js';
-import { MAX_FILES, MAX_FILES_PATH_BYTES } from '../wire/limits.js';
-import type { FileMatch, Hash } from '../wire/messages.js';
+import type { Hash } from '../wire/messages.js';
 import { Columns } from './columns.js';
 import { Folders } from './folders.js';
+import { searchPage, type Page } from './search-page.js';
 import { NameIndex } from '../name-index/name-index.js';
 import type { Store } from '../state/store.js';
 
@@ -17,13 +17,6 @@ export interface SharedFile {
   readonly path: string;
   readonly hash: Hash;
   readonly identity: FileIdentity;
-}
-
-export interface Page {
-  total: number;
-  files: FileMatch[];
-  /** Present when there are more. */
-  after: Uint8Array | undefined;
 }
 
 /** What a slot is: free; in the store, but not seen since the start; or published. */
@@ -94,7 +87,7 @@ export class Catalog {
     const found: SharedFile[] = [];
     for (const slot of this.#columns.withHash(hash)) {
       if (this.#states[slot] === PUBLISHED) found.push(this.#fileAt(slot));
-      // One copy after the other is tried; nobody has more use for the ten-thousandth.
+      // Copies are tried one after the other, and a hundred are enough.
       if (found.length === 100) break;
     }
     return found;
@@ -223,24 +216,9 @@ export class Catalog {
     }
   }
 
-  /**
-   * One page of the files that match, best first. In steps, between which files may come and go: the
-   * page is that of the moment when it is given.
-   *
-   * @param max entries wanted; a page also ends at the limits of RPFL
-   * @param after cursor of the page before; whatever was added or removed since, no file that stayed
-   *   is left out or comes twice
-   */
-  *search(query: string, max = MAX_FILES, after?: Uint8Array): Generator<number, Page> {
-    const limit = Math.min(Math.max(max, 1), MAX_FILES);
-    const found = yield* this.#names.searching(query, limit, after);
-    const files = found.ids.map((slot) => {
-      const { path, hash, identity } = this.#fileAt(slot);
-      return { path, hash, size: identity.size };
-    });
-    const fit = fitting(files);
-    if (fit === files.length) return { total: found.total, files, after: found.after };
-    return { total: found.total, files: files.slice(0, fit), after: found.behind(fit - 1) };
+  /** One page of the files that match: as `searchPage`. */
+  search(query: string, max?: number, after?: Uint8Array): Generator<number, Page> {
+    return searchPage(this.#names, (slot) => this.#fileAt(slot), { query, max, after });
   }
 
   #fileAt(slot: number): SharedFile {
@@ -305,14 +283,4 @@ export class Catalog {
     }
     this.#states[slot] = state;
   }
-}
-
-/** How many of the files fit into one answer: at least one. */
-function fitting(files: readonly FileMatch[]): number {
-  let bytes = 0;
-  for (const [i, { path }] of files.entries()) {
-    bytes += Buffer.byteLength(path);
-    if (bytes > MAX_FILES_PATH_BYTES) return Math.max(1, i);
-  }
-  return files.length;
 }

@@ -13,7 +13,7 @@ const HASH_WORDS = HASH_BYTES / 4;
 /** Which of a 64-bit number's two words is the low one. */
 const LOW = endianness() === 'LE' ? 0 : 1;
 
-/** Whoever can name files must not be able to make two paths alike. */
+/** Random, so that nobody can choose file names whose hashes collide. */
 const [SEED_LOW, SEED_HIGH] = new Uint32Array(new Uint8Array(randomBytes(8)).buffer) as unknown as [
   number,
   number,

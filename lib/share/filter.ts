@@ -23,8 +23,8 @@ export interface FilterOptions {
 }
 
 /** What stands at a path. */
-export type Entry =
-  { kind: 'file'; identity: FileIdentity } | { kind: 'folder'; ino: bigint } | Nothing;
+export type Entry = { kind: 'folder'; ino: bigint } | NotFolder;
+export type NotFolder = { kind: 'file'; identity: FileIdentity } | Nothing;
 
 /** Nothing that is shared. */
 export interface Nothing {
@@ -38,6 +38,9 @@ export interface Nothing {
 const NOTHING: Nothing = { kind: 'nothing' };
 /** Of a node's state. */
 export const STATE: Nothing = { kind: 'nothing', reason: 'the state of a node; left out' };
+
+/** Names of files that tell a node's state folder. */
+const STATE_NAME = /(^|\/)(key\.pem(\.new)?|(data|lock)\.mdb)$/;
 
 /** Names that cannot be read as UTF-8 come with U+FFFD, and are not found again. */
 const INVALID = '\ufffd';
@@ -105,7 +108,7 @@ export class ShareFilter {
     there: BigIntStats,
     isReadable: boolean,
     known?: Map<string, boolean>,
-  ): Exclude<Entry, { kind: 'folder' }> {
+  ): NotFolder {
     // A link or a special file is nothing to the share, nor is what is still being fetched.
     if (!there.isFile() || isUnfinished(path)) return NOTHING;
     if (this.#isState(there)) return STATE;
@@ -130,6 +133,11 @@ export class ShareFilter {
       known.set(folder, isState);
     }
     return isState;
+  }
+
+  /** Whether a file is kept in a state folder: told by its name first, so that this costs little. */
+  isSecret(path: string): boolean {
+    return STATE_NAME.test(path) && this.isInState(path);
   }
 
   #isStateFolder(folder: string, entries?: readonly Dirent[]): boolean {

@@ -20,7 +20,7 @@ export interface HashQueueOwner {
   /** Bytes were hashed, but for those of files that were verified. */
   onBytes(bytes: number): void;
   /** Nothing waits any more and nothing is under way. */
-  onIdle(): void;
+  onStep(): void;
   /** Nothing can be hashed any more. */
   onError(error: Error): void;
 }
@@ -106,7 +106,7 @@ export class HashQueue {
       void this.#run(batch).then(() => {
         this.#running--;
         this.#pump();
-        if (this.#jobs.size === 0 && this.#running === 0 && !this.#closed) this.#owner.onIdle();
+        if (this.#jobs.size === 0 && this.#running === 0 && !this.#closed) this.#owner.onStep();
       });
     }
   }

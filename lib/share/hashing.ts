@@ -15,15 +15,17 @@ import { Quarantine } from './quarantine.js';
 export interface HashingOwner {
   onDone(kind: 'added' | 'changed', path: string): void;
   /** A file is left out, and why: news. */
-  onLeftOut(path: string, reason: string): void;
+  onWarning(path: string, reason: string): void;
   /** A file that was published cannot be hashed now. */
   onLost(path: string): void;
-  /** A file changed while it was hashed, or this machine was short of something: look at it again. */
-  onUnquiet(path: string, tries: number, isShort: boolean): void;
+  /** A file changed while it was hashed, so often in a row: look at it again. */
+  onChanged(path: string, tries: number): void;
+  /** This machine was short of something: look at it later. */
+  onShortage(path: string): void;
   /** Bytes were hashed of files that were not published before. */
   onBytes(bytes: number): void;
   /** Nothing waits to be hashed any more. */
-  onIdle(): void;
+  onStep(): void;
   /** Nothing can be hashed any more. */
   onError(error: Error): void;
   /** Whether a file is part of a node's state. */
@@ -59,23 +61,12 @@ export class Hashing {
     this.#catalog = catalog;
     this.#owner = owner;
     this.#queue = new HashQueue(root, pool, {
+      ...owner,
       onHashed: (path, identity, tree, began) => {
         this.#onHashed(path, identity, tree, began);
       },
       onFailed: (path, identity, code) => {
         this.#onFailed(path, identity, code);
-      },
-      onChanged: (path, tries) => {
-        owner.onUnquiet(path, tries, false);
-      },
-      onBytes: (bytes) => {
-        owner.onBytes(bytes);
-      },
-      onIdle: () => {
-        owner.onIdle();
-      },
-      onError: (error) => {
-        owner.onError(error);
       },
     });
   }
@@ -89,7 +80,7 @@ export class Hashing {
     return this.#queue.size === 0;
   }
 
-  /** Hash a file, unless it was set aside. @returns whether it will be hashed */
+  /** Hash a file. Parameters as for HashQueue. */
   add(path: string, identity: FileIdentity, urgent: boolean, tries = 0): void {
     this.#queue.add(path, identity, urgent, tries);
   }
@@ -99,7 +90,7 @@ export class Hashing {
     return this.#quarantine.holds(path, identity);
   }
 
-  /** Hash a published file again that may not be what its size and time say. Until then it is offered. */
+  /** Hash a file again whose content may have changed although size and time have not. It stays published. */
   verify({ path, identity }: SharedFile): void {
     this.#queue.verify(path, identity);
   }
@@ -129,7 +120,7 @@ export class Hashing {
     if (this.#said.get(path) === reason) return;
     this.#said.set(path, reason);
     if (this.#said.size > MAX_NAMED) this.#said.delete(this.#said.keys().next().value ?? '');
-    this.#owner.onLeftOut(path, reason);
+    this.#owner.onWarning(path, reason);
   }
 
   /** A file is published: if it is left out again, that is said again. */
@@ -162,7 +153,7 @@ export class Hashing {
 
   #onFailed(path: string, identity: FileIdentity, code: string): void {
     if (isShortage(code)) {
-      this.#owner.onUnquiet(path, 0, true);
+      this.#owner.onShortage(path);
       return;
     }
     this.#owner.onLost(path);

@@ -2,37 +2,19 @@
  * What was seen in the folder, turned into what the catalog says: what is known is confirmed, what was
  * renamed is adopted, what is new or changed is hashed, what is gone is shown no longer.
  */
-import { lstat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { readable, type FileIdentity } from '../disk/open.js';
+import type { FileIdentity } from '../disk/open.js';
 import { asError } from '../errors.js';
 import type { HashPool } from '../hash/pool.js';
 import { inSlices } from '../support/time-slicer.js';
 import type { Catalog, SharedFile } from './catalog.js';
-import { DelayQueue } from './delay-queue.js';
 import type { ShareFilter } from './filter.js';
 import { Hashing } from './hashing.js';
+import type { Change, Progress } from './share-types.js';
+import { Looks, QUIET } from './looks.js';
 import { RenameGrace } from './rename-grace.js';
 import type { Found } from './scan.js';
 import type { ScannedFile } from './walk.js';
 import type { Seen } from './watcher.js';
-
-/** How far indexing is. */
-export interface Progress {
-  /** Files and bytes done, and found in all. */
-  files: number;
-  bytes: number;
-  totalFiles: number;
-  totalBytes: number;
-  /** Whether the scan has found everything, so that the totals are final. */
-  scanned: boolean;
-}
-
-/** What was done about a change. */
-export interface Change {
-  kind: 'added' | 'renamed' | 'changed' | 'removed';
-  path: string;
-}
 
 export interface IndexerOwner {
   onChange(change: Change): void;
@@ -57,17 +39,6 @@ export interface IndexerOptions {
   signal: AbortSignal;
 }
 
-/** Milliseconds a file must not have been written to before it is hashed. */
-const QUIET = 100;
-/** The longest pause before a file that keeps changing is looked at again. */
-const MAX_PAUSE = 10_000;
-/** How often in a row a file may change under the hasher before that is said. */
-const PATIENCE = 5;
-/** Files looked at at the same time. */
-const LOOKS = 16;
-/** Names of files that tell a node's state folder. */
-const STATE_NAME = /(^|\/)(key\.pem(\.new)?|(data|lock)\.mdb)$/;
-
 export class Indexer {
   readonly progress: Progress = {
     files: 0,
@@ -80,10 +51,7 @@ export class Indexer {
   readonly #owner: IndexerOwner;
   readonly #hashing: Hashing;
   readonly #renameGrace: RenameGrace;
-  /** Files to look at again, and how often in a row each was found changing. */
-  readonly #revisits: DelayQueue<number>;
-  /** Of these, those for which others wait: found changing, but not too often. */
-  readonly #changing = new Set<string>();
+  readonly #looks: Looks;
   /** What was seen, taken in one after the other. */
   #inbox = Promise.resolve();
   #waiting = 0;
@@ -93,37 +61,42 @@ export class Indexer {
     this.#options = options;
     this.#owner = owner;
     this.#renameGrace = new RenameGrace(catalog, () => owner.isThere(), signal);
-    this.#revisits = new DelayQueue((due) => {
-      for (const path of due.keys()) this.#changing.delete(path);
-      return this.look(due);
-    });
+    this.#looks = new Looks(
+      { root, filter, signal },
+      {
+        ...owner,
+        onLooked: (path, there, tries) => {
+          if (there.kind === 'file') this.#sawFile(path, there.identity, true, tries);
+          else this.#sawNothing(path, there.reason);
+        },
+        onNeverQuiet: (path) => {
+          const why = 'keeps changing while it is hashed; left out until it is quiet';
+          owner.onWarning(path, why);
+          this.progress.files++;
+        },
+      },
+    );
     this.#hashing = new Hashing(root, catalog, pool, {
+      ...owner,
       onDone: (kind, path) => {
         this.#done(kind, path);
-      },
-      onLeftOut: (path, reason) => {
-        owner.onWarning(path, reason);
       },
       onLost: (path) => {
         this.progress.files++;
         this.#renameGrace.retire(path);
       },
-      onUnquiet: (path, tries, isShort) => {
-        if (isShort) this.#lookLater(path, MAX_PAUSE, PATIENCE + 1);
-        else this.#lookLater(path, Math.min(MAX_PAUSE, QUIET * 2 ** tries), tries);
+      onChanged: (path, tries) => {
+        this.#looks.whenQuiet(path, tries);
+      },
+      onShortage: (path) => {
+        this.#looks.muchLater(path);
       },
       // Told after the files: one call a batch.
       onBytes: (bytes) => {
         this.progress.bytes += bytes;
         owner.onProgress();
       },
-      onIdle: () => {
-        owner.onStep();
-      },
-      onError: (error) => {
-        owner.onError(error);
-      },
-      isSecret: (path) => STATE_NAME.test(path) && filter.isInState(path),
+      isSecret: (path) => filter.isSecret(path),
     });
   }
 
@@ -134,7 +107,7 @@ export class Indexer {
 
   /** Whether everything that was seen has been dealt with, but for files that are never quiet. */
   get idle(): boolean {
-    return this.#hashing.isIdle && this.#waiting === 0 && this.#changing.size === 0;
+    return this.#hashing.isIdle && this.#waiting === 0 && this.#looks.isIdle;
   }
 
   /** Take what the store knows. */
@@ -189,48 +162,38 @@ export class Indexer {
   }
 
   /** Resolves when everything seen so far has been taken in. */
-  async takenIn(): Promise<void> {
-    await this.#inbox;
+  takenIn(): Promise<void> {
+    return this.#inbox;
   }
 
   /** Look what stands at each of some paths now. */
-  async look(paths: Iterable<readonly [path: string, tries: number]>): Promise<void> {
-    const next = paths[Symbol.iterator]();
-    const known = new Map<string, boolean>();
-    const lookSome = async (): Promise<void> => {
-      for (let step = next.next(); step.done !== true; step = next.next()) {
-        if (this.#options.signal.aborted) return;
-        await this.#lookAt(...step.value, known);
-      }
-    };
-    await Promise.all(Array.from({ length: LOOKS }, lookSome));
-    this.#owner.onStep();
+  look(paths: Iterable<string>): Promise<void> {
+    return this.#looks.now(paths);
   }
 
   /**
-   * Offer a file no longer that was found changed when it was asked for.
+   * Withdraw a file that was found changed, or unreadable, when it was requested.
    *
-   * @param fault the system's code when it cannot be read: then its hash is not believed any more, though
+   * @param fault the system's code when it cannot be read: then its hash is not trusted any more, though
    *   nothing else has changed
    */
   withdraw(file: SharedFile, fault?: string): void {
     const { path, identity } = file;
     if (!this.#isOffered(file)) return;
     this.#remove(path);
-    if (fault === undefined) {
-      this.#lookLater(path, 0, 0);
-      return;
+    if (fault === undefined) this.#looks.soon(path, 0);
+    else {
+      this.#options.catalog.forget(path);
+      this.#hashing.setAside(path, identity, fault);
     }
-    this.#options.catalog.forget(path);
-    this.#hashing.setAside(path, identity, fault);
   }
 
-  /** Hash a file again that may not be what its size and time say. Until then it is offered. */
+  /** Hash a file again whose content may have changed although size and time have not. It stays published. */
   verify(file: SharedFile): void {
     if (this.#isOffered(file)) this.#hashing.verify(file);
   }
 
-  /** Offer a file no longer that is not what its size and time say, and hash it again. */
+  /** Withdraw a file whose content is not what was hashed, although size and time are, and hash it again. */
   distrust(file: SharedFile): void {
     if (!this.#isOffered(file)) return;
     const { path, identity } = file;
@@ -240,7 +203,7 @@ export class Indexer {
   }
 
   async close(): Promise<void> {
-    this.#revisits.close();
+    this.#looks.close();
     this.#renameGrace.close();
     this.#hashing.close();
     await this.#inbox;
@@ -277,7 +240,7 @@ export class Indexer {
     }
     const age = Date.now() - Number(identity.mtimeNs / 1_000_000n);
     if (live && age >= 0 && age < QUIET) {
-      this.#lookLater(path, QUIET, tries === 0 ? 0 : tries + 1);
+      this.#looks.soon(path, QUIET, tries === 0 ? 0 : tries + 1);
     } else {
       this.#hashing.add(path, identity, live, tries);
     }
@@ -286,8 +249,7 @@ export class Indexer {
 
   /** Nothing that can be shared stands at a path. @param reason what the user is to be told */
   #sawNothing(path: string, reason?: string): void {
-    this.#revisits.delete(path);
-    this.#changing.delete(path);
+    this.#looks.cancel(path);
     this.#hashing.gone(path);
     this.#remove(path);
     for (const below of this.#options.catalog.below(path)) this.#remove(below);
@@ -303,38 +265,6 @@ export class Indexer {
     });
     const found = new Set(files.map(({ path }) => path));
     return this.#options.catalog.directlyIn(folder).filter((path) => !found.has(path));
-  }
-
-  async #lookAt(path: string, tries: number, known: Map<string, boolean>): Promise<void> {
-    const there = await this.#stat(path, known);
-    if (this.#options.signal.aborted) return;
-    if (there.kind === 'file') this.#sawFile(path, there.identity, true, tries);
-    else if (there.isUnsure === true) this.#lookLater(path, MAX_PAUSE, PATIENCE + 1);
-    else this.#sawNothing(path, there.reason);
-  }
-
-  async #stat(
-    path: string,
-    known: Map<string, boolean>,
-  ): Promise<ReturnType<ShareFilter['judge']>> {
-    const { root, filter } = this.#options;
-    const full = join(root, path);
-    try {
-      const there = await lstat(full, { bigint: true });
-      return filter.judge(path, there, await readable(full, there), known);
-    } catch (error) {
-      return filter.missing(path, error);
-    }
-  }
-
-  #lookLater(path: string, pause: number, tries: number): void {
-    if (tries === PATIENCE) {
-      this.#owner.onWarning(path, 'keeps changing while it is hashed; left out until it is quiet');
-      this.progress.files++;
-    }
-    this.#revisits.add(path, pause, tries);
-    if (tries > 0 && tries < PATIENCE) this.#changing.add(path);
-    else this.#changing.delete(path);
   }
 
   #done(kind: Change['kind'], path: string): void {

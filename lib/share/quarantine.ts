@@ -1,6 +1,6 @@
 /**
- * Files that are left out though they can be seen: the disk does not give their bytes, or whoever hashes
- * them dies of it. Each is named once, and not tried again all the time.
+ * Files that are left out although they are there, because hashing them fails: the disk does not give their
+ * bytes, or the hashing thread dies. Each is reported once, and retried after growing pauses.
  */
 import { sameContent, type FileIdentity } from '../disk/open.js';
 
@@ -10,7 +10,7 @@ const MAX_PAUSE = 24 * 60 * 60_000;
 /** How many times longer each pause is than the one before. */
 const LONGER = 4;
 
-interface Aside {
+interface Entry {
   identity: FileIdentity;
   code: string;
   pause: number;
@@ -19,12 +19,12 @@ interface Aside {
 }
 
 export class Quarantine {
-  readonly #files = new Map<string, Aside>();
+  readonly #files = new Map<string, Entry>();
 
   /**
    * @param code why
-   * @param forGood until it changes, or the node starts again
-   * @returns whether that is news
+   * @param forGood until it changes, or the node is restarted
+   * @returns whether this was not known yet
    */
   add(path: string, identity: FileIdentity, code: string, forGood: boolean): boolean {
     const before = this.#files.get(path);
@@ -35,7 +35,7 @@ export class Quarantine {
     return isNews;
   }
 
-  /** Whether this file shall not be tried now. */
+  /** Whether a file must not be hashed now. */
   holds(path: string, identity: FileIdentity): boolean {
     const file = this.#files.get(path);
     if (file === undefined) return false;
@@ -44,7 +44,7 @@ export class Quarantine {
     return false;
   }
 
-  /** It is all right, or gone. */
+  /** The file was hashed, or is gone. */
   delete(path: string): void {
     this.#files.delete(path);
   }

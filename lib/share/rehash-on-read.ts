@@ -1,10 +1,10 @@
 /**
- * Files that may not be what was hashed though size and time say so: something about them was changed since
- * (their ctime, inode(7)), but not the time of their content. A program that writes into a file and puts its
- * time back leaves nothing else behind. Nor does chmod, and it is much more common: so such a file stays what
- * it is, and is hashed once more when somebody fetches it, and only then.
+ * Which files are hashed again when they are read, because their content may have changed though size and
+ * time have not. A program that writes into a file and puts its time back leaves only a new ctime (inode(7))
+ * behind. So does chmod, which is much more common: therefore such a file is still served, and is hashed
+ * again only when somebody fetches it.
  */
-import type { Opened } from '../disk/open.js';
+import type { FileIdentity, Opened } from '../disk/open.js';
 
 /** Files that are remembered; then the first one is hashed again if it is fetched again. */
 const MAX_FILES = 10_000;
@@ -12,7 +12,7 @@ const MAX_FILES = 10_000;
 export class RehashOnRead {
   /** Changes before are those of a time in which nobody looked: there size and time have to do. */
   readonly #since: bigint;
-  /** The change that was looked into, by path. */
+  /** The change that was looked into, by path; with a slash behind it where a transfer was ended. */
   readonly #known = new Map<string, bigint>();
 
   /** @param since milliseconds since 1970 */
@@ -23,15 +23,22 @@ export class RehashOnRead {
   /** Whether a file is to be hashed again. Answers it once for each change. */
   raises(path: string, { identity, changedNs }: Pick<Opened, 'identity' | 'changedNs'>): boolean {
     if (changedNs <= this.#since || changedNs === identity.mtimeNs) return false;
-    if (this.#known.get(path) === changedNs) return false;
-    this.#known.delete(path);
-    this.#known.set(path, changedNs);
-    if (this.#known.size > MAX_FILES) {
-      for (const first of this.#known.keys()) {
-        this.#known.delete(first);
-        break;
-      }
-    }
+    return this.#isNews(path, changedNs);
+  }
+
+  /**
+   * Whether a file is to be hashed again whose transfer was ended by the receiver, which may have found that
+   * the bytes are not those of the hash. Answers it once for each time of its content.
+   */
+  raisesAtEnd(path: string, { mtimeNs }: FileIdentity): boolean {
+    return this.#isNews(`${path}/`, mtimeNs);
+  }
+
+  #isNews(key: string, time: bigint): boolean {
+    if (this.#known.get(key) === time) return false;
+    this.#known.delete(key);
+    this.#known.set(key, time);
+    if (this.#known.size > MAX_FILES) this.#known.delete(this.#known.keys().next().value ?? '');
     return true;
   }
 }

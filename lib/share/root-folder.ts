@@ -1,7 +1,8 @@
 /** The shared folder itself: whether it can be shared, is still there, and has come back. */
+import { existsSync } from 'node:fs';
 import { access, constants, opendir, realpath, stat } from 'node:fs/promises';
 import { PeerError, systemCode } from '../errors.js';
-import type { FileKey } from '../state/state-files.js';
+import { isStateFolder, stateFiles } from '../state/state-files.js';
 
 /** Milliseconds between looks for a folder that is gone. */
 const LOOK_EVERY = 1000;
@@ -26,35 +27,23 @@ export class RootFolder {
   /**
    * Look whether the folder can be shared.
    *
-   * @throws PeerError ERR_USAGE when it does not exist, is not a folder or cannot be read
+   * @param state where this node's state is, or will be
+   * @throws PeerError ERR_USAGE when it does not exist, is not a folder, cannot be read, or is a state folder
    */
-  async check(): Promise<void> {
-    try {
-      this.#path = await realpath(this.#given);
-      const there = await stat(this.#path, { bigint: true });
-      if (there.isDirectory()) {
-        await access(this.#path, constants.R_OK | constants.X_OK);
-        this.#dev = there.dev;
-        this.#ino = there.ino;
-        return;
-      }
-    } catch (error) {
-      const code = systemCode(error);
-      const why = code === 'ENOENT' ? 'no such folder' : `cannot be read (${code ?? 'unknown'})`;
-      throw new PeerError('ERR_USAGE', `${this.#given}: ${why}`, { cause: error });
+  async check(state: string | undefined): Promise<void> {
+    await this.#find();
+    const own = state !== undefined && existsSync(state) ? stateFiles(state) : [];
+    const isOwn = own.some(({ dev, ino }) => dev === this.#dev && ino === this.#ino);
+    if (isOwn || isStateFolder(this.#path)) {
+      const why = 'the state of a node is kept there; share another folder';
+      throw new PeerError('ERR_USAGE', `${this.#given}: ${why}`);
     }
-    throw new PeerError('ERR_USAGE', `${this.#given}: not a folder`);
   }
 
   /** Whether the folder that was checked stands there, not another one nor an empty mount point. */
   async isThere(): Promise<boolean> {
     const there = await stat(this.#path, { bigint: true }).catch(() => undefined);
     return there?.isDirectory() === true && there.dev === this.#dev && there.ino === this.#ino;
-  }
-
-  /** Whether it is one of these. */
-  isOneOf(keys: readonly FileKey[]): boolean {
-    return keys.some(({ dev, ino }) => dev === this.#dev && ino === this.#ino);
   }
 
   async isEmpty(): Promise<boolean> {
@@ -84,6 +73,24 @@ export class RootFolder {
   close(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+  }
+
+  async #find(): Promise<void> {
+    try {
+      this.#path = await realpath(this.#given);
+      const there = await stat(this.#path, { bigint: true });
+      if (there.isDirectory()) {
+        await access(this.#path, constants.R_OK | constants.X_OK);
+        this.#dev = there.dev;
+        this.#ino = there.ino;
+        return;
+      }
+    } catch (error) {
+      const code = systemCode(error);
+      const why = code === 'ENOENT' ? 'no such folder' : `cannot be read (${code ?? 'unknown'})`;
+      throw new PeerError('ERR_USAGE', `${this.#given}: ${why}`, { cause: error });
+    }
+    throw new PeerError('ERR_USAGE', `${this.#given}: not a folder`);
   }
 
   async #lookForIt(action: () => void): Promise<void> {

@@ -27,6 +27,7 @@ export class Watcher {
   readonly #filter: FilterOptions;
   readonly #owner: WatcherOwner;
   #worker: Worker | undefined;
+  #timer: NodeJS.Timeout | undefined;
   /** When the thread died, by performance.now(). */
   #deaths: number[] = [];
 
@@ -35,7 +36,16 @@ export class Watcher {
     this.#owner = owner;
   }
 
-  start(): void {
+  /** @param delay milliseconds until then */
+  start(delay = 0): void {
+    if (delay > 0) {
+      this.#timer = setTimeout(() => {
+        this.start();
+      }, delay);
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     const worker = new Worker(new URL('./watch-worker.js', import.meta.url), {
       workerData: this.#filter,
       execArgv: [],
@@ -65,6 +75,11 @@ export class Watcher {
     });
   }
 
+  /** Wait no longer before the start. */
+  hasten(): void {
+    if (this.#timer !== undefined) this.start();
+  }
+
   /** Names were lost, perhaps: see that every folder has its watch. */
   complete(): void {
     this.#worker?.postMessage('complete');
@@ -72,6 +87,8 @@ export class Watcher {
 
   /** Watch no longer; it may be started again. */
   async stop(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     const worker = this.#worker;
     this.#worker = undefined;
     this.#deaths = [];

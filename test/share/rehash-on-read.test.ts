@@ -21,6 +21,15 @@ t.test('what was changed after its content, once for each change', (t) => {
   t.end();
 });
 
+t.test('a transfer that the receiver ended, once for each time of the content', (t) => {
+  const doubts = new RehashOnRead(SINCE);
+  t.ok(doubts.raisesAtEnd('a', file(-5n, -5n).identity));
+  t.notOk(doubts.raisesAtEnd('a', file(-5n, -5n).identity));
+  t.ok(doubts.raisesAtEnd('a', file(-4n, -4n).identity));
+  t.ok(doubts.raisesAtEnd('b', file(-5n, -5n).identity));
+  t.end();
+});
+
 t.test('memory is bounded', (t) => {
   const doubts = new RehashOnRead(SINCE);
   for (let i = 0; i <= 10_000; i++) doubts.raises(String(i), file(0n, 1n));

@@ -1,0 +1,53 @@
+/** One page of the files that match a query. */
+import type { NameIndex } from '../name-index/name-index.js';
+import { MAX_FILES, MAX_FILES_PATH_BYTES } from '../wire/limits.js';
+import type { FileMatch } from '../wire/messages.js';
+import type { SharedFile } from './catalog.js';
+
+export interface Page {
+  total: number;
+  files: FileMatch[];
+  /** Present when there are more. */
+  after: Uint8Array | undefined;
+}
+
+export interface PageRequest {
+  query: string;
+  /** Entries wanted; a page also ends at the limits of RPFL. */
+  max?: number | undefined;
+  /**
+   * Cursor of the page before: whatever was added or removed since, no file that stayed is left out or
+   * comes twice.
+   */
+  after?: Uint8Array | undefined;
+}
+
+/**
+ * The best matches first. In steps, between which files may come and go: the page is that of the moment
+ * when it is given.
+ */
+export function* searchPage(
+  names: NameIndex,
+  fileAt: (slot: number) => SharedFile,
+  { query, max = MAX_FILES, after }: PageRequest,
+): Generator<number, Page> {
+  const limit = Math.min(Math.max(max, 1), MAX_FILES);
+  const found = yield* names.searching(query, limit, after);
+  const files = found.ids.map((slot) => {
+    const { path, hash, identity } = fileAt(slot);
+    return { path, hash, size: identity.size };
+  });
+  const fit = fitting(files);
+  if (fit === files.length) return { total: found.total, files, after: found.after };
+  return { total: found.total, files: files.slice(0, fit), after: found.behind(fit - 1) };
+}
+
+/** How many of the files fit into one answer: at least one. */
+function fitting(files: readonly FileMatch[]): number {
+  let bytes = 0;
+  for (const [i, { path }] of files.entries()) {
+    bytes += Buffer.byteLength(path);
+    if (bytes > MAX_FILES_PATH_BYTES) return Math.max(1, i);
+  }
+  return files.length;
+}
