@@ -1,10 +1,10 @@
 /**
- * Lists (see chain.ts) some of whose entries are dead are written anew without these, a little with every
- * change, so that no change has to wait for it. At every step between they can be read.
+ * Rewrites lists (see chain.ts) without their dead entries, a little with every change, so that no change
+ * takes long. A list can be read at any time between two steps.
  */
 import { Chains, DEAD, ENTRIES, HEAD, LAST, LAST_CHUNK, ROW, TAIL, USED } from './chain.js';
 
-/** Who has the lists. A list has a name that stays, while its row may move. */
+/** The owner of the lists. The name of a list stays, while its row may move. */
 export interface CompactedLists {
   readonly rows: Uint32Array;
   row(name: number): number;
@@ -18,10 +18,10 @@ export class Compaction {
   readonly #lists: CompactedLists;
   readonly #entries: number;
   readonly #due = new Set<number>();
-  /** The list that is being written anew, and the next chunk of its old chain. */
+  /** The list that is being rewritten, and the next chunk of its old chain. */
   #current: { name: number; at: number } | undefined;
-  /** Its row: the new chain so far. */
-  readonly #anew = new Uint32Array(ROW);
+  /** The row of the new chain so far. */
+  readonly #rewritten = new Uint32Array(ROW);
   readonly #ids = new Uint32Array(LAST_CHUNK);
 
   /** @param entries looked at in one step, about */
@@ -52,7 +52,7 @@ export class Compaction {
         const at = this.#lists.rows[this.#lists.row(name) + HEAD] ?? 0;
         if (at === 0) continue;
         this.#current = { name, at };
-        this.#anew.fill(0);
+        this.#rewritten.fill(0);
       }
       left -= this.#rewriteChunk(this.#current);
     }
@@ -62,25 +62,25 @@ export class Compaction {
     const { name, at: chunk } = current;
     const { rows } = this.#lists;
     const row = this.#lists.row(name);
-    const anew = this.#anew;
+    const rewritten = this.#rewritten;
     const n = this.#chains.readChunk(rows, row, chunk, this.#ids, 0);
     const next = this.#chains.next(chunk);
     const kept = this.#lists.sift(name, this.#ids, n);
-    for (let i = 0; i < kept; i++) this.#chains.append(anew, 0, this.#ids[i] ?? 0);
+    for (let i = 0; i < kept; i++) this.#chains.append(rewritten, 0, this.#ids[i] ?? 0);
     const dropped = n - kept;
     // What is left of the old chain hangs on what is written of the new one.
-    if (anew[TAIL] === 0) {
+    if (rewritten[TAIL] === 0) {
       rows[row + HEAD] = next;
     } else {
-      rows[row + HEAD] = anew[HEAD] ?? 0;
-      this.#chains.close(anew, 0, next);
+      rows[row + HEAD] = rewritten[HEAD] ?? 0;
+      this.#chains.close(rewritten, 0, next);
     }
     this.#chains.release(chunk);
     rows[row + ENTRIES] = (rows[row + ENTRIES] ?? 0) - dropped;
     rows[row + DEAD] = (rows[row + DEAD] ?? 0) - dropped;
     current.at = next;
     if (next === 0) {
-      for (const column of [TAIL, LAST, USED]) rows[row + column] = anew[column] ?? 0;
+      for (const column of [TAIL, LAST, USED]) rows[row + column] = rewritten[column] ?? 0;
       this.#current = undefined;
       this.#lists.onCompacted(name);
     }

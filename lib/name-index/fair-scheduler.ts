@@ -1,23 +1,22 @@
 /**
- * Long work in short slices, so that nothing else has to wait for it: each piece of work is a generator
- * that can be left for a while at every `yield`. Those that are under way take turns, and so do those
- * for whom they are done.
+ * Runs long work in short slices, so that it delays nothing else: each job is a generator, which can be
+ * suspended at every `yield`. Jobs under way take turns, and so do the clients that wait.
  */
 import { PeerError } from '../errors.js';
 
-/** Milliseconds of one piece of work before it is the next one's turn. */
+/** Milliseconds that a job runs before the next one has its turn. */
 const SLICE = 3;
-/** Milliseconds of all work in one turn of the event loop. */
+/** Milliseconds for all jobs in one turn of the event loop. */
 const TURN = 6;
-/** Pieces of work that are under way at once: each of them holds some memory. */
+/** Jobs under way at once: each of them holds memory. */
 const MAX_BEGUN = 8;
-/** Of these, for the same client. */
+/** Jobs of one client under way at once. */
 const MAX_BEGUN_EACH = 2;
-/** Pieces of work that wait to begin. */
+/** Jobs that wait to begin. */
 const MAX_WAITING = 4096;
 
 interface Job {
-  /** Goes on with it. @returns whether it is over */
+  /** Runs it up to its next `yield`. @returns whether it has ended */
   go(): boolean;
   fail(error: PeerError): void;
   client: AbortSignal | undefined;
@@ -38,10 +37,10 @@ export class FairScheduler {
   #left = TURN;
 
   /**
-   * Do a piece of work. What takes little is done at once, if nothing else is waiting.
+   * Run a job. A short one ends at once, if nothing else is waiting.
    *
-   * @param client for whom: clients take turns, and when this is aborted, its work is given up
-   * @throws PeerError ERR_BUSY when too much is waiting, most of it for this client, now or later; ERR_CLOSED; what the work throws
+   * @param client clients take turns; when this is aborted, its jobs are cancelled
+   * @throws PeerError ERR_BUSY when too many jobs wait and this client has most; ERR_CLOSED; what the job throws
    */
   run<T>(work: Generator<unknown, T>, client?: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -55,7 +54,7 @@ export class FairScheduler {
       };
       const go = (): boolean => {
         if (client?.aborted === true) {
-          fail(new PeerError('ERR_CLOSED', 'nobody waits for it'));
+          fail(new PeerError('ERR_CLOSED', 'the client is gone'));
           return true;
         }
         try {
@@ -76,7 +75,7 @@ export class FairScheduler {
     });
   }
 
-  /** Give up all work. */
+  /** Cancel all jobs. */
   close(): void {
     this.#isClosed = true;
     const jobs = [...this.#begun, ...[...this.#waiting.values()].flat()];

@@ -12,7 +12,7 @@ export class HashTable {
   readonly #parts = Array.from({ length: PARTS }, () => new Uint32Array(PLACE * 8));
   readonly #items = new Uint32Array(PARTS);
 
-  /** The item with this hash that `is` the one sought, or -1. */
+  /** The item with this hash that `is` the right one, or -1. */
   find(hash: number, is: (item: number) => boolean): number {
     const part = this.#part(hash);
     const mask = part.length - 1;
@@ -87,7 +87,7 @@ const [K0, K1] = [KEY.readInt32LE(0), KEY.readInt32LE(4)];
 
 /**
  * HalfSipHash-1-3 (as hsiphash of the Linux kernel) of a number and bytes, with a key that is new in every
- * process: nobody can choose names so that they all have the same hash.
+ * process: an attacker cannot choose names that all have the same hash.
  */
 export function hashBytes(number: number, bytes: Uint8Array, from: number, to: number): number {
   let [v0, v1, v2, v3] = [K0, K1, K0 ^ 0x6c796765, K1 ^ 0x74656462];

@@ -8,12 +8,12 @@ import { grown } from './arena.js';
 import type { TopK } from './top-k.js';
 import { NONE, WORD } from './bytes.js';
 import { TOP } from './folder-tree.js';
-import type { Found } from './found.js';
+import type { TermWords } from './term-words.js';
 import { AS_WORD, HOLDS, type Matcher, type Term } from './match.js';
 import type { Meter } from './meter.js';
 import { NEXT, ROW, TEXT, type PathTable } from './path-table.js';
 import { clearBit, hasBit, setBit, type Scratch } from './scratch.js';
-import { FILES, FOLDERS, type Holders, type Words } from './words.js';
+import { FILES, FOLDERS, type NameKind, type Words } from './words.js';
 
 const BLOCK = 1024;
 /** Units of work: to look at a list, at a text. */
@@ -25,7 +25,7 @@ const READ_PATH = 48;
 const MANY_FOLDERS = 500_000;
 
 /** Folders whose paths hold a term. */
-interface Holding {
+interface FolderMatches {
   /** Those that do while those above do not. */
   tops: ReadonlySet<number>;
   /** Those with files right in them. */
@@ -106,7 +106,7 @@ export class Lookup {
   }
 
   /** Find what folders hold a term. */
-  *folders({ term, words, wholes }: Found): Generator<number, Holding> {
+  *folders({ term, words, wholes }: TermWords): Generator<number, FolderMatches> {
     const { meter } = this;
     this.matcher.remember(term);
     const own: number[] = [];
@@ -191,7 +191,7 @@ export class Lookup {
   }
 
   /** Take the files in whose own name a term is, or the end of it. A bit in `seen` is set for each. */
-  *names({ term, words, wholes }: Found, take: Take): Generator<number> {
+  *names({ term, words, wholes }: TermWords, take: Take): Generator<number> {
     const { meter, scratch, table } = this;
     scratch.clear('seen', table.ids);
     for (let i = 0; i < words.length; i++) {
@@ -263,8 +263,8 @@ export class Lookup {
     else this.best.offer(id, rank);
   }
 
-  #read(word: number, holders: Holders): number {
-    const list = this.words.list(word, holders);
+  #read(word: number, kind: NameKind): number {
+    const list = this.words.list(word, kind);
     this.scratch.list = grown(this.scratch.list, this.words.lists.entries(list));
     return this.words.lists.read(list, this.scratch.list);
   }

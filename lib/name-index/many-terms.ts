@@ -1,5 +1,5 @@
 /**
- * A query of very many terms: all are sought in one pass over a path (Aho and Corasick, "Efficient string
+ * A query of very many terms: all are found in one pass over a path (Aho and Corasick, "Efficient string
  * matching", 1975), since one pass a term would take too long. No term is part of another (see termsOf),
  * so at most one ends at any byte.
  */

@@ -90,20 +90,20 @@ export class Matcher {
   readonly #many: ManyTerms | undefined;
   readonly #table: PathTable;
   readonly #kinds: number;
-  readonly #lent: Uint8Array[] | undefined;
+  readonly #memory: Uint8Array[] | undefined;
   #remembered = 0;
   /** By term, what is known in the folder `#at`. */
   readonly #there: Uint8Array;
   #at = -1;
 
-  /** @param lent memory for what is found in folders; without, nothing is remembered */
-  constructor(table: PathTable, terms: readonly string[], lent?: Uint8Array[]) {
+  /** @param memory for what is found in folders; without it, nothing is remembered */
+  constructor(table: PathTable, terms: readonly string[], memory?: Uint8Array[]) {
     this.#table = table;
     // The longest are the rarest, most likely.
     const all = terms.map((term) => Buffer.from(term)).sort((a, b) => b.length - a.length);
     this.terms = all.slice(0, MAX_LOOKED_UP).map((term) => new Term(term));
     this.#many = all.length > MAX_LOOKED_UP ? new ManyTerms(table, all) : undefined;
-    this.#lent = lent;
+    this.#memory = memory;
     this.#there = new Uint8Array(this.terms.length);
     this.#kinds = all.reduce((kinds, term) => kinds | kindsOf(term, 0, term.length), 0);
   }
@@ -115,12 +115,12 @@ export class Matcher {
 
   /** Remember from now on what is found of a term in folders. */
   remember(term: Term): void {
-    if (term.folders.length > 0 || this.#lent === undefined) return;
+    if (term.folders.length > 0 || this.#memory === undefined) return;
     const { folders } = this.#table.tree;
     const at = this.#remembered++;
-    const memory = grown(this.#lent[at] ?? new Uint8Array(0), folders);
-    this.#lent[at] = memory;
-    term.folders = memory.fill(0, 0, folders);
+    const column = grown(this.#memory[at] ?? new Uint8Array(0), folders);
+    this.#memory[at] = column;
+    term.folders = column.fill(0, 0, folders);
   }
 
   /** Folders may have changed since the last call, where nothing is remembered. */

@@ -2,7 +2,7 @@
 import { grown } from './arena.js';
 import { NONE, PART, WORD } from './bytes.js';
 import { TOP } from './folder-tree.js';
-import { findWords, isQuick, type Found } from './found.js';
+import { findWords, isQuick, type TermWords } from './term-words.js';
 import type { Lookup } from './lookup.js';
 import { AS_WORD, HOLDS, type Term } from './match.js';
 import { ROW, TEXT } from './path-table.js';
@@ -21,8 +21,8 @@ const FEW = 2000;
 /** @returns false when none of the terms can be looked up, and nothing was done */
 export function* multiTerm(lookup: Lookup): Generator<number, boolean> {
   const { matcher, words, meter } = lookup;
-  const founds = new Map<Term, Found>();
-  let least: Found | undefined;
+  const founds = new Map<Term, TermWords>();
+  let least: TermWords | undefined;
   const quickFirst = [...matcher.terms].sort((a, b) => Number(isQuick(b)) - Number(isQuick(a)));
   for (const term of quickFirst) {
     if (least !== undefined && !isQuick(term) && costOf(lookup, least) < FEW * SEEK) break;
@@ -60,12 +60,12 @@ function offerBlock(lookup: Lookup, from: number, to: number): void {
 }
 
 /** Files to look at, more or less, to find those that hold a term. */
-function costOf({ table }: Lookup, { files, folders }: Found): number {
+function costOf({ table }: Lookup, { files, folders }: TermWords): number {
   return files + (folders * table.size) / table.tree.live;
 }
 
 /** Put the files that hold a term into `ids`. @returns how many */
-function* gather(lookup: Lookup, found: Found): Generator<number, number> {
+function* gather(lookup: Lookup, found: TermWords): Generator<number, number> {
   const { matcher, meter, scratch } = lookup;
   const { term } = found;
   let n = 0;
@@ -99,7 +99,7 @@ function* gather(lookup: Lookup, found: Found): Generator<number, number> {
 function* sift(
   lookup: Lookup,
   term: Term,
-  known: Found | undefined,
+  known: TermWords | undefined,
   count: number,
 ): Generator<number, number> {
   const { matcher, meter, scratch, table, words } = lookup;

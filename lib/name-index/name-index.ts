@@ -12,7 +12,7 @@ import { PathTable } from './path-table.js';
 import { Scratch } from './scratch.js';
 import { Search, type Matches } from './search.js';
 import { foldedAt, foldedBytes } from './texts.js';
-import { FILES, FOLDERS, Words, type Holders } from './words.js';
+import { FILES, FOLDERS, Words, type NameKind } from './words.js';
 
 export interface Results {
   /** How many match in all. */
@@ -21,7 +21,7 @@ export interface Results {
   ids: number[];
   /** Cursor for the next page, when there are more. */
   after?: Uint8Array;
-  /** The cursor that goes on behind an id of these, instead. */
+  /** A cursor that continues after another one of these. */
   behind(at: number): Uint8Array;
 }
 
@@ -162,11 +162,11 @@ export class NameIndex {
   }
 
   /** Have the words of a name lead to it, or no longer. */
-  #index(holders: Holders, id: number, text: number, isThere: boolean): void {
+  #index(kind: NameKind, id: number, text: number, isThere: boolean): void {
     const slab = this.#table.texts.slab(text);
     const from = foldedAt(text);
     const to = from + foldedBytes(slab, text);
-    if (isThere) this.#words.add(holders, id, slab, from, to);
-    else this.#words.remove(holders, id, slab, from, to);
+    if (isThere) this.#words.add(kind, id, slab, from, to);
+    else this.#words.remove(kind, id, slab, from, to);
   }
 }

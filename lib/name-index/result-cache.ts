@@ -1,4 +1,4 @@
-/** Answers that took long, for those who ask the same again before anything has changed. */
+/** Results of slow searches, kept until the index changes. */
 import type { Matches } from './search.js';
 
 /** Entries of all answers kept. */

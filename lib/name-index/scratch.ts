@@ -1,4 +1,4 @@
-/** Memory that a search uses, lent from one to the next: they would else spend their time on getting some. */
+/** Memory that one search after the other uses: to allocate it would take most of their time. */
 import { grown } from './arena.js';
 
 export class Scratch {

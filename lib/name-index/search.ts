@@ -6,7 +6,7 @@
 import { singleTerm } from './single-term.js';
 import { TopK } from './top-k.js';
 import { TOP } from './folder-tree.js';
-import { findWords } from './found.js';
+import { findWords } from './term-words.js';
 import { Lookup } from './lookup.js';
 import { Matcher } from './match.js';
 import type { Meter } from './meter.js';

@@ -1,6 +1,6 @@
 /** A search for one term: files below folders that hold it are counted folder by folder. */
 import { TOP } from './folder-tree.js';
-import type { Found } from './found.js';
+import type { TermWords } from './term-words.js';
 import type { Lookup } from './lookup.js';
 import { AS_WORD, HOLDS, type Term } from './match.js';
 import { NAME_STEP, rankOf, WORD_STEP } from './rank.js';
@@ -8,7 +8,10 @@ import { NAME_STEP, rankOf, WORD_STEP } from './rank.js';
 const BLOCK = 1024;
 
 /** @returns folders: all files below them match, and were not counted one by one */
-export function* singleTerm(lookup: Lookup, found: Found): Generator<number, ReadonlySet<number>> {
+export function* singleTerm(
+  lookup: Lookup,
+  found: TermWords,
+): Generator<number, ReadonlySet<number>> {
   const { table, best, meter } = lookup;
   const { term } = found;
   const { tops, below } = yield* lookup.folders(found);

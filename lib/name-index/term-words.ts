@@ -4,7 +4,7 @@ import type { Term } from './match.js';
 import type { Meter } from './meter.js';
 import { FILES, FOLDERS, type Piece, type Words } from './words.js';
 
-export interface Found {
+export interface TermWords {
   term: Term;
   /** Words, one of which is in each name that holds the term, or the end of it. */
   words: number[];
@@ -24,8 +24,8 @@ export function* findWords(
   words: Words,
   term: Term,
   meter: Meter,
-): Generator<number, Found | undefined> {
-  let least: Found | undefined;
+): Generator<number, TermWords | undefined> {
+  let least: TermWords | undefined;
   for (const piece of [...term.pieces].sort((a, b) => widthOf(a) - widthOf(b))) {
     if (least !== undefined && least.files + least.folders <= FEW) break;
     const found = yield* holding(words, term, piece, meter);
@@ -48,7 +48,12 @@ function widthOf({ bytes, openBefore, openBehind }: Piece): number {
   return length < 3 ? 1 : -length;
 }
 
-function* holding(words: Words, term: Term, piece: Piece, meter: Meter): Generator<number, Found> {
+function* holding(
+  words: Words,
+  term: Term,
+  piece: Piece,
+  meter: Meter,
+): Generator<number, TermWords> {
   const { bytes, openBefore, openBehind } = piece;
   const wholes: number[] = [];
   const parts: number[] = [];

@@ -1,6 +1,6 @@
 /**
  * The words of names: letters and digits side by side, as far as they go, each with the separator before
- * it. Names are many and words are few, so a term is sought in the words, by their trigrams, and every
+ * it. Names are many and words are few, so a term is looked up in the words, by their trigrams, and every
  * word knows the names that hold it. A term without a separator, or with one at its begin, lies in one
  * word, and then that is the answer.
  */
@@ -25,7 +25,7 @@ const TOUCHED = 1;
 /** Lists of the files and of the folders in whose own name it is. */
 export const FILES = 2;
 export const FOLDERS = 3;
-export type Holders = typeof FILES | typeof FOLDERS;
+export type NameKind = typeof FILES | typeof FOLDERS;
 
 /** A part of a term that lies in one word. */
 export interface Piece {
@@ -51,7 +51,7 @@ export class Words {
   #length = 0;
 
   /** A name is there: its folded bytes. */
-  add(holders: Holders, id: number, bytes: Uint8Array, from: number, to: number): void {
+  add(kind: NameKind, id: number, bytes: Uint8Array, from: number, to: number): void {
     const change = this.#begin();
     for (
       let end = this.#take(bytes, from, from, to);
@@ -64,13 +64,13 @@ export class Words {
       const rows = this.#rows;
       if (rows[row + TOUCHED] === change) continue;
       rows[row + TOUCHED] = change;
-      rows[row + holders] = this.lists.add(rows[row + holders] ?? 0, id);
+      rows[row + kind] = this.lists.add(rows[row + kind] ?? 0, id);
     }
     this.lists.compact();
   }
 
   /** A name that was added is gone. */
-  remove(holders: Holders, id: number, bytes: Uint8Array, from: number, to: number): void {
+  remove(kind: NameKind, id: number, bytes: Uint8Array, from: number, to: number): void {
     const change = this.#begin();
     const rows = this.#rows;
     for (
@@ -83,7 +83,7 @@ export class Words {
       // Found no more, when it comes twice and this was its last name.
       if (word < 0 || rows[row + TOUCHED] === change) continue;
       rows[row + TOUCHED] = change;
-      rows[row + holders] = this.lists.remove(rows[row + holders] ?? 0, id);
+      rows[row + kind] = this.lists.remove(rows[row + kind] ?? 0, id);
       if (rows[row + FILES] === 0 && rows[row + FOLDERS] === 0) this.#drop(word);
     }
     this.lists.compact();
@@ -97,8 +97,8 @@ export class Words {
   }
 
   /** The list of those that hold a word. */
-  list(word: number, holders: Holders): number {
-    return this.#rows[word * ROW + holders] ?? 0;
+  list(word: number, kind: NameKind): number {
+    return this.#rows[word * ROW + kind] ?? 0;
   }
 
   /**

@@ -77,7 +77,7 @@ export class FrameDecoder {
 
   /**
    * @param isAwaited whether an answer with this tag is waited for. One that is not is skipped when it is
-   *   longer than a request may be: or whoever likes could have as much kept for every connection.
+   *   longer than a request may be: otherwise any peer could make this side hold as much per connection.
    */
   constructor(isAwaited: (tag: number) => boolean = () => true) {
     this.#isAwaited = isAwaited;

@@ -71,7 +71,7 @@ export type Search = Wanted & {
   budget?: number | undefined;
   /** Entries wanted in one answer. */
   max?: number | undefined;
-  /** Cursor of an earlier answer: go on behind it. */
+  /** Cursor of an earlier answer: continue after it. */
   after?: Uint8Array | undefined;
 };
 export interface GetFile {
@@ -97,7 +97,7 @@ export interface FileList {
 }
 export type ThirdPartyHasFiles = Wanted & {
   type: 'TPHF';
-  /** Who has the files. */
+  /** The peer that has the files. */
   peer: PeerContact;
   /** From the requester's peer to that one. */
   hops: number;
