@@ -1,10 +1,14 @@
 /** How many files and sockets this process may have open, and how that is shared out. */
 import { readFileSync } from 'node:fs';
+import { PeerError } from '../errors.js';
 
 /** What is assumed where the system does not tell. */
 const UNKNOWN = 1024;
 /** Connections, however many descriptors there are: each takes memory, too. */
 const MOST_CONNECTIONS = 8192;
+/** Open files without which a node does not start: it needs about 40 at rest, and some for what it does. */
+export const LEAST_OPEN_FILES = 64;
+const AT_REST = 40;
 /**
  * Kept for everything else: about 40 at rest (standard streams, index, watch, libuv and its threads), and
  * what threads that hash and scan open.
@@ -33,13 +37,18 @@ export interface Shares {
 }
 
 /**
- * Half is for connections, half for what they transfer.
+ * Half is for connections, half for what they transfer. Where there are few, a node does less at once.
  *
  * @param limit of open files
  * @param own connections that this node makes itself
+ * @throws PeerError ERR_USAGE when the limit is too small to start
  */
 export function sharesOf(limit: number, own: number): Shares {
-  const rest = Math.max(40, limit - RESERVE - own);
+  if (limit < LEAST_OPEN_FILES) {
+    const least = `a node needs ${LEAST_OPEN_FILES} (ulimit -n)`;
+    throw new PeerError('ERR_USAGE', `only ${limit} files may be open at once; ${least}`);
+  }
+  const rest = Math.max((limit - AT_REST) / 2, limit - RESERVE - own);
   return {
     connections: Math.min(MOST_CONNECTIONS, Math.floor(rest / 2)),
     transfers: Math.floor(rest / 10),

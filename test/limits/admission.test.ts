@@ -210,6 +210,12 @@ t.test('how the limit of open files is shared out', (t) => {
     t.ok(most < limit - 64, `at most ${most} of ${limit}`);
   }
   t.equal(sharesOf(Infinity, 16).connections, 8192);
+  t.same(sharesOf(96, 16), { connections: 14, transfers: 2 }, 'few, but some');
+  t.same(sharesOf(64, 16), { connections: 6, transfers: 1 });
+  t.throws(() => sharesOf(63, 16), {
+    code: 'ERR_USAGE',
+    message: 'only 63 files may be open at once; a node needs 64 (ulimit -n)',
+  });
   t.end();
 });
 

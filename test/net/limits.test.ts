@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect as connectSocket } from 'node:net';
 import t from 'tap';
 import { connect } from '../../lib/fetch/peer.js';
-import { Connection } from '../../lib/net/connection.js';
+import { Connection, type RequestHandler } from '../../lib/net/connection.js';
 import { Listener } from '../../lib/net/listener.js';
 import { RequestQuota } from '../../lib/limits/request-quota.js';
 import { FrameDecoder } from '../../lib/wire/frame.js';
@@ -95,6 +95,30 @@ t.test('too many requests of all connections', async (t) => {
   // Those of a connection that is gone, too.
   while (quota.inFlight > 0) await new Promise((resolve) => setImmediate(resolve));
   t.equal(quota.inFlight, 0);
+});
+
+t.test('what a closed connection asked for is dropped', async (t) => {
+  let begun = 0;
+  let enough: () => void = () => undefined;
+  const busy = new Promise<void>((resolve) => (enough = resolve));
+  let accepted: Connection | undefined;
+  const { address } = await startFake(t, (socket) => {
+    const handler: RequestHandler = async (_request, { closed }) => {
+      if (++begun === 64) enough();
+      if (!closed.aborted) await once(closed, 'abort');
+      closed.throwIfAborted();
+    };
+    accepted = new Connection(socket, { handler, name: 'peer', answerTimeout: 30_000 });
+    accepted.readEvents();
+  });
+  const peer = await RawPeer.to(t, address);
+  for (let tag = 1; tag <= 256; tag++) peer.send({ type: 'RQFH', hash: HELLO }, tag);
+  await busy;
+  peer.socket.destroy();
+  while (accepted?.closed.aborted !== true || accepted.busy) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  t.equal(begun, 64, 'those that run are told; those that wait never begin');
 });
 
 t.test('a full house', async (t) => {
