@@ -6,7 +6,7 @@ import { RateLimiter } from './limits/rate-limiter.js';
 import type { PeerAddress } from './net/address.js';
 import { Network } from './network.js';
 import { option, settings, type NodeOptions, type Settings } from './options.js';
-import type { Neighbour, PeerChange } from './peers/neighbours.js';
+import type { Neighbour, PeerChange } from './peers/neighbours-options.js';
 import { noOffences, type OffenceStats } from './peers/peer-scores.js';
 import { PEER_TIMES } from './peers/times.js';
 import type { SearchStats } from './search/node-search.js';

@@ -33,10 +33,11 @@ export class DialOrder {
 
   /** An attempt begins. */
   tried(peer: KnownPeer): void {
-    if (!isHearsay(peer)) return;
     const { times, now } = this.#options;
     const { host } = peer.address;
-    this.#hosts.set(host, Math.max(this.#hosts.get(host) ?? 0, now()) + times.hostPause);
+    peer.lastTry = now();
+    if (!isHearsay(peer)) return;
+    this.#hosts.set(host, Math.max(this.#hosts.get(host) ?? 0, peer.lastTry) + times.hostPause);
   }
 
   /**

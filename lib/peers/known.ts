@@ -2,7 +2,8 @@
 import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
 import type { Random } from '../support/random.js';
-import { groupOf, scopeOf } from '../net/scope.js';
+import { groupOf, literal, scopeOf } from '../net/scope.js';
+import type { SavedPeer } from '../state/saved-peers.js';
 
 export interface KnownPeer {
   readonly address: PeerAddress;
@@ -60,6 +61,8 @@ export function newPeer({ host, port }: PeerAddress, source: string, nextTry: nu
   };
 }
 
+/** The source of what was kept over a restart. */
+const STORE = 'store';
 /** The part of the table that one source may fill with what it says, and one group with peers. */
 const SHARE = 1 / 8;
 /** The part that peers may fill which were reached: what is heard must have some room. */
@@ -195,6 +198,29 @@ export class KnownPeers {
     this.#uncount(peer);
     this.#leave(peer);
     this.#peers.delete(formatAddress(peer.address));
+  }
+
+  /** What is kept over a restart: peers that were reached, the latest first. */
+  save(): SavedPeer[] {
+    const saved: SavedPeer[] = [];
+    for (const { id, address, seen } of this.#byId.values()) {
+      if (id !== undefined) saved.push({ id, ...address, seen });
+    }
+    return saved.sort((a, b) => b.seen - a.seen);
+  }
+
+  /** Take up what was kept. @param now ms since 1970 */
+  restore(saved: readonly SavedPeer[], now: number): void {
+    for (const { id, host, port, seen } of saved) {
+      const address = { host: literal(host) ?? host, port };
+      if (!this.roomForReached) return;
+      // At no such address a peer can be.
+      if (scopeOf(host) === undefined || port === 0) continue;
+      if (this.at(address) !== undefined || this.withId(id) !== undefined) continue;
+      const peer = newPeer(address, STORE, now);
+      peer.seen = Math.min(seen, now);
+      this.setId(peer, id);
+    }
   }
 
   /** Whether any more may be reached: one that fails makes room. */

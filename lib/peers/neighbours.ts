@@ -4,71 +4,24 @@
  */
 import { EventEmitter } from 'node:events';
 import { PeerError } from '../errors.js';
-import type { PeerAddress } from '../net/address.js';
-import type { Connection, RequestHandler } from '../net/connection.js';
+import type { Connection } from '../net/connection.js';
 import { MAX_PEERS, PROTOCOL_VERSION } from '../wire/limits.js';
 import type { ListedPeer, PeerContact, PeerId, PeerInfo } from '../wire/messages.js';
 import { InboundPeers, isSameMachine } from './inbound-peers.js';
 import { Random } from '../support/random.js';
-import type { Direction, Link } from './link.js';
+import type { Link } from './link.js';
 import { Links } from './links.js';
 import { NamedPeers, resolveHost } from './named.js';
+import type { Neighbour, NeighboursOptions, PeerChange } from './neighbours-options.js';
 import { NetworkMonitor } from './network-monitor.js';
 import { decodePeers, encodePeers } from '../state/saved-peers.js';
+import { listPeers } from './peer-list.js';
 import { PeerScores, type OffenceStats } from './peer-scores.js';
 import type { Offence } from '../limits/peer-score.js';
 import { AddressPolicy, groupOf, interfaceAddresses, literal, scopeOf } from '../net/scope.js';
 import { PeerTable } from './table.js';
-import type { PeerTimes } from './times.js';
 import { DialQueue } from './dial-queue.js';
 import { Reach } from './reach.js';
-
-export interface NeighboursOptions {
-  self: PeerId;
-  /** Where this node listens. */
-  listening: PeerAddress;
-  /** Where it wants to be reached, if not there. */
-  advertise?: PeerAddress | undefined;
-  /** Program and version, for people. */
-  agent: string;
-  /** Peers that the user named. */
-  named: readonly PeerAddress[];
-  /** Peers to which links are kept. */
-  maxPeers: number;
-  /** Links to peers of one network. */
-  maxPerNetwork: number;
-  /** Whether peers are learned from the lists of others. */
-  discover: boolean;
-  times: PeerTimes;
-  /** Milliseconds without a byte from a peer that owes an answer, until its connection is ended. */
-  answerTimeout: number;
-  stallTimeout: number;
-  /** Answers requests that peers send on connections that this node made. */
-  handler: RequestHandler;
-  /** A connection ends because it floods this node. */
-  onFlood: (connection: Connection) => void;
-  onInternalError: (error: Error) => void;
-  /** The table of the last run, and where to keep this one's. */
-  store: { loadPeers(): Uint8Array | undefined; savePeers(bytes: Uint8Array): void };
-}
-
-/** A peer that this node can reach. */
-export interface Neighbour extends PeerContact {
-  /** Seconds since it was last reached. */
-  seen: number;
-  /** Milliseconds that its last answer to PING took. */
-  rtt: number;
-  /** Which side wanted the link that is kept to it, if one is. */
-  link: Direction | undefined;
-}
-
-/**
- * What has become of a peer: it can be reached (no more); a connection to it is kept (no more); it did what
- * no honest peer does, and is not dialled for a while.
- */
-export interface PeerChange extends PeerContact {
-  kind: 'up' | 'down' | 'linked' | 'unlinked' | 'banned';
-}
 
 /** The part of `maxPeers` that this node chooses itself; the rest is for peers that ask for a link. */
 const OWN_SHARE = 1 / 4;
@@ -78,6 +31,7 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   readonly #options: NeighboursOptions;
   readonly #table: PeerTable;
   readonly #policy = new AddressPolicy(interfaceAddresses);
+  readonly #random = new Random(Math.random);
   readonly #named: NamedPeers;
   readonly #inbound: InboundPeers;
   readonly #links: Links;
@@ -101,7 +55,7 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
     super();
     this.#options = options;
     const { self, times, named, listening, advertise, discover } = options;
-    const random = new Random(Math.random);
+    const random = this.#random;
     this.#monitor = new NetworkMonitor({
       every: times.look,
       onChange: () => {
@@ -246,13 +200,14 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
     const asker = connection.remoteHost ?? '';
     const askerId = this.idOf(connection) ?? this.#inbound.get(connection)?.id;
     const linked = ({ id }: PeerContact): boolean => this.#links.to(id) !== undefined;
-    return this.#table
-      .list(
-        Math.min(MAX_PEERS, Math.max(1, max)),
-        ({ id, host }) => id !== askerId && this.#policy.mayTell(asker, host),
-        linked,
-      )
-      .map((peer) => ({ ...peer, link: linked(peer) || undefined }));
+    return listPeers(this.#table.up(), {
+      max: Math.min(MAX_PEERS, Math.max(1, max)),
+      now: this.#monitor.now(),
+      fresh: this.#options.times.fresh,
+      random: this.#random,
+      wanted: ({ id, host }) => id !== askerId && this.#policy.mayTell(asker, host),
+      first: linked,
+    }).map((peer) => ({ ...peer, link: linked(peer) || undefined }));
   }
 
   /** A peer has connected and sent PING: it is dialled back before it counts for anything. */

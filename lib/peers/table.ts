@@ -4,14 +4,15 @@
  */
 import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
+import { Aliases } from './aliases.js';
 import { Blocklist } from '../limits/blocklist.js';
-import { backoff } from '../support/backoff.js';
 import { Random } from '../support/random.js';
-import { KnownPeers, isUp, newPeer, type KnownPeer, type UpPeer } from './known.js';
+import { KnownPeers, isHearsay, isUp, newPeer, type KnownPeer, type UpPeer } from './known.js';
 import { ExpiringMap } from '../limits/expiring-map.js';
-import { groupOf, literal, scopeOf } from '../net/scope.js';
+import { groupOf, scopeOf } from '../net/scope.js';
 import type { SavedPeer } from '../state/saved-peers.js';
 import { DialOrder } from './dial-order.js';
+import { Pauses } from './pauses.js';
 import type { PeerTimes } from './times.js';
 
 export interface TableOptions {
@@ -41,16 +42,13 @@ export type Reached =
   | 'full';
 
 const USER = 'user';
-const STORE = 'store';
 const MAX_PEERS = 1000;
-/** Dropped peers, other addresses of peers, and own addresses that are remembered. */
+/** Dropped peers that are remembered, and other addresses of peers. */
 const MAX_REMEMBERED = 4096;
 /** A ban is at most so many times as long as the first. */
 const MAX_BAN_FACTOR = 16;
-/** How many of the peers reached last are tried often as long as no peer answers. */
+/** Of the peers reached last so many are tried often as long as no peer answers. */
 const LAST_REACHED = 32;
-/** How much of a pause is random. */
-const JITTER = 0.25;
 
 export class PeerTable {
   /** The order in which peers are tried. */
@@ -60,21 +58,19 @@ export class PeerTable {
   readonly #peers: KnownPeers;
   /** Dropped peers, and when each was last tried. */
   readonly #dropped: ExpiringMap<number>;
-  /** Other addresses of peers, and the id of each. */
-  readonly #aliases: ExpiringMap<PeerId>;
-  /** The address at which an id was reached before another address took its place. */
-  readonly #former: ExpiringMap<string>;
+  readonly #aliases: Aliases;
   readonly #bans: Blocklist;
+  readonly #pauses: Pauses;
   #lastAnswer = 0;
 
   constructor(options: TableOptions) {
     const { times, now, random, max = MAX_PEERS, onChange } = options;
     this.#options = options;
     this.#random = new Random(random);
+    this.#pauses = new Pauses(times, random);
     this.#peers = new KnownPeers(max, this.#random, (peer) => onChange?.('down', peer));
     this.#dropped = new ExpiringMap(MAX_REMEMBERED, times.dropped, now);
-    this.#aliases = new ExpiringMap(MAX_REMEMBERED, times.alias, now);
-    this.#former = new ExpiringMap(MAX_REMEMBERED, times.forgotten, now);
+    this.#aliases = new Aliases(MAX_REMEMBERED, times, now);
     const first = times.banned;
     this.#bans = new Blocklist({ first, longest: first * MAX_BAN_FACTOR, now });
     this.order = new DialOrder({
@@ -93,8 +89,7 @@ export class PeerTable {
 
   /** Things remembered of peers that are not in the table. */
   get remembered(): number {
-    const { size } = this.#bans;
-    return this.#dropped.size + this.#aliases.size + this.#former.size + size;
+    return this.#dropped.size + this.#aliases.size + this.#bans.size;
   }
 
   /** Peers heard of from a source and never reached. */
@@ -114,8 +109,6 @@ export class PeerTable {
   *up(): Generator<Readonly<UpPeer>> {
     for (const peer of this.#peers.allReached()) if (isUp(peer)) yield peer;
   }
-
-  // ------------------------------------------------------------ what is said
 
   /** The user names a peer. Whatever else is in the table makes room. */
   name(address: PeerAddress): void {
@@ -168,14 +161,10 @@ export class PeerTable {
     added.nextTry = Math.max(added.nextTry, dropped + soon);
   }
 
-  // ------------------------------------------------------------ what is seen
-
   /** An attempt begins. */
   trying(address: PeerAddress): void {
     const known = this.#peers.at(address);
-    if (known === undefined) return;
-    known.lastTry = this.#options.now();
-    this.order.tried(known);
+    if (known !== undefined) this.order.tried(known);
   }
 
   /**
@@ -192,15 +181,12 @@ export class PeerTable {
     const holder = this.#peers.withId(id);
     if (id === self) return this.#alias(known, address, id, 'self');
     if (holder !== undefined && holder !== known) {
-      const isFormer = this.#former.get(id) === formatAddress(address);
+      const isFormer = this.#aliases.isFormer(id, address);
       if (holder.up && !isFormer) return this.#alias(known, address, id, 'alias');
       if (!isFormer && !this.#failedLately(holder)) return this.#contest(known, address, holder);
       // The address at which it was first comes back, or takes the place of one that does not work.
       this.#peers.delete(holder);
-      this.#aliases.set(formatAddress(holder.address), id);
-      if (isFormer) this.#former.delete(id);
-      else if (!this.#former.has(id)) this.#former.set(id, formatAddress(holder.address));
-      this.#aliases.delete(formatAddress(address));
+      this.#aliases.moved(id, holder.address, address);
     } else if (holder === undefined && known?.named !== true) {
       if (!this.#peers.makeRoomForReached(address)) {
         if (known !== undefined) this.#peers.delete(known);
@@ -231,10 +217,8 @@ export class PeerTable {
     if (peer === undefined) return;
     const { now, times } = this.#options;
     peer.losses = lasted < times.stable ? peer.losses + 1 : 0;
-    const { cap } = times.reachedPause;
-    const pause = this.#pause(peer.losses + 1, { base: times.soon, factor: 4, cap });
-    peer.nextLink = now() + pause;
-    peer.nextTry = Math.min(peer.nextTry, now() + this.#pause(1, { base: times.soon }));
+    peer.nextLink = now() + this.#pauses.afterLoss(peer);
+    peer.nextTry = Math.min(peer.nextTry, now() + this.#pauses.soon());
   }
 
   /**
@@ -246,30 +230,21 @@ export class PeerTable {
   failed(address: PeerAddress, isOwn = false): void {
     const peer = this.#peers.at(address);
     if (peer === undefined) return;
-    const { now, times } = this.#options;
-    const { namedPause, soon, pauses, reachedPause, alonePause, forgotten } = times;
-    const time = now();
+    const time = this.#options.now();
     peer.lastFailure = time;
     this.#peers.setDown(peer);
-    const isOld = peer.id === undefined || time - peer.seen > forgotten;
-    if (isOwn && peer.id === undefined && !peer.named) {
-      peer.nextTry = time + this.#pause(1, { base: alonePause });
+    if (isOwn && isHearsay(peer)) {
+      peer.nextTry = time + this.#pauses.alone();
       return;
     }
     peer.failures++;
-    if (!peer.named && isOld && (peer.id !== undefined || peer.failures > pauses.length)) {
+    if (this.#pauses.isHopeless(peer, time)) {
       this.#peers.delete(peer);
       this.#dropped.set(formatAddress(address), peer.lastTry);
       return;
     }
-    let pause = pauses[peer.failures - 1] ?? 0;
-    if (peer.id !== undefined) pause = this.#pause(peer.failures, reachedPause);
-    else pause = this.#pause(1, { base: pause });
-    if (peer.named) pause = this.#pause(peer.failures, { base: soon, cap: namedPause });
-    if (this.#peers.up === 0 && (peer.named || this.#isAmongLast(peer))) {
-      pause = Math.min(pause, this.#pause(1, { base: alonePause }));
-    }
-    peer.nextTry = time + pause;
+    const isAlone = this.#peers.up === 0 && (peer.named || this.#isAmongLast(peer));
+    peer.nextTry = time + this.#pauses.afterFailure(peer, isAlone);
   }
 
   /** Whether a peer has answered since then. @param time ms since 1970 */
@@ -279,10 +254,10 @@ export class PeerTable {
 
   /** The network is another one now, or the machine slept: every peer reached once is tried soon. */
   retryAll(): void {
-    const { now, times } = this.#options;
+    const now = this.#options.now();
     for (const peer of this.#peers.all()) {
-      if (peer.id === undefined && !peer.named) continue;
-      peer.nextTry = Math.min(peer.nextTry, now() + this.#pause(1, { base: times.soon }));
+      if (isHearsay(peer)) continue;
+      peer.nextTry = Math.min(peer.nextTry, now + this.#pauses.soon());
       if (!peer.up) peer.failures = Math.min(peer.failures, 1);
     }
   }
@@ -290,8 +265,8 @@ export class PeerTable {
   /** The peer at an address did what no honest one does: it is not dialled for a while. */
   ban(address: PeerAddress): void {
     // On loopback all peers have the same host; elsewhere three of one host ban all of it.
-    const { host } = address;
-    this.#bans.add(formatAddress(address), scopeOf(host) === 'loopback' ? undefined : host);
+    const host = scopeOf(address.host) === 'loopback' ? undefined : address.host;
+    this.#bans.add(formatAddress(address), host);
     const peer = this.#peers.at(address);
     if (peer === undefined) return;
     // What the user named stays in the table, and is tried again afterwards.
@@ -305,75 +280,29 @@ export class PeerTable {
 
   /** Whether an id was reached at this address before another address took its place. */
   isFormer(id: PeerId, address: PeerAddress): boolean {
-    return this.#former.get(id) === formatAddress(address);
-  }
-
-  // ------------------------------------------------------------ what is told and kept
-
-  /**
-   * Peers to tell others of: reached by this node itself, lately, the first address that works.
-   *
-   * @param max how many
-   * @param wanted which of them the asker has a use for
-   * @param first those that come before the others
-   * @returns a random choice when there are more
-   */
-  list(
-    max: number,
-    wanted: (peer: PeerContact) => boolean,
-    first: (peer: PeerContact) => boolean = () => false,
-  ): (PeerContact & { seen: number })[] {
-    const now = this.#options.now();
-    const before: (PeerContact & { seen: number })[] = [];
-    const others: typeof before = [];
-    for (const { id, address, seen } of this.up()) {
-      const age = Math.max(0, now - seen);
-      const peer = { id, ...address, seen: Math.floor(age / 1000) };
-      if (age <= this.#options.times.fresh && wanted(peer))
-        (first(peer) ? before : others).push(peer);
-    }
-    const chosen = this.#random.choose(before, max);
-    return [...chosen, ...this.#random.choose(others, max - chosen.length)];
+    return this.#aliases.isFormer(id, address);
   }
 
   /** What is kept over a restart: peers reached by this node once, the latest first. */
   save(): SavedPeer[] {
-    const saved: SavedPeer[] = [];
-    for (const { id, address, seen } of this.#peers.allReached()) {
-      if (id !== undefined) saved.push({ id, ...address, seen });
-    }
-    return saved.sort((a, b) => b.seen - a.seen);
+    return this.#peers.save();
   }
 
   /** Take up what was kept. None of it is told to others before it has been reached again. */
   restore(saved: readonly SavedPeer[]): void {
-    const now = this.#options.now();
-    for (const { id, host, port, seen } of saved) {
-      const address = { host: literal(host) ?? host, port };
-      if (!this.#peers.roomForReached) return;
-      // At no such address a peer can be.
-      if (scopeOf(host) === undefined || port === 0 || id === this.#options.self) continue;
-      if (this.#peers.at(address) !== undefined || this.#peers.withId(id) !== undefined) continue;
-      const peer = this.#new(address, STORE);
-      peer.seen = Math.min(seen, now);
-      this.#peers.setId(peer, id);
-    }
+    const { self, now } = this.#options;
+    const others = saved.filter(({ id }) => id !== self);
+    this.#peers.restore(others, now());
   }
-
-  // ------------------------------------------------------------ the inside
 
   #new(address: PeerAddress, source: string): KnownPeer {
     return newPeer(address, source, this.#options.now());
   }
 
-  #pause(failures: number, pause: Parameters<typeof backoff>[1]): number {
-    return backoff(failures, { jitter: JITTER, ...pause }, this.#options.random());
-  }
-
   /** This node itself, or a peer that can be reached under another address. */
   #isElsewhere(address: PeerAddress): boolean {
-    const id = this.#aliases.get(formatAddress(address));
-    if (id === undefined || this.isFormer(id, address)) return false;
+    const id = this.#aliases.idAt(address);
+    if (id === undefined) return false;
     return id === this.#options.self || this.#peers.withId(id)?.up === true;
   }
 
@@ -384,16 +313,16 @@ export class PeerTable {
     what: 'alias' | 'self',
   ): Reached {
     if (known !== undefined) this.#peers.delete(known);
-    this.#aliases.set(formatAddress(address), id);
+    this.#aliases.add(address, id);
     return what;
   }
 
   /** An id is claimed at another address: that at which it was reached before is tried first. */
   #contest(known: KnownPeer | undefined, address: PeerAddress, holder: KnownPeer): Reached {
-    const { now, times } = this.#options;
-    holder.nextTry = Math.min(holder.nextTry, now());
+    const now = this.#options.now();
+    holder.nextTry = Math.min(holder.nextTry, now);
     const claim = known ?? this.#peers.add(this.#new(address, groupOf(address.host)));
-    if (claim !== undefined) claim.nextTry = now() + this.#pause(1, { base: times.soon });
+    if (claim !== undefined) claim.nextTry = now + this.#pauses.soon();
     return 'contested';
   }
 
@@ -410,12 +339,11 @@ export class PeerTable {
   }
 
   #saw(peer: KnownPeer, id: PeerId, rtt: number): void {
-    const { now, times, onChange } = this.#options;
+    const { now, onChange } = this.#options;
     peer.seen = now();
     peer.rtt = rtt;
     peer.failures = 0;
-    const base = Math.max(times.revisit, this.#peers.reached * times.betweenVisits);
-    peer.nextTry = peer.seen + this.#pause(1, { base });
+    peer.nextTry = peer.seen + this.#pauses.untilVisit(this.#peers.reached);
     if (this.#peers.setUp(peer)) onChange?.('up', { id, ...peer.address });
   }
 }

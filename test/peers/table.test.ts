@@ -2,9 +2,12 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { decodePeers, encodePeers } from '../../lib/state/saved-peers.js';
+import { listPeers } from '../../lib/peers/peer-list.js';
 import { PeerTable, type TableOptions } from '../../lib/peers/table.js';
 import { PEER_TIMES } from '../../lib/peers/times.js';
 import type { PeerAddress } from '../../lib/net/address.js';
+import { Random } from '../../lib/support/random.js';
+import type { ListedPeer, PeerContact } from '../../lib/wire/messages.js';
 import { seeded } from '../fixtures/bytes.js';
 import { size as sizeOf } from '../hostile/sizes.js';
 
@@ -22,8 +25,11 @@ const at = (n: number, port = 7000): PeerAddress => ({
 const nobody = (): boolean => false;
 const all = (): boolean => true;
 
+type Wanted = (peer: PeerContact) => boolean;
+
 interface World {
-  table: PeerTable;
+  /** With what it tells others. */
+  table: PeerTable & { list: (max: number, wanted: Wanted, first?: Wanted) => ListedPeer[] };
   clock: { now: number };
   changes: string[];
 }
@@ -39,7 +45,10 @@ function world(seed = 1, options: Partial<TableOptions> = {}): World {
     onChange: (kind, { host }) => changes.push(`${kind} ${host}`),
     ...options,
   });
-  return { table, clock, changes };
+  const choice = new Random(seeded(seed));
+  const list = (max: number, wanted: Wanted, first?: Wanted): ListedPeer[] =>
+    listPeers(table.up(), { max, now: clock.now, fresh, random: choice, wanted, first });
+  return { table: Object.assign(table, { list }), clock, changes };
 }
 
 t.test('only what this node reached itself, and lately, is listed', (t) => {

@@ -1,0 +1,53 @@
+/** What the peers of a node need from it, and what they tell. */
+import type { PeerAddress } from '../net/address.js';
+import type { Connection, RequestHandler } from '../net/connection.js';
+import type { PeerContact, PeerId } from '../wire/messages.js';
+import type { Direction } from './link.js';
+import type { PeerTimes } from './times.js';
+
+export interface NeighboursOptions {
+  self: PeerId;
+  /** Where this node listens. */
+  listening: PeerAddress;
+  /** Where it wants to be reached, if not there. */
+  advertise?: PeerAddress | undefined;
+  /** Program and version, for people. */
+  agent: string;
+  /** Peers that the user named. */
+  named: readonly PeerAddress[];
+  /** Peers to which links are kept. */
+  maxPeers: number;
+  /** Links to peers of one network. */
+  maxPerNetwork: number;
+  /** Whether peers are learned from the lists of others. */
+  discover: boolean;
+  times: PeerTimes;
+  /** Milliseconds without a byte from a peer that owes an answer, until its connection is ended. */
+  answerTimeout: number;
+  stallTimeout: number;
+  /** Answers requests that peers send on connections that this node made. */
+  handler: RequestHandler;
+  /** A connection ends because it floods this node. */
+  onFlood: (connection: Connection) => void;
+  onInternalError: (error: Error) => void;
+  /** The table of the last run, and where to keep this one's. */
+  store: { loadPeers(): Uint8Array | undefined; savePeers(bytes: Uint8Array): void };
+}
+
+/** A peer that this node can reach. */
+export interface Neighbour extends PeerContact {
+  /** Seconds since it was last reached. */
+  seen: number;
+  /** Milliseconds that its last answer to PING took. */
+  rtt: number;
+  /** Which side wanted the link that is kept to it, if one is. */
+  link: Direction | undefined;
+}
+
+/**
+ * What has become of a peer: it can be reached (no more); a connection to it is kept (no more); it did what
+ * no honest peer does, and is not dialled for a while.
+ */
+export interface PeerChange extends PeerContact {
+  kind: 'up' | 'down' | 'linked' | 'unlinked' | 'banned';
+}
