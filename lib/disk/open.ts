@@ -23,7 +23,7 @@ import { promisify } from 'node:util';
 import type { BigIntStats } from 'node:fs';
 import { PeerError } from '../errors.js';
 
-/** What tells whether a file is still the one that was hashed. */
+/** Tells whether a file is still the one that was hashed. */
 export interface FileIdentity {
   /** Bytes. */
   size: number;
@@ -67,10 +67,10 @@ export function sameBirth(a: Pick<FileIdentity, 'birthNs'>, b: typeof a): boolea
   return a.birthNs === b.birthNs || a.birthNs === 0n || b.birthNs === 0n;
 }
 
-/** Everybody may read it: no need to ask the system. */
+/** All may read it: no need to ask the system. */
 const READ_BY_ALL = 0o444n;
 
-/** Whether this process may read a file. Its permissions are no part of its identity, and change. */
+/** Whether this process may read a file. Permissions are no part of a file's identity: they change. */
 export async function readable(path: string, { mode }: BigIntStats): Promise<boolean> {
   if ((mode & READ_BY_ALL) === READ_BY_ALL) return true;
   return access(path, constants.R_OK).then(

@@ -1,4 +1,4 @@
-/** Entry of the pool's workers when hashing is nobody's first concern. */
+/** Entry of the pool's workers when other threads have priority. */
 import { giveWay } from '../support/background.js';
 
 giveWay();

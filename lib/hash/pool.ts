@@ -1,8 +1,8 @@
 /**
  * Hash files on all cores: many small ones in batches, the blocks of a large one on every worker.
  *
- * A worker may die: of lack of memory, or of a file. What it had is done again by another; a file that is
- * there each time fails, and the others of its batch do not.
+ * A worker may die: of lack of memory, or of a file. Another does its work again; a file that ends three
+ * workers fails, and the others of its batch do not.
  */
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -24,28 +24,28 @@ export const SMALL_BYTES = PART_BLOCKS * BLOCK_BYTES;
 export const BATCH_FILES = 128;
 export const BATCH_BYTES = 8 * 1024 * 1024;
 
-/** A task that is none. */
+/** An empty task. */
 const NOTHING: Task = { root: '', paths: packPaths([]) };
 
-/** Times that a job is tried whose worker dies. */
+/** Attempts at a job whose worker dies. */
 const TRIES = 3;
 
 /** The code of a file that cannot be hashed because the workers that try it die. */
 export const WORKER_DIED = 'ERR_WORKER_DIED';
 
 export interface HashPoolOptions {
-  /** Number of workers; 0: this thread does it, and nothing else. @default one per core */
+  /** Number of workers; 0: this thread hashes, and does nothing else meanwhile. @default one per core */
   threads?: number | undefined;
-  /** Whether other threads go first. @default false */
+  /** Whether other threads have priority. @default false */
   background?: boolean | undefined;
   /** Another entry for the workers, for tests. */
   entry?: URL | undefined;
 }
 
 export class HashPool implements AsyncDisposable {
-  /** Undefined: this thread does it. */
+  /** Undefined: this thread hashes. */
   readonly #pool: Piscina<Task, PackedOutcomes | HashOutcome> | undefined;
-  readonly #revival: WorkerSupervisor<Task, PackedOutcomes | HashOutcome> | undefined;
+  readonly #supervisor: WorkerSupervisor<Task, PackedOutcomes | HashOutcome> | undefined;
   #closed = false;
 
   constructor({
@@ -65,10 +65,10 @@ export class HashPool implements AsyncDisposable {
       execArgv: [],
     });
     this.#pool = pool;
-    this.#revival = new WorkerSupervisor(pool, NOTHING);
+    this.#supervisor = new WorkerSupervisor(pool, NOTHING);
   }
 
-  /** Number of workers; keep about twice as many batches under way. */
+  /** Number of workers. Twice as many batches under way keep them busy. */
   get threads(): number {
     return this.#pool?.maxThreads ?? 1;
   }
@@ -86,7 +86,7 @@ export class HashPool implements AsyncDisposable {
   async hashBatch(root: string, paths: readonly string[]): Promise<HashOutcome[]> {
     const first = await this.#try({ root, paths: packPaths(paths) });
     if (!('died' in first)) return outcomesOf(first);
-    // One of them may be the reason: each by itself, so that the others do not suffer from it.
+    // One of them may be the cause: each is hashed by itself, so that the others do not fail.
     const outcomes: HashOutcome[] = [];
     for (const path of paths) {
       const alone = await this.#persist({ root, paths: packPaths([path]) }, TRIES - 1);
@@ -125,7 +125,7 @@ export class HashPool implements AsyncDisposable {
         onBytes(Math.min(count * BLOCK_BYTES, expect.size - first * BLOCK_BYTES));
       }
     };
-    // Two takers a worker, so that the next part is there when one ends.
+    // Two for each worker, so that the next part waits when one ends.
     await Promise.all(Array.from({ length: this.threads * 2 }, takeParts));
     return bad ?? { status: 'hashed', identity: expect, blockHashes };
   }
@@ -133,7 +133,7 @@ export class HashPool implements AsyncDisposable {
   /** Stop the workers. Jobs under way are rejected. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#revival?.close();
+    this.#supervisor?.close();
     await this.#pool?.destroy();
   }
 
@@ -141,7 +141,7 @@ export class HashPool implements AsyncDisposable {
     await this.close();
   }
 
-  /** Do a task, by one worker after the other if they die of it. */
+  /** Do a task, with a new worker when one dies of it. */
   async #persist(task: Task, tries: number): Promise<PackedOutcomes | HashOutcome> {
     for (let left = tries; ; left--) {
       const result = await this.#try(task);
@@ -151,13 +151,13 @@ export class HashPool implements AsyncDisposable {
   }
 
   /**
-   * @returns the outcome, or of what the worker died
+   * @returns the outcome, or why the worker died
    * @throws Error when the pool is closed, or no worker can be started
    */
   async #try(task: Task): Promise<PackedOutcomes | HashOutcome | { died: string }> {
     try {
-      if (this.#revival !== undefined) return await this.#revival.run(task);
-      // Loaded only where it is used.
+      if (this.#supervisor !== undefined) return await this.#supervisor.run(task);
+      // Loaded only when used.
       const { default: run } = await import('./worker.js');
       return run(task);
     } catch (error) {

@@ -1,19 +1,19 @@
 /**
- * A look at an LMDB data file before LMDB maps it into memory: one that is not its own, or shorter
- * than it says, would end the process with a signal instead of an error.
+ * Checks an LMDB data file before LMDB maps it into memory: one of another format, or shorter than its
+ * header says, would end the process with a signal instead of an error.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { systemCode } from '../errors.js';
 
 const MAGIC = 0xbeefc0de;
-/** Offsets in a meta page (MDB_page's head, then MDB_meta; lmdb's mdb.c). */
+/** Offsets in a meta page (MDB_page's header, then MDB_meta; lmdb's mdb.c). */
 const MAGIC_AT = 24;
 const PAGE_SIZE_AT = 48;
 const LAST_PAGE_AT = 144;
 const TRANSACTION_AT = 152;
 const META_BYTES = 160;
 
-/** What is wrong with the file, if anything shows. One that does not exist is in order. */
+/** What is wrong with the file, as far as its size and header tell. A file that does not exist is sound. */
 export function damageOf(file: string): string | undefined {
   let fd: number;
   try {
@@ -24,10 +24,10 @@ export function damageOf(file: string): string | undefined {
   }
   try {
     const { size } = fstatSync(fd);
-    // Made, and the machine stopped before anything was written.
+    // Created, and the machine stopped before anything was written.
     if (size === 0) return undefined;
     const first = readMeta(fd, 0);
-    if (first === undefined) return 'its head is not one of LMDB';
+    if (first === undefined) return 'its header is not one of LMDB';
     const second = readMeta(fd, first.pageSize);
     const last = second !== undefined && second.transaction > first.transaction ? second : first;
     const wanted = (last.lastPage + 1) * first.pageSize;

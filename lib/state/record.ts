@@ -1,4 +1,4 @@
-/** A file's record in the store: what it was when it was hashed, its hash, its path. */
+/** A file's record in the store: its identity when it was hashed, its hash, its path. */
 import type { FileIdentity } from '../disk/open.js';
 import { HASH_BYTES } from '../wire/limits.js';
 

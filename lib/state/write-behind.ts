@@ -1,7 +1,7 @@
 /**
  * Writes that a store has not committed yet. While the disk is full, or refuses them for another reason,
- * they wait here, each until a later one makes it void, and are tried again now and then: the node goes
- * on meanwhile, and what it learned is kept when there is room.
+ * they wait here, each until a later one supersedes it, and are retried now and then: the node goes on
+ * meanwhile, and what it learned is kept when there is room.
  */
 import { statfsSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
@@ -16,7 +16,7 @@ const LOOK_BYTES = RESERVE / 8;
 const RETRY_EVERY = 2000;
 
 export interface Write {
-  /** What it changes: a later write with the same name makes this one void. */
+  /** What it changes: a later write with the same name supersedes this one. */
   readonly name: string;
   /** What is written; undefined: it is removed. */
   readonly value: Uint8Array | undefined;
@@ -27,7 +27,7 @@ export interface Write {
 export interface WriteBehindOwner {
   /** A folder on the disk. */
   readonly folder: string;
-  /** Nothing can be written, and why: ENOSPC, say. Told once, until `onWell`. */
+  /** Nothing can be written, for this reason: ENOSPC, say. Called once, until `onWell`. */
   onTrouble(code: string): void;
   /** Everything has been written. */
   onWell(): void;
@@ -37,7 +37,7 @@ export class WriteBehind {
   readonly #owner: WriteBehindOwner;
   /** By name, in the order of the writes. */
   readonly #writes = new Map<string, Write>();
-  /** Those that were handed over together. */
+  /** Those that LMDB got together. */
   #batch: { promise: Promise<unknown>; writes: Write[] } | undefined;
   #batches = new Set<Promise<void>>();
   #trouble: string | undefined;
@@ -49,7 +49,7 @@ export class WriteBehind {
     this.#owner = owner;
   }
 
-  /** Why nothing can be written at present, if so. */
+  /** Why nothing can be written now, if so. */
   get trouble(): string | undefined {
     return this.#trouble;
   }
@@ -73,7 +73,7 @@ export class WriteBehind {
     await Promise.all(this.#batches);
   }
 
-  /** Try once more what failed, and then no more. */
+  /** Retry once what failed. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     if (this.#trouble !== undefined) this.#retry();
@@ -126,7 +126,7 @@ export class WriteBehind {
       return;
     }
     for (const write of writes) this.#handOver(write);
-    // In trouble until that is over: what comes meanwhile waits.
+    // Until that is over new writes wait.
     void this.settled().then(() => {
       if (this.#writes.size === 0) {
         this.#trouble = undefined;
@@ -146,7 +146,7 @@ export class WriteBehind {
       const { bavail, bsize } = statfsSync(this.#owner.folder);
       if (bavail * bsize < reserve + this.#bytes) return false;
     } catch {
-      // It does not say: the write will.
+      // Unknown: the write will tell.
     }
     this.#lookAt = now + LOOK_EVERY;
     this.#bytes = 0;

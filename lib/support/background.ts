@@ -1,4 +1,4 @@
-/** For threads whose work can wait: those that serve and search go before them. */
+/** Lower priority for threads whose work can wait. */
 import { setPriority } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 
@@ -6,7 +6,7 @@ import { isMainThread } from 'node:worker_threads';
 const NICENESS = 10;
 
 /**
- * Let the other threads go first where cores are short. On Linux only, where a niceness is a thread's
+ * Give the other threads priority over this one where cores are short. On Linux only, where a niceness is a thread's
  * (setpriority(2), "C library/kernel differences"); elsewhere it is the whole process's.
  */
 export function giveWay(): void {
@@ -14,6 +14,6 @@ export function giveWay(): void {
   try {
     setPriority(NICENESS);
   } catch {
-    // Not allowed: then all are equal.
+    // Not allowed: all threads keep one priority.
   }
 }

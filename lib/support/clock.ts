@@ -1,13 +1,13 @@
-/** Time that can be handed in, so that a test or a benchmark can make it pass as it likes. */
+/** The source of time, which a test or a benchmark can replace. */
 
 export interface Clock {
   /** Milliseconds since some moment; never goes back. */
   now(): number;
-  /** Call `action` after so many milliseconds. @returns forgets it */
+  /** Call `action` after so many milliseconds. @returns cancels it */
   after(ms: number, action: () => void): () => void;
 }
 
-/** The time of this machine. */
+/** The machine's clock. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   after: (ms, action) => {

@@ -1,5 +1,5 @@
 /**
- * Names and texts from elsewhere (a peer, a file system) made safe to print: whatever could move the
+ * Names and texts of other origin (a peer, a file system), made safe to print: whatever could move the
  * cursor, change colours, end the line or turn the reading direction is shown as `\u{hex}`.
  */
 

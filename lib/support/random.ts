@@ -1,4 +1,4 @@
-/** Choices that nobody shall foresee, from a source of randomness that a test can seed. */
+/** Unpredictable choices, from a source of randomness that a test can seed. */
 export class Random {
   readonly #random: () => number;
 
@@ -7,12 +7,12 @@ export class Random {
     this.#random = random;
   }
 
-  /** One of them; undefined when there is none. */
+  /** One element; undefined when there is none. */
   pick<T>(from: readonly T[]): T | undefined {
     return from[Math.floor(this.#random() * from.length)];
   }
 
-  /** At most `max` of them, in random order. Disturbs the order of `from`. */
+  /** At most `max` elements, in random order. Changes the order of `from`. */
   choose<T>(from: T[], max: number): T[] {
     const count = Math.min(from.length, Math.max(0, max));
     for (let i = 0; i < count; i++) {
@@ -22,7 +22,7 @@ export class Random {
     return from.slice(0, count);
   }
 
-  /** A quarter more or less, so that not everything happens at once. */
+  /** A quarter more or less, so that timers spread. */
   around(milliseconds: number): number {
     return milliseconds * (0.75 + this.#random() / 2);
   }

@@ -1,10 +1,10 @@
-/** Long work on the event loop, cut into pieces that others hardly notice. */
+/** Long work on the event loop, cut into pieces short enough not to delay others. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Milliseconds of work before others have their turn. */
+/** Milliseconds of work before the event loop goes on. */
 const SLICE = 8;
 
-/** The slice that is under way: to be looked at between two steps. */
+/** The current slice: to be checked between two steps. */
 export class TimeSlicer {
   #began = performance.now();
 
@@ -13,14 +13,14 @@ export class TimeSlicer {
     return performance.now() - this.#began >= SLICE;
   }
 
-  /** Give others their turn, and begin the next slice. */
+  /** Let the event loop go on, then begin the next slice. */
   async next(): Promise<void> {
     await nextTurn();
     this.#began = performance.now();
   }
 }
 
-/** Do something with each of many, in slices; ends early when the signal is aborted. */
+/** Call a function with each item, in slices; stops early when the signal is aborted. */
 export async function inSlices<T>(
   items: Iterable<T>,
   signal: AbortSignal,

@@ -1,27 +1,27 @@
 /**
- * Keeps a pool of workers alive. Piscina rejects what a worker had when it died; but what waits for a
- * worker then waits for ever when that was the last one, or when none comes up.
+ * Keeps a pool of workers alive. Piscina rejects the task of a worker that dies; but tasks in its queue
+ * would wait for ever if that was the last worker, or if none starts.
  */
 import type { Piscina } from 'piscina';
 
-/** Workers in a row that died before they were up, after which no other is started. */
+/** Workers in a row that died before they were ready, after which no other is started. */
 const MAX_STILLBORN = 6;
 /** Milliseconds before the first of them is followed by another; twice as many before each other one. */
 const FIRST_PAUSE = 50;
 
-/** No worker comes up. */
+/** No worker starts. */
 export class NoWorkers extends Error {}
 
 export class WorkerSupervisor<T, R> {
   readonly #pool: Piscina<T, R>;
   readonly #nothing: T;
-  /** Ends what waits for its result. */
+  /** Rejects the tasks that wait for their result. */
   readonly #waiting = new Set<(error: Error) => void>();
   #stillborn = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  /** @param nothing a task that can be given to a worker to see whether it is there */
+  /** @param nothing an empty task, which tests whether a worker starts */
   constructor(pool: Piscina<T, R>, nothing: T) {
     this.#pool = pool;
     this.#nothing = nothing;
@@ -32,7 +32,7 @@ export class WorkerSupervisor<T, R> {
       this.#stillborn++;
       this.#revive();
     });
-    // Of a worker that had nothing to do: its end is told as well.
+    // The end of an idle worker is an event as well.
     pool.on('error', () => undefined);
   }
 
@@ -56,10 +56,10 @@ export class WorkerSupervisor<T, R> {
     clearTimeout(this.#timer);
   }
 
-  /** See that there is a worker, if one is needed. */
+  /** Start a worker if one is needed. */
   #revive(): void {
     if (this.#closed || this.#timer !== undefined) return;
-    // The first was up, and died later: nothing says that another will.
+    // The first was ready, and died later: that does not mean that the next will.
     const pause = this.#stillborn <= 1 ? 0 : FIRST_PAUSE * 2 ** (this.#stillborn - 2);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;

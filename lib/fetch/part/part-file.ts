@@ -8,7 +8,6 @@
  */
 import { close, fdatasync, ftruncate, fstatSync, read, write } from 'node:fs';
 import { promisify } from 'node:util';
-import { fileWriter } from '../../disk/file-writer.js';
 import { PeerError } from '../../errors.js';
 import type { OpenPart, Target } from '../../disk/target.js';
 import type { ByteSink } from '../receive/body-receiver.js';
@@ -108,16 +107,6 @@ export class PartFile implements ByteSink {
     // Another run of the same command has named it: from then on it is not ours to write to.
     if (this.#target?.holds(fd) !== true) throw this.#moved();
     const at = position - this.#base;
-    if (fileWriter.takes(bytes)) {
-      const writing = fileWriter.write(fd, bytes, at);
-      this.#writes.add(writing);
-      const { written, error } = await writing;
-      this.#writes.delete(writing);
-      if (written > 0) this.#fresh = false;
-      onWritten(written);
-      if (error !== undefined) throw error;
-      return;
-    }
     let done = 0;
     try {
       while (done < bytes.length) {
