@@ -1,20 +1,19 @@
 /**
- * Who may come in, and who goes for it, when there are as many connections as there may be.
+ * Which connections are let in, and which one is evicted when there are as many as there may be.
  *
- * To refuse whoever comes next would let the first comers shut out everybody else for as long as they like,
- * at no cost. So a newcomer is let in and a connection that is of less use goes, as in Bitcoin Core
- * (`AttemptToEvictConnection`): an idle one of the client that has most, so that it helps nobody to come
- * often; of several one that has never been of use (it has only said PING, or nothing), then the one whose
- * last use is longest ago.
+ * To refuse newcomers would let the first comers shut out everybody else at no cost. So a newcomer is let in
+ * and a less useful connection is evicted, as in Bitcoin Core (`AttemptToEvictConnection`): an idle one of the
+ * client that has most; of several one that has never been of use (it has only sent PING, or nothing), then
+ * the one whose last use is longest ago.
  *
- * If all are in the middle of something, the youngest of the client that has most goes, it loses least; but
- * only when that client has at least two more than the newcomer's, or they would drive out one another.
- * Neighbours never go: searches depend on them, they have been dialled back, and there are few. Who has just
- * come, and not been answered anything, has a second to say what it wants.
+ * If all are busy, the youngest of the client that has most is evicted, because it loses least; but only when
+ * that client has at least two more than the newcomer's, or they would evict one another. Links to neighbours
+ * are never evicted: searches depend on them, they have been dialled back, and there are few. A connection
+ * that has not been answered yet has a second to send its first request.
  *
- * Those that have not been answered anything (`pending`) have a limit of their own: the oldest of the client
- * that has most of them goes. A client is an IPv4 address or an IPv6 /64; one that has its full number gives
- * up one of its own, or gets no more.
+ * Connections that have not been answered yet (`pending`) have a limit of their own: the oldest of the client
+ * that has most of them is evicted. A client is an IPv4 address or an IPv6 /64; one that has its full number
+ * loses one of its own connections, or gets no more.
  */
 import { systemClock, type Clock } from '../support/clock.js';
 
@@ -23,46 +22,46 @@ export interface AdmissionLimits {
   total: number;
   /** Of one client. */
   perClient: number;
-  /** Of all clients, that have not been answered anything. */
+  /** Of all clients, that have not been answered yet. */
   pending: number;
 }
 
-/** A connection, to who decides. */
+/** A connection, as far as admission needs to know it. */
 export interface Candidate {
-  /** On whose behalf it counts. */
+  /** The client that it counts for. */
   readonly client: string;
-  /** When it came: milliseconds of the clock. */
+  /** When it was accepted: milliseconds of the clock. */
   readonly since: number;
   /** When it was last of use; undefined: never. */
   readonly lastUse: number | undefined;
   /** It waits for an answer, or is being sent one. */
   readonly busy: boolean;
-  /** A neighbour: never goes. */
+  /** A link to a neighbour: never evicted. */
   readonly kept: boolean;
 }
 
-/** Milliseconds in which a newcomer that has not been answered anything does not go for others. */
-const NEWCOMER = 1000;
+/** Milliseconds in which a new connection that has not been answered yet is not evicted. */
+const GRACE = 1000;
 
-/** For how many newcomers it is looked who has to go. */
+/** Evictions that one look at all connections finds. */
 const LOOK_AHEAD = 64;
 
-export type Verdict<G> = { admitted: true; evict: G | undefined } | { admitted: false };
+export type Verdict<C> = { admitted: true; evict: C | undefined } | { admitted: false };
 
-interface Client<G> {
-  /** In the order in which they came; of these, who have not been answered anything. */
-  readonly all: Set<G>;
-  readonly pending: Set<G>;
+interface Client<C> {
+  /** In the order of accepting; of these, those not answered yet. */
+  readonly all: Set<C>;
+  readonly pending: Set<C>;
 }
 
-export class Admission<G extends Candidate> {
+export class Admission<C extends Candidate> {
   readonly #limits: Readonly<AdmissionLimits>;
   readonly #clock: Clock;
-  readonly #clients = new Map<string, Client<G>>();
+  readonly #clients = new Map<string, Client<C>>();
   #size = 0;
   #pending = 0;
-  /** Who goes next, when all limits but that of all connections are kept. */
-  #next: G[] = [];
+  /** The next ones to evict when only the limit of all connections is reached. */
+  #next: C[] = [];
 
   constructor(limits: AdmissionLimits, clock: Clock = systemClock) {
     this.#limits = { ...limits };
@@ -74,13 +73,13 @@ export class Admission<G extends Candidate> {
     return this.#size;
   }
 
-  /** Of these, who have not been answered anything. */
+  /** Of these, those not answered yet. */
   get pending(): number {
     return this.#pending;
   }
 
-  /** @returns whether a connection of this client may come in, and who has to go for it */
-  judge(name: string): Verdict<G> {
+  /** @returns whether a connection of this client is let in, and which one to evict for it */
+  judge(name: string): Verdict<C> {
     const own = this.#clients.get(name);
     const { total, perClient, pending } = this.#limits;
     if (own !== undefined && own.all.size >= perClient) {
@@ -93,69 +92,69 @@ export class Admission<G extends Candidate> {
     return verdictOf(this.#weakestOfAll() ?? this.#oldestPending() ?? this.#youngestOfMany(most));
   }
 
-  add(guest: G): void {
-    let own = this.#clients.get(guest.client);
+  add(candidate: C): void {
+    let own = this.#clients.get(candidate.client);
     if (own === undefined) {
       own = { all: new Set(), pending: new Set() };
-      this.#clients.set(guest.client, own);
+      this.#clients.set(candidate.client, own);
     }
-    own.all.add(guest);
-    own.pending.add(guest);
+    own.all.add(candidate);
+    own.pending.add(candidate);
     this.#size++;
     this.#pending++;
   }
 
-  /** It has been answered something. */
-  proven(guest: G): void {
-    if (this.#clients.get(guest.client)?.pending.delete(guest) === true) this.#pending--;
+  /** It has been answered. */
+  proven(candidate: C): void {
+    if (this.#clients.get(candidate.client)?.pending.delete(candidate) === true) this.#pending--;
   }
 
-  /** It has gone, or is going. */
-  delete(guest: G): void {
-    const own = this.#clients.get(guest.client);
-    if (own?.all.delete(guest) !== true) return;
-    if (own.pending.delete(guest)) this.#pending--;
-    if (own.all.size === 0) this.#clients.delete(guest.client);
+  /** It is closed, or closing. */
+  delete(candidate: C): void {
+    const own = this.#clients.get(candidate.client);
+    if (own?.all.delete(candidate) !== true) return;
+    if (own.pending.delete(candidate)) this.#pending--;
+    if (own.all.size === 0) this.#clients.delete(candidate.client);
     this.#size--;
   }
 
   /**
-   * There is no room even for those that are in: who goes first, so many at most, of those that are of
-   * least use. They are to be deleted.
+   * The least useful connections, `count` at most, for when there is no room even for those that are in.
+   * The caller deletes them.
    */
-  leastUseful(count: number): G[] {
-    const rank = (guest: G): number => {
-      if (guest.kept) return 3;
-      if (guest.busy) return 2;
-      return this.#clients.get(guest.client)?.pending.has(guest) === true ? 0 : 1;
+  leastUseful(count: number): C[] {
+    const rank = (candidate: C): number => {
+      if (candidate.kept) return 3;
+      if (candidate.busy) return 2;
+      return this.#clients.get(candidate.client)?.pending.has(candidate) === true ? 0 : 1;
     };
     return Array.from(this.#clients.values(), ({ all }) => [...all])
       .flat()
-      .map((guest) => ({ guest, rank: rank(guest) }))
-      .sort((a, b) => a.rank - b.rank || (isOfLessUse(a.guest, b.guest) ? -1 : 1))
+      .map((candidate) => ({ candidate, rank: rank(candidate) }))
+      .sort((a, b) => a.rank - b.rank || (isOfLessUse(a.candidate, b.candidate) ? -1 : 1))
       .slice(0, count)
-      .map(({ guest }) => guest);
+      .map(({ candidate }) => candidate);
   }
 
   /** Of the client that has most of them. */
-  #oldestPending(): G | undefined {
+  #oldestPending(): C | undefined {
     if (this.#pending === 0) return undefined;
-    let most: { guest: G; count: number } | undefined;
+    let most: { candidate: C; count: number } | undefined;
     for (const { pending } of this.#clients.values()) {
       if (pending.size <= (most?.count ?? 0)) continue;
-      const guest = firstIdle(pending);
-      if (guest !== undefined) most = { guest, count: pending.size };
+      const candidate = firstIdle(pending);
+      if (candidate !== undefined) most = { candidate, count: pending.size };
     }
-    return most?.guest;
+    return most?.candidate;
   }
 
   /** The idle one that is of least use, of the client that has most. */
-  #weakest(clients: Iterable<Client<G>>): G | undefined {
+  #weakest(clients: Iterable<Client<C>>): C | undefined {
     return this.#weakestFew(clients, 1)[0];
   }
 
-  /** The same of all. A look at all of them costs as much as it is to accept one: it is for the next, too. */
-  #weakestOfAll(): G | undefined {
+  /** The same of all clients. A look at all connections is as costly as an accept: it finds the next ones, too. */
+  #weakestOfAll(): C | undefined {
     for (;;) {
       const next = this.#next.shift();
       if (next === undefined) break;
@@ -166,28 +165,28 @@ export class Admission<G extends Candidate> {
     return this.#next.shift();
   }
 
-  /** So many at most, the weakest first. */
-  #weakestFew(clients: Iterable<Client<G>>, count: number): G[] {
-    const young = this.#clock.now() - NEWCOMER;
-    const few: { guest: G; own: number }[] = [];
+  /** The `count` weakest, the weakest first. */
+  #weakestFew(clients: Iterable<Client<C>>, count: number): C[] {
+    const young = this.#clock.now() - GRACE;
+    const few: { candidate: C; own: number }[] = [];
     for (const { all, pending } of clients) {
       const own = all.size;
-      for (const guest of all) {
+      for (const candidate of all) {
         const last = few.length < count ? undefined : few.at(-1);
-        if (last !== undefined && !isWeaker({ guest, own }, last)) continue;
-        if (guest.busy || guest.kept) continue;
-        if (guest.since > young && pending.has(guest)) continue;
+        if (last !== undefined && !isWeaker({ candidate, own }, last)) continue;
+        if (candidate.busy || candidate.kept) continue;
+        if (candidate.since > young && pending.has(candidate)) continue;
         if (last !== undefined) few.pop();
-        const place = few.findIndex((other) => isWeaker({ guest, own }, other));
-        few.splice(place < 0 ? few.length : place, 0, { guest, own });
+        const place = few.findIndex((other) => isWeaker({ candidate, own }, other));
+        few.splice(place < 0 ? few.length : place, 0, { candidate, own });
       }
     }
-    return few.map(({ guest }) => guest);
+    return few.map(({ candidate }) => candidate);
   }
 
-  /** Of the client that has most, if it has so many: the one that came last and may go. */
-  #youngestOfMany(least: number): G | undefined {
-    let most: Set<G> | undefined;
+  /** Of the client that has most, if it has at least `least`: the last one that may be evicted. */
+  #youngestOfMany(least: number): C | undefined {
+    let most: Set<C> | undefined;
     for (const { all } of this.#clients.values()) {
       if (all.size >= Math.max(least, (most?.size ?? 0) + 1)) most = all;
     }
@@ -197,10 +196,10 @@ export class Admission<G extends Candidate> {
 
 /** @param own how many connections its client has */
 function isWeaker(
-  a: { guest: Candidate; own: number },
-  b: { guest: Candidate; own: number },
+  a: { candidate: Candidate; own: number },
+  b: { candidate: Candidate; own: number },
 ): boolean {
-  return a.own === b.own ? isOfLessUse(a.guest, b.guest) : a.own > b.own;
+  return a.own === b.own ? isOfLessUse(a.candidate, b.candidate) : a.own > b.own;
 }
 
 function isOfLessUse(a: Candidate, b: Candidate): boolean {
@@ -210,11 +209,11 @@ function isOfLessUse(a: Candidate, b: Candidate): boolean {
 }
 
 /** The oldest that does not wait for an answer. */
-function firstIdle<G extends Candidate>(guests: Iterable<G>): G | undefined {
-  for (const guest of guests) if (!guest.busy && !guest.kept) return guest;
+function firstIdle<C extends Candidate>(candidates: Iterable<C>): C | undefined {
+  for (const candidate of candidates) if (!candidate.busy && !candidate.kept) return candidate;
   return undefined;
 }
 
-function verdictOf<G>(evict: G | undefined): Verdict<G> {
+function verdictOf<C>(evict: C | undefined): Verdict<C> {
   return evict === undefined ? { admitted: false } : { admitted: true, evict };
 }

@@ -1,4 +1,4 @@
-/** How many files and sockets this process may have open, and how that is shared out. */
+/** How many files and sockets this process may have open, and what they are used for. */
 import { readFileSync } from 'node:fs';
 import { PeerError } from '../errors.js';
 

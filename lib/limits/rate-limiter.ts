@@ -2,7 +2,7 @@
  * A rate that clients share: a transfer asks before it sends or receives each piece, and waits until the
  * rate allows the piece and it is its client's turn.
  *
- * A token bucket says when, start-time fair queueing (Goyal, Vin and Cheng, 1996) says who: each client
+ * A token bucket says when, start-time fair queueing (Goyal, Vin and Cheng, 1996) says which one: each client
  * has a virtual clock that advances by the bytes it was given, and the one that is farthest behind is
  * next. So busy clients get the same number of bytes, whatever the number of their connections and requests
  * and the size of their pieces; what one does not use goes to the others, and cannot be saved for later.

@@ -1,7 +1,7 @@
 /** Rates as people write them: `500k`, `2M`, `1.5MiB`, `10MB/s`. */
 import { PeerError } from '../errors.js';
 
-/** The least, in bytes per second: with less, who waits for a file takes this peer for dead. */
+/** The least, in bytes per second: a slower peer is taken for dead. */
 export const MIN_RATE = 1000;
 export const MAX_RATE = 1e12;
 

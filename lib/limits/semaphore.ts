@@ -1,4 +1,4 @@
-/** So much (bytes, calls) may be under way at once; who wants more waits, in the order of asking. */
+/** A counting semaphore: a take that exceeds what is left waits, in the order of asking. */
 
 export class Semaphore {
   #left: number;
