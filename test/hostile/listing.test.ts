@@ -1,0 +1,74 @@
+/** Listings that are made to cost the one who fetches memory, time or folders. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { DistinctPaths } from '../../lib/disk/safe-name.js';
+import { connect } from '../../lib/fetch/peer.js';
+import { fetchAll } from '../../lib/fetch/folder/fetch-all.js';
+import { formatAddress } from '../../lib/net/address.js';
+import { command } from '../fixtures/cli.js';
+import { listOf } from '../fixtures/node.js';
+import { startHostile } from '../fixtures/hostile-peer.js';
+import { size } from './sizes.js';
+
+t.test('what is beyond a limit is said once, and the rest is fetched', async (t) => {
+  const out = join(t.testdir(), 'out');
+  const deep = Array.from({ length: 50 }, (_, i) => `${'d/'.repeat(64 + i)}f`);
+  const folders = Array.from({ length: 40 }, (_, i) => `folder ${i}/f`);
+  const peer = await connect(
+    await startHostile(t, { paths: [...deep, ...folders, 'good', `${'e/'.repeat(63)}f`] }),
+  );
+  t.teardown(() => peer.close());
+  const said: (string | undefined)[] = [];
+  const files = await listOf(
+    fetchAll(peer, '', out, {
+      listingLimits: { files: 1000, characters: 1_000_000, folders: 30, levels: 64 },
+      onFound: ({ leftOut }) => said.push(leftOut),
+    }),
+  );
+  t.match(said, [/^50 files below more than 64 folders, 11 files in more than 30 folders$/]);
+  t.ok(files.every(({ outcome }) => outcome === 'fetched'));
+  t.ok(files.some(({ path }) => path === 'good'));
+  t.equal(files.length, 31);
+});
+
+t.test('no folder is made for what is then refused', async (t) => {
+  const out = join(t.testdir(), 'out');
+  const paths = Array.from({ length: size(200, 1000) }, (_, i) => `${i}/${'x/'.repeat(40)}f`);
+  const address = await startHostile(t, { paths, refuses: 'files' });
+  const peer = await connect(address);
+  t.teardown(() => peer.close());
+  const files = await listOf(fetchAll(peer, '', out));
+  t.equal(files.filter(({ outcome }) => outcome === 'failed').length, paths.length);
+  t.same(readdirSync(out), []);
+});
+
+t.test('names cost time and memory by their bytes', (t) => {
+  const count = size(20_000, 400_000);
+  const names = new DistinctPaths();
+  for (let i = 0; i < count; i++)
+    names.add(`${'a/'.repeat(60)}${i % 2 === 0 ? 'F' : 'f'}${i >> 1}`);
+  const steps = names.settle();
+  let turns = 0;
+  while (steps.next().done !== true) turns++;
+  t.ok(turns > count / 1000, 'others have their turn');
+  t.not(names.nameOf(`${'a/'.repeat(60)}f1`), names.nameOf(`${'a/'.repeat(60)}F1`));
+  t.end();
+});
+
+t.test('a signal ends it at once, whatever the peer does', async (t) => {
+  const folder = t.testdir();
+  const address = await startHostile(t, { paths: ['a'], refuses: 'silently' });
+  const out = join(folder, 'out');
+  const args = command('p2p-fetch', [formatAddress(address), '--all', '', '-o', out]);
+  const child = spawn(...args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  while (!existsSync(out)) await new Promise((resolve) => setImmediate(resolve));
+  child.kill('SIGINT');
+  const [, signal] = (await once(child, 'close')) as [number | null, string | null];
+  t.equal(signal, 'SIGINT');
+  t.match(stderr, /^fetched 0 files, .*; stopped\n$/);
+});
