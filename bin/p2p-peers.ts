@@ -34,7 +34,7 @@ async function listPeers(args: Args): Promise<undefined> {
   const max = wholeNumber('max', args.max);
   const peer = await connect(args.peer);
   try {
-    const listed = await peer.listPeers(max);
+    const listed = await peer.listPeers({ max });
     for (const { id, host, port, seen, link = false } of listed.slice(0, max)) {
       const line = args.json
         ? printableJson({ id, host, port, seen, link })

@@ -83,8 +83,8 @@ export interface ConnectOptions {
   connectTimeout?: number | undefined;
   /** Milliseconds without a byte from a peer that owes an answer, until it is given up. @default 30000 */
   answerTimeout?: number | undefined;
-  /** Gives up connecting. */
-  signal?: AbortSignal | undefined;
+  /** Gives up connecting; counts for nothing after that. */
+  signal?: AbortSignal | null | undefined;
 }
 
 interface Spec<T> {

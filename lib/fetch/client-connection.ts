@@ -27,7 +27,7 @@ export function callPeer(
       handler: answerAsClient,
       connectTimeout: option('connectTimeout', connectTimeout),
       answerTimeout: option('answerTimeout', answerTimeout),
-      signal,
+      signal: signal ?? undefined,
     },
     CLIENT,
   );

@@ -1,27 +1,32 @@
 /** Talk to one peer: who are you, what do you have, give me this file. */
-import { once } from 'node:events';
-import { CLIENT, callPeer, hangUp } from './client-connection.js';
-import { PeerError, abortError } from '../errors.js';
+import { PeerError } from '../errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from '../net/address.js';
-import type { BodySink } from '../net/body-sink.js';
-import type { Connection } from '../net/connection.js';
-import type { ConnectOptions } from '../options.js';
+import { option, type ConnectOptions } from '../options.js';
 import type { NetworkSearchOptions, SearchResult } from '../search/results.js';
-import { FileStream } from './receive/file-stream.js';
-import { LimitedSink } from './receive/limited-sink.js';
-import { BodyReceiver, type ByteSink, type FetchOptions } from './receive/body-receiver.js';
-import { SinkOutput } from './receive/sink-output.js';
-import { SMALL_BYTES, SmallBody } from './receive/small-body.js';
+import { onAbort, signalOf, type AbortOptions } from '../support/signal.js';
 import { MAX_QUERY_BYTES } from '../wire/limits.js';
-import type { FileMatch, GetFile, Hash, ListedPeer, Pong } from '../wire/messages.js';
+import type { FileList, FileMatch, Hash, ListedPeer, Pong, Search } from '../wire/messages.js';
+import { Bodies, type SmallOptions, type WantedRange } from './bodies.js';
+import { CLIENT, callPeer } from './client-connection.js';
+import { ConnectionPool } from './connection-pool.js';
+import type { ByteSink, FetchOptions, FileSource } from './receive/body-receiver.js';
+import type { FileStream } from './receive/file-stream.js';
 
 export type { FetchOptions };
 
-export interface SearchOptions {
+export interface SearchOptions extends AbortOptions {
   /** Matches wanted. @default all */
   max?: number | undefined;
-  signal?: AbortSignal | undefined;
+  /** Milliseconds that the peer may take in all; the caller's own time does not count. @default 600,000 */
+  timeout?: number | undefined;
+  /** Bytes of names and hashes that are taken. @default 268,435,456 */
+  maxBytes?: number | undefined;
 }
+
+const SEARCH_TIMEOUT = 600_000;
+const SEARCH_BYTES = 256 * 1024 * 1024;
+/** What a match costs beside its path: its hash and size, and what holds them. */
+const MATCH_BYTES = 100;
 
 /**
  * Connect to a peer.
@@ -35,41 +40,51 @@ export async function connect(
 ): Promise<Peer> {
   const address = typeof peer === 'string' ? parseAddress(peer) : peer;
   const client = new Peer(address, options);
-  await client.open(options.signal);
+  await client.open(options);
   return client;
 }
 
 /** Stands for the id of a peer that has not said one. */
 const UNKNOWN_PEER = '0'.repeat(64);
+/** What requests with short answers share a connection by. */
+const REQUESTS = Symbol('requests');
 
-/** A peer to talk to. Keeps one connection, and makes a new one when it was lost. */
-export class Peer {
+/**
+ * A peer to talk to. Calls neither delay nor end one another: they use several connections where one
+ * would have them wait. Connections are made again when they were lost.
+ */
+export class Peer implements FileSource, AsyncDisposable {
   readonly address: PeerAddress;
-  readonly #options: ConnectOptions;
-  #connection: Promise<Connection> | undefined;
+  readonly #pool: ConnectionPool;
+  readonly #bodies: Bodies;
   #hello: Pong | undefined;
-  /** The connection, once it is made. */
-  #open: Connection | undefined;
+  #remoteHost: string | undefined;
 
-  constructor(address: PeerAddress, options: ConnectOptions) {
+  constructor(address: PeerAddress, { connectTimeout, answerTimeout }: ConnectOptions) {
     this.address = address;
-    this.#options = options;
+    this.#pool = new ConnectionPool({
+      name: this.name,
+      patience: option('answerTimeout', answerTimeout),
+      dial: async (signal) => {
+        const times = { connectTimeout, answerTimeout };
+        const { connection, pong } = await callPeer(address, { ...times, signal });
+        this.#hello = pong;
+        this.#remoteHost = connection.remoteHost;
+        return connection;
+      },
+    });
+    this.#bodies = new Bodies(this.name, this.#pool);
   }
 
-  /** What the peer said of itself when the connection was made. @throws TypeError before that */
+  /** What the peer said of itself when a connection was last made. @throws TypeError before that */
   get hello(): Pong {
     if (this.#hello === undefined) throw new TypeError('not connected');
     return this.#hello;
   }
 
-  /** Make the connection now, rather than with the first request. */
-  async open(signal?: AbortSignal): Promise<void> {
-    await this.#connect(signal);
-  }
-
-  /** The address at the other end, while there is a connection. */
+  /** The address that the last connection was made to. */
   get remoteHost(): string | undefined {
-    return this.#open?.remoteHost;
+    return this.#remoteHost;
   }
 
   /** `host:port`, for messages. */
@@ -77,24 +92,49 @@ export class Peer {
     return formatAddress(this.address);
   }
 
-  /** Ask who the peer is and what it shares. */
-  async ping(signal?: AbortSignal): Promise<Pong> {
-    const connection = await this.#connect(signal);
-    return connection.request({ type: 'PING', info: CLIENT }, signal);
+  /** Make a connection now, rather than with the first call. @throws PeerError as `connect` */
+  async open(options: AbortOptions = {}): Promise<void> {
+    this.#pool.check();
+    await this.#pool.use({ share: REQUESTS, signal: signalOf(options) }, () => Promise.resolve());
   }
 
-  /** The peer's files whose paths hold every term of the query, page after page. */
+  /** Ask for the peer's id and what it shares. */
+  async ping(options: AbortOptions = {}): Promise<Pong> {
+    this.#pool.check();
+    const signal = signalOf(options);
+    return this.#pool.use({ share: REQUESTS, signal }, (connection) =>
+      connection.request({ type: 'PING', info: CLIENT }, signal),
+    );
+  }
+
+  /**
+   * The peer's files whose paths hold every term of the query, page after page.
+   *
+   * @throws PeerError ERR_USAGE; ERR_TIMED_OUT, ERR_TOO_LARGE when the peer takes longer or lists more
+   *   than the options allow
+   */
   async *search(query: string, options: SearchOptions = {}): AsyncGenerator<FileMatch> {
-    const { max = Infinity, signal } = options;
+    const { max = Infinity, timeout = SEARCH_TIMEOUT, maxBytes = SEARCH_BYTES } = options;
     if (Buffer.byteLength(query) > MAX_QUERY_BYTES) {
       throw new PeerError('ERR_USAGE', `a search is at most ${MAX_QUERY_BYTES} bytes`);
     }
+    const signal = signalOf(options);
+    const time = { left: timeout, timeout };
     let left = max;
+    let bytes = 0;
     let after: Uint8Array | undefined;
     while (left > 0) {
-      const connection = await this.#connect(signal);
       const want = Number.isFinite(left) ? left : undefined;
-      const page = await connection.page({ type: 'RQFS', query, ttl: 0, max: want, after }, signal);
+      const page = await this.#page(
+        { type: 'RQFS', query, ttl: 0, max: want, after },
+        time,
+        signal,
+      );
+      for (const { path } of page.files) bytes += MATCH_BYTES + Buffer.byteLength(path);
+      if (bytes > maxBytes) {
+        const text = `${this.name} lists more than ${maxBytes} bytes of names and hashes`;
+        throw new PeerError('ERR_TOO_LARGE', text);
+      }
       yield* page.files.slice(0, left);
       left -= page.files.length;
       // A page with nothing on it and a cursor would go on for ever.
@@ -106,15 +146,49 @@ export class Peer {
     }
   }
 
-  /** Ask for peers that this one has reached itself. @param max at most 50 come in any case */
-  async listPeers(max?: number, signal?: AbortSignal): Promise<readonly ListedPeer[]> {
-    const connection = await this.#connect(signal);
-    return (await connection.request({ type: 'RQLT', max }, signal)).peers;
+  /** One page of a search. @param time milliseconds: what is left of what it may take */
+  async #page(
+    request: Search & { ttl: 0 },
+    time: { left: number; readonly timeout: number },
+    signal: AbortSignal | undefined,
+  ): Promise<FileList> {
+    this.#pool.check();
+    const begin = performance.now();
+    const end = new AbortController();
+    const forget = onAbort(signal, () => {
+      end.abort(signal?.reason);
+    });
+    const timer = setTimeout(() => {
+      const text = `${this.name} did not list all its matches within ${time.timeout / 1000} s`;
+      end.abort(new PeerError('ERR_TIMED_OUT', text));
+    }, time.left);
+    try {
+      return await this.#pool.use({ share: REQUESTS, signal: end.signal }, (connection) =>
+        connection.page(request, end.signal),
+      );
+    } finally {
+      clearTimeout(timer);
+      forget();
+      time.left = Math.max(0, time.left - (performance.now() - begin));
+    }
+  }
+
+  /** Ask for peers that this one has reached itself. @param options.max at most 50 come in any case */
+  async listPeers(
+    options: AbortOptions & { max?: number | undefined } = {},
+  ): Promise<readonly ListedPeer[]> {
+    this.#pool.check();
+    const { max } = options;
+    const signal = signalOf(options);
+    const list = await this.#pool.use({ share: REQUESTS, signal }, (connection) =>
+      connection.request({ type: 'RQLT', max }, signal),
+    );
+    return list.peers;
   }
 
   /**
-   * Search this peer's files and those of the network behind it: by name, or who has a hash. Results
-   * come as they arrive, each peer's best matches only. Leaving the loop ends the search.
+   * Search this peer's files and those of the network behind it: by name, or for peers that have a hash.
+   * Results come as they arrive, each peer's best matches only. Leaving the loop ends the search.
    *
    * @throws PeerError ERR_USAGE, ERR_ABORTED; what ended it at this peer, after the results
    */
@@ -122,83 +196,50 @@ export class Peer {
     what: string | { hash: Hash },
     options: NetworkSearchOptions = {},
   ): AsyncGenerator<SearchResult, void, void> {
-    // Loaded only where it is used: who fetches starts faster.
+    this.#pool.check();
+    // Loaded only where it is used: fetching starts faster.
     const [{ wantedOf }, { searchThrough }] = await Promise.all([
       import('../search/results.js'),
       import('../search/through.js'),
     ]);
     const wanted = wantedOf(what);
-    const connection = await this.#connect(options.signal);
-    const { id = UNKNOWN_PEER } = this.hello.info;
-    yield* searchThrough(connection, { id, ...this.address }, wanted, options);
+    const signal = signalOf(options);
+    const { lease, connection } = await this.#pool.take({ share: REQUESTS, signal });
+    let failed: { thrown: unknown } | undefined;
+    try {
+      const { id = UNKNOWN_PEER } = this.hello.info;
+      yield* searchThrough(connection, { id, ...this.address }, wanted, { ...options, signal });
+    } catch (thrown) {
+      failed = { thrown };
+      throw thrown;
+    } finally {
+      this.#pool.giveBack(lease, failed);
+    }
   }
 
   /** A file's bytes as a stream; nothing comes out of it that was not verified. */
   fetch(hash: Hash, options: FetchOptions = {}): FileStream {
-    const request = getFile(hash, options);
-    const cancel = new AbortController();
-    const { signal: outer } = options;
-    const signal = outer === undefined ? cancel.signal : AbortSignal.any([outer, cancel.signal]);
-    let resume = (): void => undefined;
-    return new FileStream({
-      start: async (stream) => {
-        const connection = await this.#connect(signal);
-        resume = connection.resume;
-        await connection.requestBody(
-          request,
-          (head) => {
-            const receiver = new BodyReceiver(request, head, stream, options.onList);
-            options.onHead?.(head);
-            stream.head(head);
-            return this.#limited(receiver, connection, options);
-          },
-          signal,
-        );
-      },
-      resume: () => {
-        resume();
-      },
-      cancel: () => {
-        cancel.abort();
-      },
-    });
+    return this.#bodies.stream(hash, options);
   }
 
   /**
    * Write a file's verified bytes into a sink. Faster than `fetch`: the memory of blocks is used
    * again. What was verified before an error has been written when the promise rejects.
    *
-   * @throws PeerError; or what the sink threw
+   * @throws PeerError; or what the sink or a callback threw
    */
   async fetchTo(hash: Hash, sink: ByteSink, options: FetchOptions = {}): Promise<void> {
-    const request = getFile(hash, options);
-    const connection = await this.#connect(options.signal);
-    const broken = new AbortController();
-    const output = new SinkOutput({
-      sink,
-      resume: connection.resume,
-      onError: () => {
-        broken.abort();
-      },
-    });
-    const { signal: outer } = options;
-    const signal = outer === undefined ? broken.signal : AbortSignal.any([outer, broken.signal]);
-    try {
-      await connection.requestBody(
-        request,
-        (head) => {
-          const receiver = new BodyReceiver(request, head, output, options.onList);
-          options.onHead?.(head);
-          return this.#limited(receiver, connection, options);
-        },
-        signal,
-      );
-    } catch (error) {
-      await output.finish();
-      throw output.error ?? error;
-    }
-    await output.finish();
-    if (output.error !== undefined) throw output.error;
+    await this.#bodies.toSink(hash, [options], sink, options);
+  }
+
+  /** The same for several ranges of the file, in order; many are asked for before the first has come. */
+  async fetchRanges(
+    hash: Hash,
+    ranges: Iterable<WantedRange>,
+    sink: ByteSink,
+    options: Omit<FetchOptions, 'offset' | 'length'> = {},
+  ): Promise<void> {
+    await this.#bodies.toSink(hash, ranges, sink, options);
   }
 
   /**
@@ -206,100 +247,21 @@ export class Peer {
    * ask for the next ones while the first are under way (up to 256 on a connection).
    *
    * @param size its bytes, as listed, 262,144 at most; another size is an error
-   * @throws PeerError
+   * @throws PeerError; or what a callback threw
    */
-  async fetchSmall(
-    hash: Hash,
-    size: number,
-    { signal, onHead, limit }: Pick<FetchOptions, 'signal' | 'onHead' | 'limit'> = {},
-  ): Promise<Buffer> {
-    const request = getFile(hash, {});
-    if (!(size <= SMALL_BYTES)) {
-      throw new PeerError('ERR_USAGE', `a small file has at most ${SMALL_BYTES} bytes`);
-    }
-    const connection = await this.#connect(signal);
-    let bytes: Buffer | undefined;
-    await connection.requestBody(
-      request,
-      (head) => {
-        onHead?.(head);
-        const body = new SmallBody(request, head, size);
-        bytes = body.bytes;
-        return this.#limited(body, connection, { limit });
-      },
-      signal,
-    );
-    if (bytes === undefined) throw new TypeError('no body came');
-    return bytes;
+  async fetchSmall(hash: Hash, size: number, options: SmallOptions = {}): Promise<Buffer> {
+    return this.#bodies.small(hash, size, options);
   }
 
-  #limited(sink: BodySink, { resume }: Connection, { limit }: FetchOptions): BodySink {
-    return limit === undefined ? sink : new LimitedSink(sink, limit.of(this.name), resume);
+  /**
+   * End the connections when all calls under way have ended; further calls fail with ERR_CLOSED. A call
+   * that makes no progress for `answerTimeout`, such as a stream that is not read, is ended.
+   */
+  close(): Promise<void> {
+    return this.#pool.close();
   }
 
-  /** End the connection when what is under way has been answered. */
-  async close(): Promise<void> {
-    const connection = await this.#connection?.catch(() => undefined);
-    this.#connection = undefined;
-    if (connection === undefined || connection.closed.aborted) return;
-    hangUp(connection);
-    await once(connection.closed, 'abort');
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
-
-  /** The connection, made and known to be a peer's. */
-  async #connect(signal: AbortSignal | undefined): Promise<Connection> {
-    if (signal?.aborted === true) throw abortError(signal);
-    this.#connection ??= this.#dial();
-    const dialing = this.#connection;
-    // Told to who waits for it; perhaps nobody does any more.
-    dialing.catch(() => undefined);
-    try {
-      // Others may wait for the same connection: who gives up does so alone.
-      const connection = await unlessAborted(dialing, signal);
-      if (connection.usable) return connection;
-    } catch (error) {
-      const gaveUp = error instanceof PeerError && error.code === 'ERR_ABORTED';
-      if (!gaveUp && this.#connection === dialing) this.#connection = undefined;
-      throw error;
-    }
-    if (this.#connection === dialing) this.#connection = undefined;
-    return this.#connect(signal);
-  }
-
-  async #dial(): Promise<Connection> {
-    const { connection, pong } = await callPeer(this.address, this.#options);
-    this.#hello = pong;
-    this.#open = connection;
-    return connection;
-  }
-}
-
-/** A promise's outcome, or the abort if that comes first. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  let stop = (): void => undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    stop = (): void => {
-      reject(abortError(signal));
-    };
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
-}
-
-/** The request for a range. @throws PeerError ERR_USAGE */
-export function getFile(hash: Hash, { offset, length }: FetchOptions): GetFile {
-  if (!/^[0-9a-f]{64}$/.test(hash)) {
-    throw new PeerError('ERR_USAGE', 'a hash is 64 hexadecimal digits (0-9, a-f)');
-  }
-  for (const [name, value] of Object.entries({ offset, length })) {
-    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) {
-      throw new PeerError('ERR_USAGE', `${name} is a whole number of bytes`);
-    }
-  }
-  return { type: 'RQFH', hash, offset, length };
 }

@@ -1,5 +1,6 @@
 /** Try again what failed for a reason that may pass. */
 import { PeerError, abortError, isTransient } from '../errors.js';
+import { signalOf } from '../support/signal.js';
 import { backoff, pause, type Backoff } from '../support/backoff.js';
 
 export const RETRY_BACKOFF: Backoff = { base: 500, cap: 60_000 };
@@ -10,7 +11,7 @@ export interface RetryOptions {
   /** How long to wait before each new attempt. @default RETRY_BACKOFF */
   backoff?: Partial<Backoff> | undefined;
   /** Ends the wait for the next attempt, too. */
-  signal?: AbortSignal | undefined;
+  signal?: AbortSignal | null | undefined;
   /** Told what failed, and the milliseconds until the next attempt. */
   onRetry?: ((error: PeerError, milliseconds: number) => void) | undefined;
 }
@@ -22,8 +23,10 @@ export interface RetryOptions {
 export async function retrying(
   attempt: () => Promise<void>,
   progress: () => number,
-  { retries = 0, backoff: wanted, signal, onRetry }: RetryOptions = {},
+  options: RetryOptions = {},
 ): Promise<void> {
+  const { retries = 0, backoff: wanted, onRetry } = options;
+  const signal = signalOf(options);
   const policy = { ...RETRY_BACKOFF, ...wanted };
   let failures = 0;
   for (let before = progress(); ;) {

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { PeerError, abortError } from '../errors.js';
 import { MAX_QUERY_BYTES, QUERY_ID_BYTES } from '../wire/limits.js';
+import { signalOf } from '../support/signal.js';
 import type { FileList, FileMatch, PeerContact, SearchEnd, Wanted } from '../wire/messages.js';
 import type { OwnSearchEvents, SearchSettings } from './relay.js';
 
@@ -32,7 +33,7 @@ export interface NetworkSearchOptions {
   /** Milliseconds until the search ends at the latest. @default 5000 */
   timeout?: number | undefined;
   /** Ends the search: the iteration throws. */
-  signal?: AbortSignal | undefined;
+  signal?: AbortSignal | null | undefined;
   /** Told at the end, if the iteration gets that far. */
   onEnd?: ((summary: SearchSummary) => void) | undefined;
 }
@@ -76,7 +77,7 @@ export async function* results(
   start: StartSearch,
   closed?: AbortSignal,
 ): AsyncGenerator<SearchResult, void, void> {
-  const signals = [options.signal, closed].filter((signal) => signal !== undefined);
+  const signals = [signalOf(options), closed].filter((signal) => signal !== undefined);
   const aborted = (): AbortSignal | undefined => signals.find((signal) => signal.aborted);
   const settings = {
     ttl: within('ttl', options.ttl ?? HOPS, 0, MAX_HOPS),

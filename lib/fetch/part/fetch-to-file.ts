@@ -17,6 +17,7 @@ import {
 import { PartFile } from './part-file.js';
 import type { ByteSink, FileSource } from '../receive/body-receiver.js';
 import { retrying, type RetryOptions } from '../retry.js';
+import { signalOf } from '../../support/signal.js';
 import { StreamFetch } from '../stream-fetch.js';
 
 /** Descriptors of this process by their paths, as far as systems have them. */
@@ -91,7 +92,7 @@ function checkNamed(file: string, fd: number, real: string): void {
   throw new PeerError('ERR_FORBIDDEN', `${file}: its folder was moved, and the file is ${real}`);
 }
 
-export interface FetchToFileOptions extends FileOptions, AttemptOptions, RetryOptions {}
+export interface FetchToFileOptions extends FileOptions, Omit<AttemptOptions, 'signal'>, RetryOptions {}
 
 /**
  * Fetch a file into `file`. A file that is there already and has the hash is left alone. A part that an
@@ -108,7 +109,8 @@ export async function fetchToFile(
   file: string,
   options: FetchToFileOptions = {},
 ): Promise<FetchOutcome> {
-  const { offset, length, limit, fsync, signal, onProgress } = options;
+  const { offset, length, limit, fsync, onProgress } = options;
+  const signal = signalOf(options);
   const fetch = await openFetch(hash, file, { offset, length, limit, fsync });
   try {
     await retrying(

@@ -7,6 +7,7 @@ import { hashBlock } from '../../hash/blake3.js';
 import { BodyVerifier, verified, type OnList, type VerifiedBlock } from './body-verifier.js';
 import type { BodySink } from '../../net/body-sink.js';
 import type { RateLimiter } from '../../limits/rate-limiter.js';
+import type { AbortOptions } from '../../support/signal.js';
 import type { BlockSet } from '../block-set.js';
 import type { FileHead, GetFile, Hash } from '../../wire/messages.js';
 
@@ -101,12 +102,11 @@ export interface ByteSink {
 }
 
 /** What of a file is asked for. */
-export interface FetchOptions {
+export interface FetchOptions extends AbortOptions {
   /** First byte wanted. @default 0 */
   offset?: number | undefined;
   /** Bytes wanted. @default to the end of the file */
   length?: number | undefined;
-  signal?: AbortSignal | undefined;
   /** How fast it may come; shared by all fetches that are given the same one. @default no limit */
   limit?: RateLimiter | undefined;
   /** Told the file's size and the range granted, before the first byte. */
@@ -129,6 +129,13 @@ export interface FileSource {
    * @throws PeerError; or what the sink threw
    */
   fetchTo(hash: Hash, sink: ByteSink, options?: FetchOptions): Promise<void>;
+  /** The same for several ranges, in order: asked for ahead, they cost one round trip together. */
+  fetchRanges?(
+    hash: Hash,
+    ranges: Iterable<{ offset?: number | undefined; length?: number | undefined }>,
+    sink: ByteSink,
+    options?: Omit<FetchOptions, 'offset' | 'length'>,
+  ): Promise<void>;
   /**
    * The same in any order, without the blocks in `have`: of those that come from many peers at once.
    * They are asked for no bytes, by `fetchTo`, to learn how long the file is.

@@ -1,6 +1,5 @@
 /** A file's verified bytes as a Readable: only as much is read from the peer as is read from it. */
 import { Readable } from 'node:stream';
-import type { PeerError } from '../../errors.js';
 import type { VerifiedBlock } from './body-verifier.js';
 import { roomFor } from '../../support/memory.js';
 import type { FileHead } from '../../wire/messages.js';
@@ -66,7 +65,7 @@ export class FileStream extends Readable implements BlockOutput {
     this.push(null);
   }
 
-  fail(error: PeerError): void {
+  fail(error: Error): void {
     this.destroy(error);
   }
 }

@@ -13,8 +13,10 @@ import { checkHead } from './body-receiver.js';
 export const SMALL_BYTES = BLOCK_BYTES;
 
 export class SmallBody implements BodySink {
-  /** The file's bytes; verified when `end` was called. */
+  /** The file's bytes; verified when the body has come and `error` is undefined. */
   readonly bytes: Buffer;
+  /** Why the bytes must not be used. The connection is as good as before: the body had its length. */
+  error: PeerError | undefined;
   readonly #hash: string;
   #filled = 0;
 
@@ -42,7 +44,7 @@ export class SmallBody implements BodySink {
     this.#filled += n;
     if (this.#filled < this.bytes.length) return;
     if (!Buffer.from(this.#hash, 'hex').equals(hashBlock(this.bytes))) {
-      throw new PeerError('ERR_MISMATCH', 'the bytes do not match the hash');
+      this.error = new PeerError('ERR_MISMATCH', 'the bytes do not match the hash');
     }
   }
 

@@ -1,6 +1,6 @@
 /** Fetch a file from many peers at once. */
 import { callPeer, hangUp } from '../client-connection.js';
-import { getFile, type FetchOptions } from '../peer.js';
+import { getFile } from '../bodies.js';
 import { PeerError } from '../../errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from '../../net/address.js';
 import { AddressPolicy } from '../../net/scope.js';
@@ -10,7 +10,8 @@ import { Download } from './download.js';
 import { BroadcastQueue } from './broadcast-queue.js';
 import type { SourceEvent, SourceSummary } from './events.js';
 import type { SourcePeer } from './source.js';
-import type { ByteSink, FetchBlocksOptions, FileSource } from '../receive/body-receiver.js';
+import type { ByteSink, FetchBlocksOptions, FetchOptions, FileSource } from '../receive/body-receiver.js';
+import { signalOf } from '../../support/signal.js';
 import type { Hash } from '../../wire/messages.js';
 
 export interface ManyPeersOptions extends Omit<ConnectOptions, 'signal'> {
@@ -121,7 +122,7 @@ export class ManyPeers implements FileSource {
     getFile(hash, options);
     const download = new Download({
       ...options,
-      ...{ hash, sink, ordered, window: this.#window },
+      ...{ hash, sink, ordered, window: this.#window, signal: signalOf(options) },
       // A rate that is shared makes each source seem slow.
       stall: options.limit === undefined ? this.#stall : this.#stall * LIMITED_PATIENCE,
       // Who asks for nothing wants to know how long the file is.
