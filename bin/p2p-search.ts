@@ -10,14 +10,16 @@ import type { FileMatch, PeerContact } from '../lib/wire/messages.js';
 import { EXIT, runCommand, wholeNumber } from './common/command.js';
 import { FoundFiles, type FoundFile } from './common/found-files.js';
 
-const MAX_SECONDS = MAX_TIMEOUT / 1000;
+/** Seconds that a search takes at most: in the network, and of one peer alone. */
+const SECONDS = { network: 5, one: 60 };
+const MAX_SECONDS = { network: MAX_TIMEOUT / 1000, one: 3600 };
 
 interface Args {
   peer: string;
   words: string[];
   ttl: number;
   max: number | undefined;
-  timeout: number;
+  timeout: number | undefined;
   json: boolean;
 }
 
@@ -54,8 +56,7 @@ await runCommand<Args>({
       .option('timeout', {
         type: 'number',
         requiresArg: true,
-        default: 5,
-        describe: 'seconds that the search in the network takes at most',
+        describe: `seconds that all of it takes at most [default: ${SECONDS.network}; ${SECONDS.one} with --ttl 0]`,
       })
       .option('json', {
         type: 'boolean',
@@ -72,25 +73,46 @@ async function search(args: Args): Promise<number | undefined> {
   if (!Number.isSafeInteger(args.ttl) || args.ttl < 0 || args.ttl > MAX_HOPS) {
     throw new PeerError('ERR_USAGE', `--ttl is a whole number from 0 to ${MAX_HOPS}`);
   }
-  if (!(args.timeout >= 0.001 && args.timeout <= MAX_SECONDS)) {
-    throw new PeerError('ERR_USAGE', `--timeout is a number of seconds up to ${MAX_SECONDS}`);
+  const kind = args.ttl === 0 ? 'one' : 'network';
+  const seconds = args.timeout ?? SECONDS[kind];
+  if (!(seconds >= 0.001 && seconds <= MAX_SECONDS[kind])) {
+    throw new PeerError('ERR_USAGE', `--timeout is a number of seconds up to ${MAX_SECONDS[kind]}`);
   }
-  const peer = await connect(args.peer);
+  const end = performance.now() + seconds * 1000;
+  const peer = await connectWithin(args.peer, seconds);
   try {
     // Nothing is wanted but to know whether the peer is there.
     if (max === 0) return undefined;
-    const found =
-      args.ttl === 0 ? await searchPeer(peer, args, max) : await searchAll(peer, args, max);
+    const timeout = Math.max(1, Math.round(end - performance.now()));
+    const found = await (args.ttl === 0 ? searchPeer : searchAll)(peer, args, max, timeout);
     return found > 0 ? undefined : EXIT.notFound;
   } finally {
     await peer.close();
   }
 }
 
+/** @throws PeerError as `connect`; ERR_TIMED_OUT after so many seconds, whatever the peer does */
+async function connectWithin(peer: string, seconds: number): Promise<Peer> {
+  const late = new AbortController();
+  const timer = setTimeout(() => {
+    late.abort(new PeerError('ERR_TIMED_OUT', `${peer} did not answer within ${seconds} s`));
+  }, seconds * 1000);
+  try {
+    return await connect(peer, { signal: late.signal });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** This peer's files, all of them. @returns how many were printed */
-async function searchPeer(peer: Peer, { words, json }: Args, max: number): Promise<number> {
+async function searchPeer(
+  peer: Peer,
+  { words, json }: Args,
+  max: number,
+  timeout: number,
+): Promise<number> {
   let found = 0;
-  for await (const file of peer.search(words.join(' '), { max })) {
+  for await (const file of peer.search(words.join(' '), { max, timeout })) {
     found++;
     await print(json ? asJson(file, contactOf(peer), 0) : line(file, peer.name));
   }
@@ -98,7 +120,7 @@ async function searchPeer(peer: Peer, { words, json }: Args, max: number): Promi
 }
 
 /** This peer's files and those of the network. @returns how many different ones were found */
-async function searchAll(peer: Peer, args: Args, max: number): Promise<number> {
+async function searchAll(peer: Peer, args: Args, max: number, timeout: number): Promise<number> {
   const begin = performance.now();
   const stop = new AbortController();
   const times: { first?: number; last?: number } = {};
@@ -116,14 +138,15 @@ async function searchAll(peer: Peer, args: Args, max: number): Promise<number> {
   };
   const own = async (): Promise<void> => {
     const contact = contactOf(peer);
-    for await (const file of peer.search(args.words.join(' '), { max, signal: stop.signal })) {
+    const options = { max, timeout, signal: stop.signal };
+    for await (const file of peer.search(args.words.join(' '), options)) {
       await take(file, contact, 0);
     }
   };
   const others = async (): Promise<void> => {
     const options = {
       ttl: args.ttl,
-      timeout: Math.round(args.timeout * 1000),
+      timeout,
       signal: stop.signal,
       onEnd: (end: SearchSummary) => {
         summary = end;
@@ -137,8 +160,12 @@ async function searchAll(peer: Peer, args: Args, max: number): Promise<number> {
   };
   const outcomes = await Promise.allSettled([own(), others()]);
   files.flush();
-  for (const outcome of outcomes) {
-    if (outcome.status === 'rejected' && !stop.signal.aborted) throw outcome.reason as Error;
+  const failed = outcomes.find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected' && !stop.signal.aborted) {
+    // What was found before is no reason to say nothing.
+    if (files.files > 0)
+      process.stderr.write(`p2p-search: ${describeEnd(files, summary, times)}\n`);
+    throw failed.reason as Error;
   }
   process.stderr.write(`p2p-search: ${describeEnd(files, summary, times)}\n`);
   return files.files;
