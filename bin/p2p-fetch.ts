@@ -147,7 +147,7 @@ async function fetchFile(
       await fetch.from(sources.peers, options);
     });
   } finally {
-    sources?.close();
+    await sources?.close();
   }
   return undefined;
 }

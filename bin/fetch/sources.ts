@@ -16,7 +16,7 @@ export interface Sources {
 
 export interface OpenSources {
   peers: ManyPeers;
-  close: () => void;
+  close: () => Promise<void>;
 }
 
 /**
@@ -41,9 +41,9 @@ export function openSources(
       if (line !== undefined) say(line);
     },
   });
-  const close = (): void => {
+  const close = async (): Promise<void> => {
     over.abort();
-    peers.close();
+    await peers.close();
   };
   return { peers, close };
 }

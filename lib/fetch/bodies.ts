@@ -11,20 +11,13 @@ import {
   type BlockOutput,
   type ByteSink,
   type FetchOptions,
+  type FetchRange,
 } from './receive/body-receiver.js';
 import { CallGuard } from './receive/call-guard.js';
 import { FileStream } from './receive/file-stream.js';
 import { LimitedSink } from './receive/limited-sink.js';
 import { SinkOutput } from './receive/sink-output.js';
 import { SMALL_BYTES, SmallBody } from './receive/small-body.js';
-
-/** Bytes of a file. */
-export interface WantedRange {
-  /** @default 0 */
-  readonly offset?: number | undefined;
-  /** @default to the end of the file */
-  readonly length?: number | undefined;
-}
 
 export type SmallOptions = Pick<FetchOptions, 'signal' | 'onHead' | 'limit'>;
 
@@ -87,7 +80,7 @@ export class Bodies {
   /** As `Peer.fetchRanges`. */
   async toSink(
     hash: Hash,
-    ranges: Iterable<WantedRange>,
+    ranges: Iterable<FetchRange>,
     sink: ByteSink,
     options: Omit<FetchOptions, 'offset' | 'length'>,
   ): Promise<void> {
@@ -239,7 +232,7 @@ function asClosed(error: Error): PeerError {
 }
 
 /** The request for a range. @throws PeerError ERR_USAGE */
-export function getFile(hash: Hash, { offset, length }: WantedRange): GetFile {
+export function getFile(hash: Hash, { offset, length }: FetchRange): GetFile {
   if (!/^[0-9a-f]{64}$/.test(hash)) {
     throw new PeerError('ERR_USAGE', 'a hash is 64 hexadecimal digits (0-9, a-f)');
   }

@@ -6,10 +6,10 @@ import type { NetworkSearchOptions, SearchResult } from '../search/results.js';
 import { onAbort, signalOf, type AbortOptions } from '../support/signal.js';
 import { MAX_QUERY_BYTES } from '../wire/limits.js';
 import type { FileList, FileMatch, Hash, ListedPeer, Pong, Search } from '../wire/messages.js';
-import { Bodies, type SmallOptions, type WantedRange } from './bodies.js';
+import { Bodies, type SmallOptions } from './bodies.js';
 import { CLIENT, callPeer } from './client-connection.js';
 import { ConnectionPool } from './connection-pool.js';
-import type { ByteSink, FetchOptions, FileSource } from './receive/body-receiver.js';
+import type { ByteSink, FetchOptions, FetchRange, FileSource } from './receive/body-receiver.js';
 import type { FileStream } from './receive/file-stream.js';
 
 export type { FetchOptions };
@@ -235,7 +235,7 @@ export class Peer implements FileSource, AsyncDisposable {
   /** The same for several ranges of the file, in order; many are asked for before the first has come. */
   async fetchRanges(
     hash: Hash,
-    ranges: Iterable<WantedRange>,
+    ranges: Iterable<FetchRange>,
     sink: ByteSink,
     options: Omit<FetchOptions, 'offset' | 'length'> = {},
   ): Promise<void> {

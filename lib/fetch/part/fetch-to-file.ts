@@ -92,7 +92,8 @@ function checkNamed(file: string, fd: number, real: string): void {
   throw new PeerError('ERR_FORBIDDEN', `${file}: its folder was moved, and the file is ${real}`);
 }
 
-export interface FetchToFileOptions extends FileOptions, Omit<AttemptOptions, 'signal'>, RetryOptions {}
+export interface FetchToFileOptions
+  extends FileOptions, Omit<AttemptOptions, 'signal'>, RetryOptions {}
 
 /**
  * Fetch a file into `file`. A file that is there already and has the hash is left alone. A part that an

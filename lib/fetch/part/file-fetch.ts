@@ -8,7 +8,7 @@ import { BLOCK_BYTES, blockCount, blockLength } from '../../wire/body.js';
 import type { FileHead, Hash } from '../../wire/messages.js';
 import type { RateLimiter } from '../../limits/rate-limiter.js';
 import { BlockHashes } from './block-hashes.js';
-import { BlockSet } from '../block-set.js';
+import { BlockSet, type BlockRun } from '../block-set.js';
 import { PartCheck, type PartRange } from './part-check.js';
 import { isEqualFile } from './equal-file.js';
 import type { PartFile } from './part-file.js';
@@ -17,6 +17,7 @@ import {
   checkHead,
   type ByteSink,
   type FetchOptions,
+  type FetchRange,
   type FileSource,
 } from '../receive/body-receiver.js';
 
@@ -66,9 +67,6 @@ export interface WantedRange {
 export function contentOf(hash: Hash, { offset = 0, length }: WantedRange): string {
   return offset === 0 && length === undefined ? hash : `${hash} ${offset} ${length ?? 'end'}`;
 }
-
-/** Runs of missing blocks that are asked for at the same time. */
-const RUNS_AHEAD = 4;
 
 /** What is known when a peer has said how large the file is. */
 interface Plan extends PartRange {
@@ -214,7 +212,10 @@ export class FileFetch implements Fetch {
     const total = check.bytes;
     let bytes = 0;
     await check.run({
-      ask: (block) => this.#fetchRun(source, plan, { first: block, count: 1 }, signal),
+      ask: (block) => {
+        const range = bytesOf(plan, { first: block, count: 1 });
+        return this.#fetch(source, range.offset, range.length, signal);
+      },
       onBlock: (block) => {
         this.#add(block, false);
       },
@@ -233,41 +234,23 @@ export class FileFetch implements Fetch {
     plan: Plan,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { first, end, there, offset, length } = plan;
+    const { there, offset, length } = plan;
     if (source.fetchBlocks !== undefined) {
       const options = { ...this.#options(signal), offset, length, have: there };
       await source.fetchBlocks(this.#hash, this.#sink, options);
       return;
     }
-    const runs = there.missing(first, end);
-    const stop = new AbortController();
-    const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
-    let failed: { error: unknown } | undefined;
-    const take = async (): Promise<void> => {
-      try {
-        for (let run = runs.next(); run.done !== true; run = runs.next()) {
-          await this.#fetchRun(source, plan, run.value, either);
-        }
-      } catch (error) {
-        // What the others throw then is its consequence.
-        failed ??= { error };
-        stop.abort();
-      }
-    };
-    await Promise.all(Array.from({ length: RUNS_AHEAD }, take));
-    if (failed !== undefined) throw failed.error;
+    const ranges = this.#missing(plan);
+    if (source.fetchRanges !== undefined) {
+      await source.fetchRanges(this.#hash, ranges, this.#sink, this.#options(signal));
+      return;
+    }
+    for (const { offset, length } of ranges) await this.#fetch(source, offset, length, signal);
   }
 
-  async #fetchRun(
-    source: FileSource,
-    { offset, length, size }: Plan,
-    run: { first: number; count: number },
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const last = run.first + run.count - 1;
-    const begin = Math.max(offset, run.first * BLOCK_BYTES);
-    const end = Math.min(offset + length, last * BLOCK_BYTES + blockLength(size, last));
-    await this.#fetch(source, begin, end - begin, signal);
+  /** The bytes of the range that are not there, run by run. */
+  *#missing(plan: Plan): Generator<Required<FetchRange>, void, void> {
+    for (const run of plan.there.missing(plan.first, plan.end)) yield bytesOf(plan, run);
   }
 
   #fetch(
@@ -319,6 +302,17 @@ export class FileFetch implements Fetch {
       this.#onProgress?.({ phase: 'fetching', bytes: this.#bytes, total: length });
     }
   }
+}
+
+/** The bytes of blocks that are inside the range. */
+function bytesOf(
+  { offset, length, size }: PartRange,
+  { first, count }: BlockRun,
+): Required<FetchRange> {
+  const last = first + count - 1;
+  const begin = Math.max(offset, first * BLOCK_BYTES);
+  const end = Math.min(offset + length, last * BLOCK_BYTES + blockLength(size, last));
+  return { offset: begin, length: end - begin };
 }
 
 function head(size: number, offset: number, length: number): FileHead {

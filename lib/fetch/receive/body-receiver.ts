@@ -101,12 +101,16 @@ export interface ByteSink {
   write(bytes: Uint8Array, position: number): Promise<void> | undefined;
 }
 
-/** What of a file is asked for. */
-export interface FetchOptions extends AbortOptions {
+/** Bytes of a file. */
+export interface FetchRange {
   /** First byte wanted. @default 0 */
   offset?: number | undefined;
   /** Bytes wanted. @default to the end of the file */
   length?: number | undefined;
+}
+
+/** What of a file is asked for, and how. */
+export interface FetchOptions extends FetchRange, AbortOptions {
   /** How fast it may come; shared by all fetches that are given the same one. @default no limit */
   limit?: RateLimiter | undefined;
   /** Told the file's size and the range granted, before the first byte. */
@@ -120,7 +124,7 @@ export interface FetchBlocksOptions extends FetchOptions {
   have?: BlockSet | undefined;
 }
 
-/** Who has a file: a Peer, or many. */
+/** Where a file comes from: a Peer, or many. */
 export interface FileSource {
   /**
    * Write a file's verified bytes into a sink, in order. What was verified before an error has been
@@ -132,7 +136,7 @@ export interface FileSource {
   /** The same for several ranges, in order: asked for ahead, they cost one round trip together. */
   fetchRanges?(
     hash: Hash,
-    ranges: Iterable<{ offset?: number | undefined; length?: number | undefined }>,
+    ranges: Iterable<FetchRange>,
     sink: ByteSink,
     options?: Omit<FetchOptions, 'offset' | 'length'>,
   ): Promise<void>;

@@ -37,7 +37,13 @@ export class Download {
   #range: ByteRange = { offset: 0, length: 0 };
 
   constructor(options: DownloadOptions) {
-    this.#options = options;
+    const { onHead, onList, onSource } = options;
+    this.#options = {
+      ...options,
+      onHead: this.#guarded(onHead),
+      onList: this.#guarded(onList),
+      onSource: this.#guarded(onSource),
+    };
     this.#window = Math.max(MIN_WINDOW, Math.floor(options.window / BLOCK_BYTES));
     this.#finished = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -60,7 +66,7 @@ export class Download {
       onNone: () => {
         this.#endIfNoneLeft();
       },
-      onNews: (news) => options.onSource?.(news),
+      onEvent: (event) => this.#options.onSource?.(event),
       onError: this.#reject,
     });
   }
@@ -90,6 +96,20 @@ export class Download {
       signal?.removeEventListener('abort', onAbort);
       this.#crew.end();
     }
+  }
+
+  /** A callback that ends the download when it throws: no source takes the blame. */
+  #guarded<A extends unknown[]>(
+    callback: ((...args: A) => void) | undefined,
+  ): ((...args: A) => void) | undefined {
+    if (callback === undefined) return undefined;
+    return (...args) => {
+      try {
+        callback(...args);
+      } catch (error) {
+        this.#reject(asError(error));
+      }
+    };
   }
 
   /** What each source gave, in the order in which they came. */

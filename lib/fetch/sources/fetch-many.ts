@@ -10,7 +10,12 @@ import { Download } from './download.js';
 import { BroadcastQueue } from './broadcast-queue.js';
 import type { SourceEvent, SourceSummary } from './events.js';
 import type { SourcePeer } from './source.js';
-import type { ByteSink, FetchBlocksOptions, FetchOptions, FileSource } from '../receive/body-receiver.js';
+import type {
+  ByteSink,
+  FetchBlocksOptions,
+  FetchOptions,
+  FileSource,
+} from '../receive/body-receiver.js';
 import { signalOf } from '../../support/signal.js';
 import type { Hash } from '../../wire/messages.js';
 
@@ -20,7 +25,7 @@ export interface ManyPeersOptions extends Omit<ConnectOptions, 'signal'> {
   /** Milliseconds without a byte until others are asked for what a peer owes. @default 2000 */
   stallTimeout?: number | undefined;
   /** Told what becomes of each peer. */
-  onSource?: ((news: SourceEvent) => void) | undefined;
+  onSource?: ((event: SourceEvent) => void) | undefined;
 }
 
 export interface FetchManyOptions extends FetchBlocksOptions, ManyPeersOptions {
@@ -65,12 +70,12 @@ export async function fetchFromMany(
     else await many.fetchTo(hash, sink, options);
     return many.summary;
   } finally {
-    many.close();
+    await many.close();
   }
 }
 
 /** Peers that are asked for the same files, one file at a time, all at once for each. */
-export class ManyPeers implements FileSource {
+export class ManyPeers implements FileSource, AsyncDisposable {
   readonly #options: ManyPeersOptions;
   readonly #window: number;
   readonly #stall: number;
@@ -80,6 +85,8 @@ export class ManyPeers implements FileSource {
   readonly #liars = new Set<string>();
   readonly #given = new Map<string, SourceSummary>();
   #closed = false;
+  /** Downloads under way. */
+  readonly #downloads = new Set<Promise<void>>();
 
   /** @throws PeerError ERR_USAGE */
   constructor(peers: Addresses, options: ManyPeersOptions = {}) {
@@ -96,20 +103,34 @@ export class ManyPeers implements FileSource {
 
   /** Write a file's bytes in order. As `fetchFromMany`. */
   fetchTo(hash: Hash, sink: ByteSink, options: FetchOptions = {}): Promise<void> {
-    return this.#download(hash, sink, true, options);
+    return this.#tracked(this.#download(hash, sink, true, options));
   }
 
   /** Write a file's blocks as they come. As `fetchFromMany`. */
   fetchBlocks(hash: Hash, sink: ByteSink, options: FetchBlocksOptions = {}): Promise<void> {
-    return this.#download(hash, sink, false, options);
+    return this.#tracked(this.#download(hash, sink, false, options));
   }
 
-  /** Let go of all connections. */
-  close(): void {
+  /** End all connections when the downloads under way have ended; further calls fail with ERR_CLOSED. */
+  async close(): Promise<void> {
     this.#closed = true;
+    await Promise.allSettled(this.#downloads);
     this.#peers.close();
     for (const connection of this.#idle.values()) hangUp(connection);
     this.#idle.clear();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #tracked(download: Promise<void>): Promise<void> {
+    this.#downloads.add(download);
+    const forget = (): void => {
+      this.#downloads.delete(download);
+    };
+    download.then(forget, forget);
+    return download;
   }
 
   async #download(
@@ -118,6 +139,7 @@ export class ManyPeers implements FileSource {
     ordered: boolean,
     options: FetchBlocksOptions,
   ): Promise<void> {
+    if (this.#closed) throw new PeerError('ERR_CLOSED', 'the sources were closed');
     // Says what is wrong with them.
     getFile(hash, options);
     const download = new Download({
@@ -127,9 +149,9 @@ export class ManyPeers implements FileSource {
       stall: options.limit === undefined ? this.#stall : this.#stall * LIMITED_PATIENCE,
       // Who asks for nothing wants to know how long the file is.
       prove: options.length === 0,
-      onSource: (news) => {
-        if (news.state === 'lied') this.#liars.add(news.peer);
-        this.#options.onSource?.(news);
+      onSource: (event) => {
+        if (event.state === 'lied') this.#liars.add(event.peer);
+        this.#options.onSource?.(event);
       },
     });
     try {

@@ -36,7 +36,7 @@ export interface SourcePoolOwner {
   onLeave(session: Session): void;
   /** No source is left, and none will come. */
   onNone(): void;
-  onNews(news: SourceEvent): void;
+  onEvent(event: SourceEvent): void;
   /** The peers cannot be told. */
   onError(error: Error): void;
 }
@@ -119,7 +119,7 @@ export class SourcePool {
   }
 
   tell(source: Source, state: SourceEvent['state'], error?: PeerError): void {
-    this.#owner.onNews({ peer: source.name, state, error });
+    this.#owner.onEvent({ peer: source.name, state, error });
   }
 
   /** All the life of a source: connected, asked, lost, connected again. */
