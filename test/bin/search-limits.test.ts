@@ -39,7 +39,9 @@ function page(count: number): Parameters<typeof encodeMessage>[0] {
 }
 
 /** Sends a long frame a byte at a time. */
-function drip(peer: RawPeer, tag: number): void {
+function drip(peer: RawPeer, tag: number, count: number): void {
+  // What comes of two answers must not be mixed.
+  if (count > 0) return;
   const bytes = encodeMessage(page(0), tag);
   let at = 0;
   const timer = setInterval(() => {

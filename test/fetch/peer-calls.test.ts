@@ -1,18 +1,21 @@
 /** Calls of one Peer: whatever a program does with it, they neither delay nor end one another. */
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import { connect as connectSocket, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Writable } from 'node:stream';
 import t from 'tap';
 import { isTransient } from '../../lib/errors.js';
 import { Peer, connect } from '../../lib/fetch/peer.js';
+import { hashBlock } from '../../lib/hash/blake3.js';
+import type { PeerAddress } from '../../lib/net/address.js';
 import type { PeerNode } from '../../lib/node.js';
+import { FrameDecoder } from '../../lib/wire/frame.js';
 import type { FileMatch, Pong } from '../../lib/wire/messages.js';
 import { random, writeFiles } from '../fixtures/bytes.js';
 import { startCountingRelay } from '../fixtures/counting-relay.js';
 import { bytesOf, connectTo, listOf, startIndexed } from '../fixtures/node.js';
-import { startFake } from '../fixtures/raw.js';
+import { RawPeer, startFake } from '../fixtures/raw.js';
 
 const MiB = 1024 * 1024;
 const LARGE = random(12 * MiB);
@@ -187,6 +190,51 @@ t.test('what a callback or sink throws fails its own call', async (t) => {
   t.ok((await bytesOf(other)).equals(LARGE));
 });
 
+t.test('one wrong small file fails alone, on the connection that it shares', async (t) => {
+  const wanted = Array.from({ length: 12 }, (_, i) => Buffer.from(`content ${i}`));
+  const hashes = wanted.map((bytes) => Buffer.from(hashBlock(bytes)).toString('hex'));
+  let connections = 0;
+  const { address } = await startFake(t, (socket) => {
+    const peer = new RawPeer(socket);
+    connections++;
+    void serveSmall(peer, (hash) => {
+      const bytes = wanted[hashes.indexOf(hash)] ?? Buffer.alloc(0);
+      // Wrong bytes; and a head that says more than is worth reading to its end.
+      if (hash === hashes[3]) return { bytes: Buffer.alloc(bytes.length), size: bytes.length };
+      return { bytes, size: hash === hashes[7] ? 8 * MiB : bytes.length };
+    });
+  });
+  const peer = await connect(address);
+  t.teardown(() => peer.close());
+  const outcomes = await Promise.allSettled(
+    hashes.map((hash, i) => peer.fetchSmall(hash, wanted[i]?.length ?? 0)),
+  );
+  for (const [i, outcome] of outcomes.entries()) {
+    if (i === 3 || i === 7) t.match(outcome, { reason: { code: 'ERR_MISMATCH' } });
+    else t.same(outcome.status === 'fulfilled' && outcome.value, wanted[i]);
+  }
+  t.equal(connections, 2, 'one more, after the one that could not be read to its end');
+});
+
+t.test('ranges are asked for ahead', async (t) => {
+  const { node, large } = await start(t);
+  // The peer's answers wait until so many requests have come: PING, and all ranges.
+  const ranges = Array.from({ length: 40 }, (_, i) => ({ offset: i * 300_000, length: 10 }));
+  const relay = await startHoldingRelay(t, node.address, ranges.length);
+  const peer = await connect(relay.address);
+  t.teardown(() => peer.close());
+  relay.hold();
+  const got: Buffer[] = [];
+  await peer.fetchRanges(large, ranges, {
+    write: (bytes) => {
+      got.push(Buffer.from(bytes));
+      return Promise.resolve();
+    },
+  });
+  const expected = ranges.map(({ offset }) => LARGE.subarray(offset, offset + 10));
+  t.ok(Buffer.concat(got).equals(Buffer.concat(expected)));
+});
+
 t.test('close lets what is under way end, and is the end', async (t) => {
   const { node, peer, large, small } = await start(t);
   const chunks: Buffer[] = [];
@@ -258,4 +306,57 @@ t.test('nothing is left open by a close or an abort while it connects', async (t
 
 function nothing(): void {
   // Whatever came of it.
+}
+
+/** Answers PING, and requests for files as `content` says. */
+async function serveSmall(
+  peer: RawPeer,
+  content: (hash: string) => { bytes: Buffer; size: number },
+): Promise<void> {
+  const info = { version: 1, agent: 'fake' };
+  const pong = { type: 'ACKN', of: 'PING', info, files: 1, bytes: 1, state: 'ready' } as const;
+  for (let got = await peer.next(); got !== undefined; got = await peer.next()) {
+    if (got.message.type === 'PING') peer.send(pong, got.tag);
+    if (got.message.type !== 'RQFH') continue;
+    const { bytes, size } = content(got.message.hash);
+    peer.send({ type: 'ACKN', of: 'RQFH', size, offset: 0, length: size }, got.tag).raw(bytes);
+  }
+}
+
+/** A relay that, after `hold`, passes on nothing of the peer until so many requests have gone to it. */
+async function startHoldingRelay(
+  t: Test,
+  target: PeerAddress,
+  requests: number,
+): Promise<{ address: PeerAddress; hold: () => void }> {
+  let left = 0;
+  const held: (() => void)[] = [];
+  const { address } = await startFake(t, (client) => {
+    const decoder = new FrameDecoder();
+    const server = connectSocket(target);
+    server.on('error', () => undefined).on('close', () => client.destroy());
+    client.on('close', () => server.destroy());
+    client.on('data', (chunk: Buffer) => {
+      server.write(chunk);
+      for (let rest: Uint8Array = chunk; rest.length > 0;) {
+        const { used, frame } = decoder.write(rest);
+        rest = rest.subarray(used);
+        if (frame !== undefined) left--;
+      }
+      if (left <= 0) for (const pass of held.splice(0)) pass();
+    });
+    server.on('data', (chunk: Buffer) => {
+      const pass = (): void => {
+        client.write(chunk);
+      };
+      if (left > 0) held.push(pass);
+      else pass();
+    });
+  });
+  return {
+    address,
+    hold: () => {
+      left = requests;
+    },
+  };
 }

@@ -276,9 +276,7 @@ t.test('what is there is not fetched; one after the other over the same connecti
   const shared = await share(t);
   const one = await relay(t, shared.address);
   const many = new ManyPeers([one.at]);
-  t.teardown(() => {
-    many.close();
-  });
+  t.teardown(() => many.close());
   const have = new BlockSet(BLOCKS);
   for (let block = 0; block < BLOCKS; block++) if (block % 3 > 0) have.add(block);
   const memory = new Memory(SIZE);
@@ -314,6 +312,32 @@ t.test('a sink that fails, and one who gives up', async (t) => {
   await t.rejects(fetchFromMany(shared.hash, [shared.address], sink, { signal: cancel.signal }), {
     code: 'ERR_ABORTED',
   });
+});
+
+t.test('what a callback throws ends its own download, and no source takes the blame', async (t) => {
+  const shared = await share(t);
+  const many = new ManyPeers([shared.address], {
+    onSource: ({ state }) => {
+      t.equal(state, 'ready');
+      if (failing) fail();
+    },
+  });
+  const mine = new TypeError('mine');
+  const fail = (): never => {
+    throw mine;
+  };
+  let failing = false;
+  const memory = new Memory(SIZE);
+  await t.rejects(many.fetchTo(shared.hash, memory, { onHead: fail }), mine);
+  await t.rejects(many.fetchTo(shared.hash, memory, { onList: fail }), mine);
+  failing = true;
+  await t.rejects(many.fetchTo(shared.hash, memory), mine);
+  failing = false;
+  const last = many.fetchTo(shared.hash, memory);
+  await many.close();
+  await last;
+  t.ok(memory.bytes.equals(shared.content), 'close lets a download end');
+  await t.rejects(many.fetchTo(shared.hash, memory), { code: 'ERR_CLOSED' });
 });
 
 t.test('a peer that never closes its side is not waited for', async (t) => {
