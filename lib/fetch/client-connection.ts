@@ -1,4 +1,4 @@
-/** Connect to a peer as a client: one that asks, and serves no files. */
+/** Connect to a peer as a client: one that sends requests and shares no files. */
 import { PeerError } from '../errors.js';
 import type { PeerAddress } from '../net/address.js';
 import type { Connection, RequestHandler } from '../net/connection.js';
@@ -8,7 +8,7 @@ import { AGENT } from '../support/version.js';
 import { PROTOCOL_VERSION } from '../wire/limits.js';
 import type { PeerInfo } from '../wire/messages.js';
 
-/** Who asks, and nothing else. */
+/** What a client says of itself. */
 export const CLIENT: PeerInfo = { version: PROTOCOL_VERSION, agent: AGENT };
 
 const answerAsClient: RequestHandler = (request, exchange) => {

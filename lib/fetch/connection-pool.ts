@@ -16,7 +16,7 @@ import { Places } from './places.js';
 export interface PoolOptions {
   /** For messages: `host:port`. */
   readonly name: string;
-  /** Make a connection. The signal is aborted when nobody waits for it any more. @throws PeerError */
+  /** Make a connection. The signal is aborted when no call waits for it any more. @throws PeerError */
   readonly dial: (signal: AbortSignal) => Promise<Connection>;
   /** Milliseconds in which something must move: while a call waits for its turn, and while `close` waits. */
   readonly patience: number;
@@ -33,7 +33,7 @@ const MAX_IDLE = 4;
 
 /** A connection in use. */
 export class Lease {
-  /** What it is shared by; undefined: by nobody. */
+  /** The key that calls share it by; undefined: it belongs to one call. */
   readonly share: unknown;
   readonly ready: Promise<Connection>;
   users = 0;
@@ -54,7 +54,7 @@ export class Lease {
       this.connection = connection;
       return connection;
     });
-    // Those who wait for it are told; perhaps nobody does any more.
+    // Each call that waits is told; perhaps none does any more.
     this.ready.catch(() => undefined);
   }
 
@@ -198,7 +198,7 @@ export class ConnectionPool {
 
   #share(lease: Lease): void {
     this.#shared.set(lease.share, lease);
-    // Those who come later dial anew.
+    // Later calls dial anew.
     lease.ready.catch(() => {
       this.#unshare(lease);
     });

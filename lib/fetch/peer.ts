@@ -1,4 +1,4 @@
-/** Talk to one peer: who are you, what do you have, give me this file. */
+/** The client of one peer: ping, list, search, fetch. */
 import { PeerError } from '../errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from '../net/address.js';
 import { option, type ConnectOptions } from '../options.js';

@@ -5,13 +5,13 @@ import { roomFor } from '../../support/memory.js';
 import type { FileHead } from '../../wire/messages.js';
 import type { BlockOutput } from './body-receiver.js';
 
-/** What the stream asks of whoever feeds it. */
+/** What the stream needs of its producer. */
 export interface Feeder {
   /** Begin to fetch. Rejects with what went wrong. */
   start(output: FileStream): Promise<void>;
   /** There is room for more. */
   resume(): void;
-  /** Nobody wants the rest. */
+  /** The rest is not wanted. */
   cancel(): void;
 }
 

@@ -49,11 +49,11 @@ export class SmallBody implements BodySink {
   }
 
   end(): void {
-    // Who asked has the bytes.
+    // The caller has the bytes.
   }
 
   fail(): void {
-    // Who asked is told by its promise.
+    // The caller is told by its promise.
   }
 }
 

@@ -51,7 +51,7 @@ export class BlockWriter {
   }
 
   /** Whether nothing can be written now. */
-  get stuck(): boolean {
+  get stalled(): boolean {
     return !this.#writes;
   }
 
@@ -83,7 +83,7 @@ export class BlockWriter {
   }
 
   /** Memory that does not come back: somebody may still write into it. */
-  lose(): void {
+  discard(): void {
     this.#made--;
     this.#options.onRoom();
   }

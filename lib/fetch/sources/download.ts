@@ -1,6 +1,6 @@
 /**
- * A file from many sources at once: asks each for what the scheduler says, measures them, leaves out
- * those that lie, stall or are lost, and hands verified blocks to the writer.
+ * A file from many sources at once: requests from each what the scheduler says, drops sources that lie,
+ * stall or are lost, and hands verified blocks to the writer.
  */
 import { PeerError, abortError, asError } from '../../errors.js';
 import type { VerifiedBlock } from '../receive/body-verifier.js';
@@ -10,18 +10,18 @@ import { checkHead, type BlockOutput } from '../receive/body-receiver.js';
 import { BlockWriter } from './block-writer.js';
 import { SourcePool, type Session } from './source-pool.js';
 import type { DownloadOptions, SourceSummary } from './events.js';
-import { DEPTH, MIN_WINDOW } from './throughput.js';
+import { RANGES_AHEAD, MIN_WINDOW } from './throughput.js';
 import { bytesOf, copyOf, wantedBlocks } from './wanted-blocks.js';
-import { Scheduler, type Ask } from './scheduler.js';
+import { Scheduler, type BlockRequest } from './scheduler.js';
 import type { ByteRange, Source, SourcePeer } from './source.js';
-import { LOOK, SourceMonitor } from './source-monitor.js';
+import { SAMPLE_INTERVAL, SourceMonitor } from './source-monitor.js';
 
 export class Download {
   readonly #options: DownloadOptions;
-  readonly #crew: SourcePool;
-  /** Those that wait for memory, in the order in which they shall have it. */
-  readonly #full = new Set<Source>();
-  readonly #watch: SourceMonitor;
+  readonly #pool: SourcePool;
+  /** Sources that wait for memory, the first to get it first. */
+  readonly #starved = new Set<Source>();
+  readonly #monitor: SourceMonitor;
   /** Blocks. */
   readonly #window: number;
   readonly #finished: Promise<void>;
@@ -49,14 +49,14 @@ export class Download {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.#watch = new SourceMonitor(
+    this.#monitor = new SourceMonitor(
       options.stall,
       options.ordered ? this.#window : Infinity,
       (session) => {
-        this.#crew.tell(session.source, 'stalled');
+        this.#pool.report(session.source, 'stalled');
       },
     );
-    this.#crew = new SourcePool(options, {
+    this.#pool = new SourcePool(options, {
       onEnter: (session) => {
         this.#enter(session);
       },
@@ -85,16 +85,16 @@ export class Download {
     signal?.addEventListener('abort', onAbort, { once: true });
     const timer = setInterval(() => {
       if (this.#scheduler === undefined) return;
-      this.#watch.look(this.#crew.sessions, this.#scheduler);
+      this.#monitor.sample(this.#pool.sessions, this.#scheduler);
       this.#pumpAll();
-    }, LOOK);
-    void this.#crew.join(peers);
+    }, SAMPLE_INTERVAL);
+    void this.#pool.join(peers);
     try {
       await this.#finished;
     } finally {
       clearInterval(timer);
       signal?.removeEventListener('abort', onAbort);
-      this.#crew.end();
+      this.#pool.end();
     }
   }
 
@@ -114,28 +114,28 @@ export class Download {
 
   /** What each source gave, in the order in which they came. */
   get summary(): SourceSummary[] {
-    return this.#crew.summary;
+    return this.#pool.summary;
   }
 
   #leave(session: Session): void {
     this.#scheduler?.leave(session);
-    this.#full.delete(session.source);
+    this.#starved.delete(session.source);
     this.#pumpAll();
   }
 
   #endIfNoneLeft(): void {
-    if (!this.#crew.isGone || this.#scheduler?.done === true) return;
+    if (!this.#pool.isGone || this.#scheduler?.done === true) return;
     // What has come is written first.
-    if (this.#writer === undefined || this.#writer.stuck) this.#reject(this.#crew.error);
+    if (this.#writer === undefined || this.#writer.stalled) this.#reject(this.#pool.error);
   }
 
   // ------------------------------------------------------------ size
 
-  /** A source says how long the file is. What the first says holds until somebody proves otherwise. */
+  /** A source claims how long the file is. The first claim holds until another is proven. */
   #enter(session: Session): void {
     const { source, claim } = session;
     try {
-      // That needs no bytes to be seen as wrong.
+      // A false claim of an empty file shows without any bytes.
       if (claim === 0) {
         checkHead({ type: 'RQFH', hash: this.#options.hash }, wantedBlocks({}, 0).head);
       }
@@ -145,7 +145,7 @@ export class Download {
       return;
     }
     if (claim === this.#size) {
-      this.#crew.tell(source, 'ready');
+      this.#pool.report(source, 'ready');
       this.#scheduler?.join(session);
       this.#pump(session);
     } else if (this.#proven) {
@@ -197,7 +197,7 @@ export class Download {
     this.#endIfDone();
   }
 
-  /** Sizes differ: who can show the last block of the file has the right one. */
+  /** Sizes differ: the source that can send the last block of the file has the right one. */
   async #prove(session: Session): Promise<void> {
     const { source, claim } = session;
     const last = blockCount(claim) - 1;
@@ -218,7 +218,7 @@ export class Download {
       session.fail(error as PeerError);
       return;
     }
-    if (this.#crew.isOver() || this.#proven || !this.#crew.has(session)) return;
+    if (this.#pool.isEnded() || this.#proven || !this.#pool.has(session)) return;
     this.#proven = true;
     try {
       this.#plan(claim);
@@ -227,12 +227,12 @@ export class Download {
       return;
     }
     this.#dropWrongSizes();
-    for (const other of this.#crew.sessions) if (other.claim === claim) this.#enter(other);
+    for (const other of this.#pool.sessions) if (other.claim === claim) this.#enter(other);
   }
 
-  /** Those that say another size than was proven are not used any more. */
+  /** Drop the sources that claim another size than was proven. */
   #dropWrongSizes(): void {
-    for (const session of this.#crew.sessions) {
+    for (const session of this.#pool.sessions) {
       if (session.claim !== this.#size) session.fail(wrongSize(session, this.#size ?? 0));
     }
   }
@@ -240,24 +240,24 @@ export class Download {
   // ------------------------------------------------------------ blocks
 
   #pumpAll(): void {
-    for (const session of this.#crew.sessions) this.#pump(session);
+    for (const session of this.#pool.sessions) this.#pump(session);
   }
 
-  /** The window has moved: those that had nothing to do may have. */
+  /** The window has moved: idle sources may have something to do. */
   #pumpIdle(): void {
-    for (const session of this.#crew.sessions) {
+    for (const session of this.#pool.sessions) {
       if (this.#scheduler?.waiting(session) === 0) this.#pump(session, false);
     }
   }
 
-  /** @param again ask for blocks that others are asked for, too, if there are no others */
-  #pump(session: Session, again = true): void {
+  /** @param duplicates whether to request blocks that were requested elsewhere, when no others are left */
+  #pump(session: Session, duplicates = true): void {
     const scheduler = this.#scheduler;
-    if (scheduler === undefined || this.#crew.isOver() || !this.#crew.has(session)) return;
-    const blocks = this.#watch.rangeOf(session);
+    if (scheduler === undefined || this.#pool.isEnded() || !this.#pool.has(session)) return;
+    const blocks = this.#monitor.rangeOf(session);
     if (blocks === 0) return;
-    while (scheduler.waiting(session) <= (DEPTH - 1) * blocks) {
-      const ask = scheduler.next(session, blocks, again);
+    while (scheduler.waiting(session) <= (RANGES_AHEAD - 1) * blocks) {
+      const ask = scheduler.next(session, blocks, duplicates);
       if (ask === undefined) return;
       void this.#ask(session, scheduler, ask, this.#range);
     }
@@ -266,7 +266,7 @@ export class Download {
   async #ask(
     session: Session,
     scheduler: Scheduler<Session>,
-    ask: Ask,
+    ask: BlockRequest,
     range: ByteRange,
   ): Promise<void> {
     try {
@@ -278,7 +278,7 @@ export class Download {
     } catch (error) {
       session.fail(error as PeerError);
     }
-    scheduler.over(session, ask);
+    scheduler.ended(session, ask);
     this.#pump(session);
   }
 
@@ -290,8 +290,8 @@ export class Download {
         const memory = this.#writer?.allocate();
         held = memory !== undefined;
         if (!held) {
-          source.full = true;
-          this.#full.add(source);
+          source.starved = true;
+          this.#starved.add(source);
         }
         return memory;
       },
@@ -301,7 +301,7 @@ export class Download {
       },
       end: nothing,
       fail: () => {
-        if (held) this.#writer?.lose();
+        if (held) this.#writer?.discard();
       },
     };
   }
@@ -309,8 +309,8 @@ export class Download {
   #take(session: Session, block: VerifiedBlock): void {
     const index = Math.floor(block.start / BLOCK_BYTES);
     const { counts } = session.source;
-    if (this.#crew.isOver() || this.#scheduler?.arrived(session, index) !== true) {
-      counts.again++;
+    if (this.#pool.isEnded() || this.#scheduler?.arrived(session, index) !== true) {
+      counts.duplicates++;
       this.#writer?.release(block.buffer);
     } else {
       counts.blocks++;
@@ -323,12 +323,12 @@ export class Download {
     this.#pump(session);
   }
 
-  /** There is memory: those that wait for it go on, by turns. */
+  /** There is memory: the sources that wait for it resume, in turn. */
   #resume(): void {
-    for (const source of [...this.#full]) {
+    for (const source of [...this.#starved]) {
       if (this.#writer?.hasRoom !== true) return;
-      this.#full.delete(source);
-      source.full = false;
+      this.#starved.delete(source);
+      source.starved = false;
     }
   }
 
@@ -344,5 +344,5 @@ function wrongSize({ source, claim }: Session, size: number): PeerError {
 }
 
 function nothing(): void {
-  // Who asked is told by the promise.
+  // The caller is told by the promise.
 }

@@ -1,4 +1,4 @@
-/** What a download is told and tells. */
+/** The options and events of a download. */
 import type { RateLimiter } from '../../limits/rate-limiter.js';
 import type { PeerError } from '../../errors.js';
 import type { OnList } from '../receive/body-verifier.js';
@@ -12,8 +12,8 @@ export interface SourceEvent {
   /** `host:port`. */
   readonly peer: string;
   /**
-   * `ready`: it has the file. `stalled`: nothing comes of what it owes, others are asked for it.
-   * `lost`: it is tried again later. `lied`, `dropped`: not used any more.
+   * `ready`: it has the file. `stalled`: it sends nothing; its blocks are requested from others.
+   * `lost`: it is dialled again later. `lied`, `dropped`: it is no longer used.
    */
   readonly state: 'ready' | 'stalled' | 'lost' | 'lied' | 'dropped';
   /** What was wrong. */
@@ -38,9 +38,9 @@ export interface DownloadOptions {
   readonly window: number;
   /** Blocks that are there: not fetched, not written. */
   readonly have?: BlockSet | undefined;
-  /** Believe no size before its last block has been seen. @default only where sources differ */
+  /** Trust no size before its last block has been seen. @default only where sources differ */
   readonly prove?: boolean | undefined;
-  /** Milliseconds without a byte until others are asked for what a source owes. */
+  /** Milliseconds without a byte until the blocks of a source are requested from others. */
   readonly stall: number;
   /** How fast it may come, from all together. */
   readonly limit?: RateLimiter | undefined;
@@ -49,5 +49,5 @@ export interface DownloadOptions {
   readonly onHead?: ((head: FileHead) => void) | undefined;
   /** Told of every list of the block tree that comes on the way, when its hash was right. */
   readonly onList?: OnList | undefined;
-  readonly onSource?: ((news: SourceEvent) => void) | undefined;
+  readonly onSource?: ((event: SourceEvent) => void) | undefined;
 }

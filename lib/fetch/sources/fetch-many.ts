@@ -51,8 +51,8 @@ type Addresses =
 
 /**
  * Write a file's verified bytes into a sink, from all peers at once: the fastest give most, what is late
- * is asked of another, too; who sends one wrong block is not asked again, nor is who does not have the
- * file. What was verified before an error has been written.
+ * is requested from another, too. A peer that sends one wrong block, or does not have the file, is not
+ * asked again. What was verified before an error has been written.
  *
  * @param peers `host`, `host:port` or `[v6]:port`; used as they come, each once
  * @returns what each peer gave, when all has been written
@@ -74,13 +74,13 @@ export async function fetchFromMany(
   }
 }
 
-/** Peers that are asked for the same files, one file at a time, all at once for each. */
+/** Peers that have the same files; each file comes from all of them at once. */
 export class ManyPeers implements FileSource, AsyncDisposable {
   readonly #options: ManyPeersOptions;
   readonly #window: number;
   readonly #stall: number;
   readonly #peers: BroadcastQueue<SourcePeer>;
-  /** Connections that nobody uses at present, by peer. */
+  /** Connections that are not in use, by peer. */
   readonly #idle = new Map<string, Connection>();
   readonly #liars = new Set<string>();
   readonly #given = new Map<string, SourceSummary>();
@@ -147,7 +147,7 @@ export class ManyPeers implements FileSource, AsyncDisposable {
       ...{ hash, sink, ordered, window: this.#window, signal: signalOf(options) },
       // A rate that is shared makes each source seem slow.
       stall: options.limit === undefined ? this.#stall : this.#stall * LIMITED_PATIENCE,
-      // Who asks for nothing wants to know how long the file is.
+      // A request for no bytes is made to learn how long the file is.
       prove: options.length === 0,
       onSource: (event) => {
         if (event.state === 'lied') this.#liars.add(event.peer);
@@ -157,10 +157,10 @@ export class ManyPeers implements FileSource, AsyncDisposable {
     try {
       await download.run(this.#peers.all((peer) => !this.#liars.has(peer.name)));
     } finally {
-      for (const { peer, blocks, again } of download.summary) {
-        const given = this.#given.get(peer) ?? { peer, blocks: 0, again: 0 };
+      for (const { peer, blocks, duplicates } of download.summary) {
+        const given = this.#given.get(peer) ?? { peer, blocks: 0, duplicates: 0 };
         given.blocks += blocks;
-        given.again += again;
+        given.duplicates += duplicates;
         this.#given.set(peer, given);
       }
     }

@@ -1,6 +1,6 @@
 /**
- * Which blocks to ask of which source next. Pure: no clock and no sockets; how fast a source is and
- * whether it stalls is told from outside.
+ * Which blocks to request from which source next. Pure: no clock and no sockets; the caller says how
+ * fast a source is and whether it stalls.
  *
  * Blocks are asked for from the lowest on, each of one source. One that has nothing left to ask for
  * is given blocks that others are asked for, too, when it will have them well before they do: the last
@@ -9,12 +9,12 @@
  */
 import type { BlockSet } from '../block-set.js';
 
-/** Consecutive blocks to ask of a source. */
-export interface Ask {
+/** Consecutive blocks to request from a source. */
+export interface BlockRequest {
   readonly first: number;
   readonly count: number;
-  /** Another source is asked for them already. */
-  readonly again: boolean;
+  /** They were requested from another source before. */
+  readonly duplicate: boolean;
 }
 
 export interface Plan {
@@ -36,18 +36,18 @@ interface Member {
   stalled: boolean;
 }
 
-/** Blocks that are asked for again at once: no more than a connection reads past when they are not wanted. */
-const MOST_AGAIN = 4;
-/** A block is asked for again when that brings it in less than this part of the time. */
-const WORTH_IT = 0.5;
+/** Blocks that are requested twice at once: no more than a connection reads past when they are not wanted. */
+const MAX_DUPLICATE = 4;
+/** A block is requested twice when that brings it in less than this part of the time. */
+const MAX_TIME_RATIO = 0.5;
 
 export class Scheduler<S> {
   readonly #have: BlockSet;
   readonly #end: number;
   readonly #window: number;
   readonly #members = new Map<S, Member>();
-  /** Those asked for each block that is under way. */
-  readonly #askers = new Map<number, Member[]>();
+  /** The sources that each requested block was requested from. */
+  readonly #requesters = new Map<number, Member[]>();
   /** The first block that has not been let out. */
   #base: number;
   /** No block before this one is missing and not asked for. */
@@ -123,17 +123,17 @@ export class Scheduler<S> {
    * @param again whether to ask for blocks that others are asked for, when there are no others
    * @returns undefined when there is nothing at present: later, perhaps, when something has changed
    */
-  next(source: S, most: number, again = true): Ask | undefined {
+  next(source: S, most: number, again = true): BlockRequest | undefined {
     const member = this.#members.get(source);
     if (member === undefined || member.stalled) return undefined;
     const ask =
-      this.#fresh(member, most) ??
-      (again ? this.#again(member, Math.min(most, MOST_AGAIN)) : undefined);
+      this.#missingFor(member, most) ??
+      (again ? this.#duplicateFor(member, Math.min(most, MAX_DUPLICATE)) : undefined);
     if (ask === undefined) return undefined;
     for (let block = ask.first; block < ask.first + ask.count; block++) {
       member.queue.add(block);
-      const askers = this.#askers.get(block);
-      if (askers === undefined) this.#askers.set(block, [member]);
+      const askers = this.#requesters.get(block);
+      if (askers === undefined) this.#requesters.set(block, [member]);
       else askers.push(member);
     }
     return ask;
@@ -150,7 +150,7 @@ export class Scheduler<S> {
   }
 
   /** A request has ended: what of it has not arrived will not. */
-  over(source: S, { first, count }: Ask): void {
+  ended(source: S, { first, count }: BlockRequest): void {
     const member = this.#members.get(source);
     if (member === undefined) return;
     for (let block = first; block < first + count; block++) {
@@ -163,8 +163,8 @@ export class Scheduler<S> {
     this.#base = Math.max(this.#base, base);
   }
 
-  /** Blocks that nobody is asked for, and that may be asked for. */
-  #fresh(member: Member, most: number): Ask | undefined {
+  /** Blocks that are missing, requested from no source, and inside the window. */
+  #missingFor(member: Member, most: number): BlockRequest | undefined {
     const limit = Math.min(this.#end, this.#base + this.#window);
     while (this.#cursor < limit && !this.#isFree(this.#cursor)) this.#cursor++;
     let first = this.#cursor;
@@ -176,19 +176,19 @@ export class Scheduler<S> {
     const want = Math.max(1, Math.min(most, share));
     let end = first;
     while (end < limit && end - first < want && this.#isFree(end) && !member.queue.has(end)) end++;
-    // Who has enough to do waits for the window to open rather than ask for its blocks one by one.
+    // A busy source waits for the window to open rather than request its blocks one by one.
     const cut = end === limit && limit < this.#end && 2 * (end - first) < want;
     if (cut && member.queue.size > 0) return undefined;
-    return { first, count: end - first, again: false };
+    return { first, count: end - first, duplicate: false };
   }
 
-  /** Blocks that others are asked for, and that come sooner from this source. */
-  #again(member: Member, most: number): Ask | undefined {
+  /** Blocks that were requested from others, and would come sooner from this source. */
+  #duplicateFor(member: Member, most: number): BlockRequest | undefined {
     const mine = member.rate;
     // Before it is measured there is no saying.
     if (mine === undefined || mine === 0) return undefined;
     const isSooner = (count: number, theirs: number): boolean =>
-      (member.queue.size + count) / mine < WORTH_IT * theirs;
+      (member.queue.size + count) / mine < MAX_TIME_RATIO * theirs;
     let latest: { block: number; seconds: number; owner: Member } | undefined;
     for (const owner of this.#members.values()) {
       if (owner === member || owner.stalled || owner.rate === undefined) continue;
@@ -220,28 +220,28 @@ export class Scheduler<S> {
         count++;
       }
     }
-    return { first, count, again: true };
+    return { first, count, duplicate: true };
   }
 
-  /** Whether a block is missing, and nobody who delivers is asked for it. */
+  /** Whether a block is missing, and requested from no source that delivers. */
   #isFree(block: number): boolean {
     if (this.#have.has(block)) return false;
-    return this.#askers.get(block)?.every(({ stalled }) => stalled) ?? true;
+    return this.#requesters.get(block)?.every(({ stalled }) => stalled) ?? true;
   }
 
-  /** Whether a block is missing, and one source that delivers is asked for it, not this one. */
+  /** Whether a block is missing, and requested from exactly one other source that delivers. */
   #isOnce(block: number, member: Member): boolean {
     if (this.#have.has(block) || member.queue.has(block)) return false;
     let live = 0;
-    for (const { stalled } of this.#askers.get(block) ?? []) if (!stalled) live++;
+    for (const { stalled } of this.#requesters.get(block) ?? []) if (!stalled) live++;
     return live === 1;
   }
 
   #forget(member: Member, block: number): void {
-    const askers = this.#askers.get(block) ?? [];
+    const askers = this.#requesters.get(block) ?? [];
     const left = askers.filter((asker) => asker !== member);
-    if (left.length === 0) this.#askers.delete(block);
-    else this.#askers.set(block, left);
+    if (left.length === 0) this.#requesters.delete(block);
+    else this.#requesters.set(block, left);
     this.#cursor = Math.min(this.#cursor, block);
   }
 }

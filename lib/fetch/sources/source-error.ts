@@ -3,7 +3,7 @@ import { PeerError, isConnectionLoss, type ErrorCode } from '../../errors.js';
 import { backoff, type Backoff } from '../../support/backoff.js';
 
 /** How a source ended. */
-export interface SourceErrorEffect {
+export interface SourceFailure {
   /** `host:port`. */
   readonly name: string;
   readonly error: PeerError;
@@ -18,7 +18,7 @@ const MAX_ATTEMPTS = 5;
 /**
  * @param attempts how many in a row have brought nothing, from 1
  * @param delivered whether it ever gave a block
- * @returns milliseconds until the source is tried again; undefined when it is not
+ * @returns milliseconds until the source is dialled again; undefined: it is dropped
  */
 export function pauseBeforeRetry(
   error: PeerError,
@@ -31,7 +31,7 @@ export function pauseBeforeRetry(
   return undefined;
 }
 
-/** What matters most of several errors comes first: what may be otherwise the next time. */
+/** The errors that may pass come first: of several the first of this list is reported. */
 const RANK: readonly ErrorCode[] = [
   'ERR_CLOSED',
   'ERR_TIMED_OUT',
@@ -45,13 +45,13 @@ const RANK: readonly ErrorCode[] = [
 ];
 
 /** The error of a download when no source is left. */
-export function noneLeft(outcomes: readonly SourceErrorEffect[]): PeerError {
-  const rank = ({ error }: SourceErrorEffect): number => {
+export function noneLeft(outcomes: readonly SourceFailure[]): PeerError {
+  const rank = ({ error }: SourceFailure): number => {
     const place = RANK.indexOf(error.code);
     return place === -1 ? RANK.length : place;
   };
   const [worst] = [...outcomes].sort((a, b) => rank(a) - rank(b));
-  if (worst === undefined) return new PeerError('ERR_NOT_FOUND', 'nobody to fetch from');
+  if (worst === undefined) return new PeerError('ERR_NOT_FOUND', 'no peer to fetch from');
   const { error } = worst;
   if (outcomes.length === 1) return error;
   const text = `${error.message}; no source is left of ${outcomes.length}`;

@@ -1,14 +1,14 @@
-/** Looks at the sources now and then: how fast they are, how much to ask of each, who stalls. */
+/** Samples the sources: how fast they are, how much to request from each, which of them stall. */
 import { PeerError } from '../../errors.js';
 import type { Session } from './source-pool.js';
 import { rangeOf } from './throughput.js';
 import type { Scheduler } from './scheduler.js';
 
 /** Milliseconds between looks. */
-export const LOOK = 100;
-/** Milliseconds after which a source that was too slow is tried again. */
+export const SAMPLE_INTERVAL = 100;
+/** Milliseconds after which a source that was too slow gets another request. */
 const SLOW_PAUSE = 2000;
-/** Seconds of what nobody needs any more that are worth a new connection. */
+/** Seconds of useless blocks that are worth a new connection. */
 const USELESS = 1;
 
 export class SourceMonitor {
@@ -32,9 +32,9 @@ export class SourceMonitor {
 
   /** Blocks to ask of a source at once; 0: none for now. */
   rangeOf(session: Session): number {
-    const { pace, ranges } = session.source;
+    const { throughput, ranges } = session.source;
     const blocks = rangeOf({
-      rate: pace.rate,
+      rate: throughput.rate,
       fastest: this.#fastest,
       total: this.#total,
       window: this.#window,
@@ -52,23 +52,23 @@ export class SourceMonitor {
     return 1;
   }
 
-  look(sessions: readonly Session[], scheduler: Scheduler<Session>): void {
+  sample(sessions: readonly Session[], scheduler: Scheduler<Session>): void {
     const now = performance.now();
     this.#fastest = 0;
     this.#total = 0;
     for (const session of sessions) {
       const { source } = session;
-      source.look(now);
-      const { rate } = source.pace;
+      source.sample(now);
+      const { rate } = source.throughput;
       if (rate === undefined) continue;
       scheduler.measured(session, rate);
       this.#fastest = Math.max(this.#fastest, rate);
       this.#total += rate;
     }
-    // When nothing comes from anybody it is not a source's fault, and nobody could replace it.
-    const moves = sessions.some(({ source }) => source.quiet < this.#stall);
+    // When no source sends anything the fault is not a source's, and none could replace it.
+    const moves = sessions.some(({ source }) => source.silentFor < this.#stall);
     for (const session of sessions) {
-      const stalls = moves && session.source.quiet >= this.#stall;
+      const stalls = moves && session.source.silentFor >= this.#stall;
       if (stalls && !session.stalled) this.#onStall(session);
       if (stalls !== session.stalled) scheduler.stall(session, stalls);
       session.stalled = stalls;
@@ -85,5 +85,5 @@ export class SourceMonitor {
 function isUseless(session: Session, scheduler: Scheduler<Session>): boolean {
   const waiting = scheduler.waiting(session);
   if (waiting === 0 || scheduler.needed(session) > 0) return false;
-  return waiting / (session.source.pace.rate ?? Infinity) > USELESS;
+  return waiting / (session.source.throughput.rate ?? Infinity) > USELESS;
 }

@@ -1,11 +1,11 @@
-/** The sources of a download: connected as they become known, tried again when lost, dropped at last. */
+/** The sources of a download: connected as they become known, dialled again when lost, dropped at last. */
 import type { RateLimiter } from '../../limits/rate-limiter.js';
 import { setMaxListeners } from 'node:events';
 import { PeerError, asError, isPeerFault } from '../../errors.js';
 import { pause } from '../../support/backoff.js';
 import type { Hash } from '../../wire/messages.js';
 import type { SourceEvent, SourceSummary } from './events.js';
-import { noneLeft, pauseBeforeRetry, type SourceErrorEffect } from './source-error.js';
+import { noneLeft, pauseBeforeRetry, type SourceFailure } from './source-error.js';
 import { Source, type SourcePeer } from './source.js';
 
 /** A source that is connected and says how long the file is. */
@@ -20,7 +20,7 @@ export interface Session {
   readonly fail: (error: PeerError) => void;
 }
 
-/** What a crew is for. */
+/** What the sources are used for. */
 export interface SourcePoolOptions {
   readonly hash: Hash;
   /** First byte wanted. @default 0 */
@@ -45,21 +45,21 @@ export interface SourcePoolOwner {
 const MAX_SOURCES = 16;
 
 export class SourcePool {
-  readonly #wanted: SourcePoolOptions;
+  readonly #options: SourcePoolOptions;
   readonly #owner: SourcePoolOwner;
   readonly #sources: Source[] = [];
   readonly #sessions = new Set<Session>();
-  readonly #outcomes: SourceErrorEffect[] = [];
-  readonly #over = new AbortController();
+  readonly #failures: SourceFailure[] = [];
+  readonly #ended = new AbortController();
   /** Sources that are not dropped. */
   #active = 0;
   #exhausted = false;
   #onVacancy = (): void => undefined;
 
   constructor(wanted: SourcePoolOptions, owner: SourcePoolOwner) {
-    this.#wanted = wanted;
+    this.#options = wanted;
     this.#owner = owner;
-    setMaxListeners(0, this.#over.signal);
+    setMaxListeners(0, this.#ended.signal);
   }
 
   /** Those that can be asked now. */
@@ -78,24 +78,24 @@ export class SourcePool {
 
   /** Why none is left. */
   get error(): PeerError {
-    return noneLeft(this.#outcomes);
+    return noneLeft(this.#failures);
   }
 
   /** Whether it was told to `end`. */
-  isOver(): boolean {
-    return this.#over.signal.aborted;
+  isEnded(): boolean {
+    return this.#ended.signal.aborted;
   }
 
   /** Use these peers, as they come, until `end`. */
   async join(peers: Iterable<SourcePeer> | AsyncIterable<SourcePeer>): Promise<void> {
     try {
       for await (const peer of peers) {
-        while (this.#active >= MAX_SOURCES && !this.isOver()) {
+        while (this.#active >= MAX_SOURCES && !this.isEnded()) {
           await new Promise<void>((resolve) => (this.#onVacancy = resolve));
         }
-        if (this.isOver()) return;
+        if (this.isEnded()) return;
         this.#active++;
-        const source = new Source(peer, this.#wanted.hash, this.#wanted.limit);
+        const source = new Source(peer, this.#options.hash, this.#options.limit);
         this.#sources.push(source);
         void this.#use(source);
       }
@@ -113,12 +113,12 @@ export class SourcePool {
 
   /** Let go of all. */
   end(): void {
-    this.#over.abort();
+    this.#ended.abort();
     this.#onVacancy();
     for (const source of this.#sources) source.close();
   }
 
-  tell(source: Source, state: SourceEvent['state'], error?: PeerError): void {
+  report(source: Source, state: SourceEvent['state'], error?: PeerError): void {
     this.#owner.onEvent({ peer: source.name, state, error });
   }
 
@@ -128,23 +128,23 @@ export class SourcePool {
       const before = source.counts.blocks;
       const error = await this.#session(source);
       source.close(error);
-      if (this.isOver()) return;
+      if (this.isEnded()) return;
       if (source.counts.blocks > before) tries = 1;
       const milliseconds = pauseBeforeRetry(error, tries, source.counts.blocks > 0);
       if (milliseconds === undefined) {
         this.#drop(source, error);
         return;
       }
-      this.tell(source, 'lost', error);
-      await pause(milliseconds, this.#over.signal);
-      if (this.isOver()) return;
+      this.report(source, 'lost', error);
+      await pause(milliseconds, this.#ended.signal);
+      if (this.isEnded()) return;
     }
   }
 
   #drop(source: Source, error: PeerError): void {
     this.#active--;
-    this.#outcomes.push({ name: source.name, error });
-    this.tell(source, isPeerFault(error) ? 'lied' : 'dropped', error);
+    this.#failures.push({ name: source.name, error });
+    this.report(source, isPeerFault(error) ? 'lied' : 'dropped', error);
     this.#onVacancy();
     if (this.isGone) this.#owner.onNone();
   }
@@ -152,7 +152,7 @@ export class SourcePool {
   /** @returns what ended it */
   async #session(source: Source): Promise<PeerError> {
     try {
-      const claim = await source.open(this.#wanted.offset ?? 0, this.#over.signal);
+      const claim = await source.open(this.#options.offset ?? 0, this.#ended.signal);
       return await new Promise<PeerError>((resolve) => {
         const fail = (error: PeerError): void => {
           if (!this.#sessions.delete(session)) return;

@@ -1,4 +1,4 @@
-/** One of the peers that a file comes from: its connection, what it owes, how fast it is. */
+/** One of the peers that a file comes from: its connection, its requests, how fast it is. */
 import { PeerError, abortError } from '../../errors.js';
 import type { OnList } from '../receive/body-verifier.js';
 import type { Connection } from '../../net/connection.js';
@@ -13,7 +13,7 @@ import { Throughput } from './throughput.js';
 export interface SourcePeer {
   /** For messages: `host:port`. */
   readonly name: string;
-  /** A connection that nobody else uses. @throws PeerError */
+  /** A connection for this download alone. @throws PeerError */
   connect(signal: AbortSignal): Promise<Connection>;
   /** One that is not used any more and owes nothing. */
   release(connection: Connection): void;
@@ -30,37 +30,37 @@ export interface SourceCounts {
   /** Verified blocks that were wanted. */
   blocks: number;
   /** Blocks that had come from another source before. */
-  again: number;
+  duplicates: number;
 }
 
 export class Source {
   readonly name: string;
-  readonly pace = new Throughput();
-  readonly counts: SourceCounts = { blocks: 0, again: 0 };
+  readonly throughput = new Throughput();
+  readonly counts: SourceCounts = { blocks: 0, duplicates: 0 };
   /** Ranges that came whole. */
   ranges = 0;
   readonly #peer: SourcePeer;
   readonly #hash: Hash;
-  readonly #allowance: ClientRate | undefined;
+  readonly #rate: ClientRate | undefined;
   #connection: Connection | undefined;
   #claim: number | undefined;
   /** Bytes of bodies that have come, and at the last look. */
   #bytes = 0;
-  #seen = 0;
-  #looked = 0;
+  #sampledBytes = 0;
+  #sampledAt = 0;
   /** Requests under way. */
   #requests = 0;
   #busySince = 0;
   #busy = 0;
-  #quietSince = 0;
-  #full = false;
+  #silentSince = 0;
+  #isStarved = false;
 
   constructor(peer: SourcePeer, hash: Hash, limit?: RateLimiter) {
     this.name = peer.name;
     this.#peer = peer;
     this.#hash = hash;
     // One client: the sources share what may come.
-    this.#allowance = limit?.of('sources');
+    this.#rate = limit?.of('sources');
   }
 
   /**
@@ -112,7 +112,7 @@ export class Source {
     const request: GetFile = { type: 'RQFH', hash: this.#hash, offset, length };
     if (this.#requests++ === 0) {
       this.#busySince = performance.now();
-      this.#quietSince = this.#busySince;
+      this.#silentSince = this.#busySince;
     }
     try {
       await connection.requestBody(request, (head) =>
@@ -125,46 +125,46 @@ export class Source {
   }
 
   /** There was no memory for what it sends: that says nothing of its rate. */
-  get full(): boolean {
-    return this.#full;
+  get starved(): boolean {
+    return this.#isStarved;
   }
-  set full(full: boolean) {
-    this.#full = full;
+  set starved(full: boolean) {
+    this.#isStarved = full;
     if (!full) this.#connection?.resume();
   }
 
   /** Take stock of what came since the last time. @param now milliseconds (performance.now) */
-  look(now: number): void {
-    const came = this.#bytes - this.#seen;
-    this.#seen = this.#bytes;
+  sample(now: number): void {
+    const came = this.#bytes - this.#sampledBytes;
+    this.#sampledBytes = this.#bytes;
     let busy = this.#busy;
     this.#busy = 0;
     if (this.#requests > 0) {
       busy += now - this.#busySince;
       this.#busySince = now;
     }
-    if (came > 0 || this.#full || this.#requests === 0) this.#quietSince = now;
-    if (!this.#full && busy > 0) this.pace.add(came, busy);
-    this.#looked = now;
+    if (came > 0 || this.#isStarved || this.#requests === 0) this.#silentSince = now;
+    if (!this.#isStarved && busy > 0) this.throughput.add(came, busy);
+    this.#sampledAt = now;
   }
 
   /** Milliseconds, at the last look, since anything came of what it owes. */
-  get quiet(): number {
-    return this.#looked - this.#quietSince;
+  get silentFor(): number {
+    return this.#sampledAt - this.#silentSince;
   }
 
   /** Let go of the connection. What is under way fails with `error`. */
   close(error?: PeerError): void {
     const connection = this.#connection;
     this.#connection = undefined;
-    this.#full = false;
+    this.#isStarved = false;
     if (connection === undefined) return;
     if (error === undefined && this.#requests === 0) this.#peer.release(connection);
     else connection.destroy(error);
   }
 
   #limited(sink: BodySink, { resume }: Connection): BodySink {
-    return this.#allowance === undefined ? sink : new LimitedSink(sink, this.#allowance, resume);
+    return this.#rate === undefined ? sink : new LimitedSink(sink, this.#rate, resume);
   }
 
   #receiver(

@@ -30,15 +30,15 @@ export class Throughput {
 }
 
 /** Ranges under way at a source, so that a link with delay is never idle. */
-export const DEPTH = 3;
+export const RANGES_AHEAD = 3;
 /** Seconds that a range takes. */
 const RANGE_SECONDS = 0.3;
 /** Blocks of a range at most. */
-const MOST = 64;
+const MAX_RANGE = 64;
 /** Ranges that fill the window: those under way, and what has come but not all before it. */
 const RANGES_A_WINDOW = 8;
 /** Ranges are under way so many blocks at least: a source for which the window is shorter holds it up. */
-const LEAST_SHARE = 4;
+const MIN_SHARE = 4;
 /** The smallest window, in blocks: of use to the fastest source at least. */
 export const MIN_WINDOW = 8;
 
@@ -56,12 +56,12 @@ export interface Measures {
 
 /** Blocks of the next range for a source; 0: it is too slow to be of use beside the others. */
 export function rangeOf({ rate, fastest, total, window, ranges }: Measures): number {
-  const most = Math.max(1, Math.min(MOST, Math.floor(window / RANGES_A_WINDOW)));
+  const most = Math.max(1, Math.min(MAX_RANGE, Math.floor(window / RANGES_A_WINDOW)));
   // Not measured: twice as much each time.
   if (rate === undefined) return Math.min(most, 2 ** Math.min(ranges, 10));
   if (window === Infinity || fastest === 0) return clamp(rate * RANGE_SECONDS, most);
   // A block that it takes longer for than the others for the window would make them wait.
-  if ((window * rate) / fastest < LEAST_SHARE) return 0;
+  if ((window * rate) / fastest < MIN_SHARE) return 0;
   return clamp(Math.min(rate * RANGE_SECONDS, (window * rate) / total / RANGES_A_WINDOW), most);
 }
 

@@ -127,7 +127,7 @@ async function fetch(
     ...options,
   });
   const counts = summary.map(({ blocks }) => blocks);
-  return { memory, counts, again: summary.reduce((n, { again }) => n + again, 0), news };
+  return { memory, counts, again: summary.reduce((n, { duplicates }) => n + duplicates, 0), news };
 }
 
 for (const order of ['file', 'any'] as const) {

@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { BlockSet } from '../../../lib/fetch/block-set.js';
-import { DEPTH, MIN_WINDOW, Throughput, rangeOf } from '../../../lib/fetch/sources/throughput.js';
-import { Scheduler, type Ask } from '../../../lib/fetch/sources/scheduler.js';
+import { RANGES_AHEAD, MIN_WINDOW, Throughput, rangeOf } from '../../../lib/fetch/sources/throughput.js';
+import { Scheduler, type BlockRequest } from '../../../lib/fetch/sources/scheduler.js';
 import { BLOCK_BYTES } from '../../../lib/wire/body.js';
 
 /** A source as the test sees it. */
@@ -11,7 +11,7 @@ interface Fake {
   joined: boolean;
   stalled: boolean;
   /** What it was asked for and has not delivered. */
-  asks: { ask: Ask; left: number[] }[];
+  asks: { ask: BlockRequest; left: number[] }[];
 }
 
 interface World {
@@ -107,9 +107,9 @@ class Game {
     const before = this.fakes.map(({ asks }) => new Set(asks.flatMap(({ left }) => left)));
     const ask = this.scheduler.next(fake, most);
     if (ask === undefined) return false;
-    const { first, count, again } = ask;
+    const { first, count, duplicate } = ask;
     if (!fake.joined || fake.stalled) throw new Error('it cannot be asked');
-    if (count < 1 || count > most || (again && count > 4)) throw new Error(`${count} of ${most}`);
+    if (count < 1 || count > most || (duplicate && count > 4)) throw new Error(`${count} of ${most}`);
     const { window = Infinity } = this.#world;
     const limit = Math.min(this.#world.end, this.#base + window);
     if (first < this.#base || first + count > limit) throw new Error('outside of the window');
@@ -118,7 +118,7 @@ class Game {
       const others = this.fakes.filter((one, i) => before[i]?.has(block) === true && one !== fake);
       if (before[this.fakes.indexOf(fake)]?.has(block) === true) throw new Error('asked already');
       const live = others.filter(({ stalled }) => !stalled).length;
-      if (live !== (again ? 1 : 0)) throw new Error(`${block} is asked of ${live} others`);
+      if (live !== (duplicate ? 1 : 0)) throw new Error(`${block} is asked of ${live} others`);
     }
     this.asked += count;
     fake.asks.push({ ask, left: Array.from({ length: count }, (_, i) => first + i) });
@@ -138,7 +138,7 @@ class Game {
   /** A request ends, whole or not. */
   over(fake: Fake): void {
     const request = fake.asks.shift();
-    if (request !== undefined) this.scheduler.over(fake, request.ask);
+    if (request !== undefined) this.scheduler.ended(fake, request.ask);
   }
 
   advance(): void {
@@ -199,8 +199,8 @@ t.test('sources that do their work are asked for little twice', (t) => {
             const rate = rates[i] ?? 1;
             const range = rangeOf({ rate, fastest, total, window: window ?? Infinity, ranges: 9 });
             game.scheduler.measured(fake, rate);
-            if (ticks === 0) underWay += DEPTH * range;
-            while (range > 0 && game.scheduler.waiting(fake) <= (DEPTH - 1) * range) {
+            if (ticks === 0) underWay += RANGES_AHEAD * range;
+            while (range > 0 && game.scheduler.waiting(fake) <= (RANGES_AHEAD - 1) * range) {
               if (!game.ask(fake, range)) break;
             }
             // A hundredth of a second passes.
