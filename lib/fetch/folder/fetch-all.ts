@@ -6,6 +6,7 @@
  * there already with the same size and hash is not fetched again, and of a file of more than one block
  * what an earlier run has verified is kept; another regular file of that name is replaced.
  */
+import { signalOf } from '../../support/signal.js';
 import type { Peer } from '../peer.js';
 import { OutputFolder } from '../../disk/output-folder.js';
 import { PeerError, abortError } from '../../errors.js';
@@ -74,7 +75,7 @@ async function list(
   options: RetryOptions,
   limits: ListingLimits | undefined,
 ): Promise<Listing> {
-  const { signal } = options;
+  const signal = signalOf(options);
   let listing: Listing | undefined;
   await retrying(
     async () => {

@@ -1,5 +1,6 @@
 /** Fetches the files of a listing, many at a time, and says what became of each. */
 import { setMaxListeners } from 'node:events';
+import { signalOf } from '../../support/signal.js';
 import type { Peer } from '../peer.js';
 import type { OutputFolder } from '../../disk/output-folder.js';
 import { PeerError, abortError, asError, isShortage, systemCode } from '../../errors.js';
@@ -64,7 +65,8 @@ export class FolderFetch {
     this.#listing = listing;
     this.#files = listing.files.values();
     const stop = this.#stop.signal;
-    this.#signal = options.signal === undefined ? stop : AbortSignal.any([options.signal, stop]);
+    const signal = signalOf(options);
+    this.#signal = signal === undefined ? stop : AbortSignal.any([signal, stop]);
     setMaxListeners(0, this.#signal);
     this.#attempts = new Attempts(() => this.#settled);
     this.#transfer = new FileTransfer(peer, output, {
