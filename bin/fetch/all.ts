@@ -114,7 +114,12 @@ function sourcesOf(
     const { peers, close } = openSources(hash, sources, (line) => {
       say(`p2p-fetch: ${line}`);
     });
-    return { source: peers, close };
+    return {
+      source: peers,
+      close: () => {
+        void close();
+      },
+    };
   };
 }
 
