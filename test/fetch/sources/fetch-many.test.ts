@@ -289,7 +289,7 @@ t.test('what is there is not fetched; one after the other over the same connecti
   await many.fetchTo(shared.hash, memory, { length: 0, onHead: (head) => (size = head.size) });
   t.equal(size, SIZE);
   t.equal(one.relay.connections, 1);
-  t.same(many.summary, [{ peer: one.name, blocks: 14, again: 0 }]);
+  t.same(many.summary, [{ peer: one.name, blocks: 14, duplicates: 0 }]);
 });
 
 t.test('a sink that fails, and one who gives up', async (t) => {

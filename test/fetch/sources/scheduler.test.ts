@@ -224,26 +224,26 @@ t.test('sources that do their work are asked for little twice', (t) => {
 t.test('the last blocks are asked of a faster one, from the end of what the slow one owes', (t) => {
   const scheduler = new Scheduler<string>({ have: new BlockSet(16), first: 0, end: 16 });
   scheduler.join('slow');
-  t.same(scheduler.next('slow', 8), { first: 0, count: 8, again: false });
+  t.same(scheduler.next('slow', 8), { first: 0, count: 8, duplicate: false });
   t.same(
     scheduler.next('slow', 8),
-    { first: 8, count: 4, again: false },
+    { first: 8, count: 4, duplicate: false },
     'smaller towards the end',
   );
-  t.same(scheduler.next('slow', 8), { first: 12, count: 2, again: false });
-  t.same(scheduler.next('slow', 8), { first: 14, count: 1, again: false });
-  t.same(scheduler.next('slow', 8), { first: 15, count: 1, again: false });
+  t.same(scheduler.next('slow', 8), { first: 12, count: 2, duplicate: false });
+  t.same(scheduler.next('slow', 8), { first: 14, count: 1, duplicate: false });
+  t.same(scheduler.next('slow', 8), { first: 15, count: 1, duplicate: false });
   t.equal(scheduler.next('slow', 8), undefined);
   scheduler.join('fast');
   t.equal(scheduler.next('fast', 8), undefined, 'not before anything is measured');
   scheduler.measured('slow', 1);
   scheduler.measured('fast', 10);
   t.equal(scheduler.next('fast', 8, false), undefined, 'nor when it shall not');
-  t.same(scheduler.next('fast', 8), { first: 12, count: 4, again: true });
+  t.same(scheduler.next('fast', 8), { first: 12, count: 4, duplicate: true });
   scheduler.stall('slow', true);
   t.same(
     scheduler.next('fast', 8),
-    { first: 0, count: 4, again: false },
+    { first: 0, count: 4, duplicate: false },
     'a staller does not count',
   );
   scheduler.stall('slow', false);
