@@ -2,7 +2,12 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { BlockSet } from '../../../lib/fetch/block-set.js';
-import { RANGES_AHEAD, MIN_WINDOW, Throughput, rangeOf } from '../../../lib/fetch/sources/throughput.js';
+import {
+  RANGES_AHEAD,
+  MIN_WINDOW,
+  Throughput,
+  rangeOf,
+} from '../../../lib/fetch/sources/throughput.js';
 import { Scheduler, type BlockRequest } from '../../../lib/fetch/sources/scheduler.js';
 import { BLOCK_BYTES } from '../../../lib/wire/body.js';
 
@@ -109,7 +114,8 @@ class Game {
     if (ask === undefined) return false;
     const { first, count, duplicate } = ask;
     if (!fake.joined || fake.stalled) throw new Error('it cannot be asked');
-    if (count < 1 || count > most || (duplicate && count > 4)) throw new Error(`${count} of ${most}`);
+    if (count < 1 || count > most || (duplicate && count > 4))
+      throw new Error(`${count} of ${most}`);
     const { window = Infinity } = this.#world;
     const limit = Math.min(this.#world.end, this.#base + window);
     if (first < this.#base || first + count > limit) throw new Error('outside of the window');
