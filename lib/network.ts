@@ -130,7 +130,7 @@ export class Network {
       sendBudget: new SendBudget(),
       limits: { total, perClient: maxPerClient ?? part, pending: maxPending ?? part },
       clientOf,
-      shunFor: this.#options.times.shunned,
+      blockFor: this.#options.times.shunned,
       isKept: (connection) => this.#neighbours?.isLinked(connection) === true,
       onAccept: (connection) => {
         this.#neighbours?.accepted(connection);
@@ -154,7 +154,7 @@ export class Network {
       times: this.#options.times,
       handler: this.#handler,
       onFlood: (connection) => {
-        this.#connections.shun(connection);
+        this.#connections.block(connection);
       },
       onInternalError: (error) => {
         this.#options.onInternalError('peers', error);

@@ -21,7 +21,7 @@ export interface BodySink {
   fail(error: PeerError): void;
 }
 
-/** Takes the bytes of a body that nobody wants any more. */
+/** Takes the bytes of a body that is no longer wanted. */
 export class DiscardSink implements BodySink {
   readonly #space: Uint8Array;
   remaining: number;
@@ -38,9 +38,9 @@ export class DiscardSink implements BodySink {
     this.remaining -= n;
   }
   end(): void {
-    // Nobody waits for it.
+    // It is not wanted.
   }
   fail(): void {
-    // Nobody waits for it.
+    // It is not wanted.
   }
 }

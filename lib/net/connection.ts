@@ -54,7 +54,7 @@ export interface ConnectionOptions extends DeadlineTimes {
   sendBudget?: SendBudget | undefined;
   /** Told when the other side's first request has been answered well. */
   onUse?: (() => void) | undefined;
-  /** Told of errors of the handler that are nobody's fault but ours. */
+  /** Called with errors of the handler that are this side's own fault. */
   onInternalError?: ((error: Error) => void) | undefined;
 }
 
@@ -248,7 +248,7 @@ export class Connection {
    * Search. After the first answer no time is kept here: the signal says when it was long enough.
    *
    * @param signal gives the search up; what still comes is ignored
-   * @returns gives it up, too, at less cost than a signal
+   * @returns a function that gives it up, too, at less cost than a signal
    */
   search(request: Search, on: SearchAnswers, signal?: AbortSignal): () => void {
     return this.#requester.search(request, on, signal);
@@ -295,7 +295,7 @@ export class Connection {
       const error = new PeerError('ERR_UNKNOWN_MESSAGE', `${id} is not known here`);
       this.#responder.sendError(tag, error);
     } else if (skipped) {
-      // An answer that nobody waits for.
+      // An answer that is not awaited.
     } else if (isRequestId(id)) {
       this.#responder.onRequest(id, payload, tag);
     } else {

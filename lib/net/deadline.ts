@@ -17,7 +17,7 @@ export interface DeadlineOptions {
   timeout: number;
   /** Bytes that count as progress when they have come together. @default 1 */
   least?: number | undefined;
-  /** Called a dozen times in the timeout: finds the progress that nobody reports. */
+  /** Called a dozen times in the timeout: finds the progress that is not reported. */
   look?: (() => Promise<Found>) | undefined;
   /** Called once for every `start`. */
   onExpired: () => void;

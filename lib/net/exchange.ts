@@ -6,7 +6,7 @@ import type { BodyWriter } from './outbound.js';
 type LongAnswer = Exclude<Answer, FileHead>;
 
 export interface Exchange {
-  /** Who asks, for messages: `host:port`. */
+  /** The side that asks, for messages: `host:port`. */
   readonly from: string;
   /** Aborted when the connection closes. */
   readonly closed: AbortSignal;

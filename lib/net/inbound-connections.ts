@@ -1,4 +1,4 @@
-/** Lets connections in that others make, as `Admission` says, and closes those that have to go for them. */
+/** Accepts connections as `Admission` says, and closes those that must make room for them. */
 import type { Socket } from 'node:net';
 import { PeerError } from '../errors.js';
 import { encodeMessage } from '../wire/messages.js';
@@ -12,8 +12,8 @@ export interface InboundConnectionsOptions extends Omit<
   'name' | 'onUse' | 'onInternalError'
 > {
   limits: AdmissionLimits;
-  /** Milliseconds for which a client is not let in that is shunned. */
-  shunFor: number;
+  /** Milliseconds for which no connection of a blocked client is accepted. */
+  blockFor: number;
   /** On whose behalf a connection from this address counts. */
   clientOf: (host: string) => string;
   /** Whether this is a neighbour's, which stays. */
@@ -23,34 +23,34 @@ export interface InboundConnectionsOptions extends Omit<
   onInternalError: (error: Error, name: string) => void;
 }
 
-/** Of those that are in: which part goes when the process has no descriptor left. */
+/** The part of the open connections that is closed when the process has no descriptor left. */
 const SHED = 1 / 8;
 
 export class InboundConnections {
   readonly #options: InboundConnectionsOptions;
-  readonly #admission: Admission<Visitor>;
-  readonly #shunned: Blocklist;
+  readonly #admission: Admission<InboundCandidate>;
+  readonly #blocked: Blocklist;
   /** Those that are open, or closing. */
-  readonly #visitors = new Map<Connection, Visitor>();
+  readonly #candidates = new Map<Connection, InboundCandidate>();
   readonly #stats = { connections: 0, refused: 0, evicted: 0 };
 
   constructor(options: InboundConnectionsOptions) {
     this.#options = options;
     this.#admission = new Admission(options.limits);
-    this.#shunned = new Blocklist({ first: options.shunFor });
+    this.#blocked = new Blocklist({ first: options.blockFor });
   }
 
-  /** Connections let in so far, open now, not let in, and closed to let others in. */
+  /** Connections accepted so far, open now, refused, and closed to make room for others. */
   get stats(): { connections: number; openConnections: number; refused: number; evicted: number } {
-    return { ...this.#stats, openConnections: this.#visitors.size };
+    return { ...this.#stats, openConnections: this.#candidates.size };
   }
 
   get connections(): Iterable<Connection> {
-    return this.#visitors.keys();
+    return this.#candidates.keys();
   }
 
   has(connection: Connection): boolean {
-    return this.#visitors.has(connection);
+    return this.#candidates.has(connection);
   }
 
   /** A connection has come. */
@@ -62,9 +62,9 @@ export class InboundConnections {
       return;
     }
     const client = this.#options.clientOf(remoteAddress);
-    if (this.#shunned.has(client)) {
+    if (this.#blocked.has(client)) {
       this.#stats.refused++;
-      refuse(socket, SHUNNED);
+      refuse(socket, BLOCKED);
       return;
     }
     const verdict = this.#admission.judge(client);
@@ -80,51 +80,51 @@ export class InboundConnections {
       ...this.#options,
       name,
       onUse: () => {
-        this.#admission.proven(visitor);
+        this.#admission.proven(candidate);
       },
       onInternalError: (error) => {
         onInternalError(error, name);
       },
     });
-    const visitor = new Visitor(connection, client, isKept);
+    const candidate = new InboundCandidate(connection, client, isKept);
     connection.readEvents();
     this.#stats.connections++;
-    this.#visitors.set(connection, visitor);
-    this.#admission.add(visitor);
+    this.#candidates.set(connection, candidate);
+    this.#admission.add(candidate);
     this.#options.onAccept(connection);
     connection.closed.addEventListener(
       'abort',
       () => {
-        this.#visitors.delete(connection);
-        this.#admission.delete(visitor);
+        this.#candidates.delete(connection);
+        this.#admission.delete(candidate);
       },
       { once: true },
     );
   };
 
-  /** Let nobody in for a while who comes from where this connection does. Those that are in may stay. */
-  shun(connection: Connection): void {
-    const visitor = this.#visitors.get(connection);
-    if (visitor !== undefined) this.#shunned.add(visitor.client);
+  /** Accept nothing more of this connection's client for a while. What is open may stay. */
+  block(connection: Connection): void {
+    const candidate = this.#candidates.get(connection);
+    if (candidate !== undefined) this.#blocked.add(candidate.client);
   }
 
   /** The process has no descriptor left: close some. @returns whether there were any */
   readonly shed = (): boolean => {
     const count = Math.ceil(this.#admission.size * SHED);
     const going = this.#admission.leastUseful(count);
-    for (const visitor of going) this.#evict(visitor);
+    for (const candidate of going) this.#evict(candidate);
     return going.length > 0;
   };
 
-  #evict(visitor: Visitor): void {
+  #evict(candidate: InboundCandidate): void {
     this.#stats.evicted++;
     // Its descriptor is free at once; that it is closed is told later.
-    this.#admission.delete(visitor);
-    visitor.connection.dismiss(full());
+    this.#admission.delete(candidate);
+    candidate.connection.dismiss(full());
   }
 }
 
-class Visitor implements Candidate {
+class InboundCandidate implements Candidate {
   readonly connection: Connection;
   readonly client: string;
   readonly since = performance.now();
@@ -148,7 +148,7 @@ class Visitor implements Candidate {
 }
 
 const FULL = 'too many connections';
-const SHUNNED = 'too many searches came from this address; come back later';
+const BLOCKED = 'too many searches came from this address; come back later';
 
 function full(): PeerError {
   return new PeerError('ERR_BUSY', FULL);

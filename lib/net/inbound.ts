@@ -173,7 +173,7 @@ export class Inbound {
       step();
     } catch (thrown) {
       this.#owner.onFault(thrown);
-      // Not the peer's fault but that of who listens to a stream, say: as loud as anywhere else.
+      // Not the peer's fault but a stream listener's, say: it must be as loud as anywhere else.
       if (!(thrown instanceof PeerError)) {
         process.nextTick(() => {
           throw thrown;

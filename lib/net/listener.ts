@@ -5,9 +5,9 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { PeerError, isShortage, systemCode } from '../errors.js';
 import { formatAddress, type PeerAddress } from './address.js';
 
-/** Milliseconds until it is listened again when there was no descriptor for anybody who comes. */
+/** Milliseconds until the listener opens again after no descriptor was left for a new connection. */
 const PAUSE = 100;
-/** Milliseconds between looks whether there is a descriptor left: who comes when there is none is not heard of. */
+/** Milliseconds between checks for a free descriptor: a connection that comes when there is none is not reported. */
 const LOOK_EVERY = 500;
 
 export interface ListenerOptions {
@@ -18,7 +18,7 @@ export interface ListenerOptions {
 
 /**
  * Listens, and hands every socket over. Lives on when the process has no descriptor left: libuv then
- * accepts and closes whoever comes, by way of one that it keeps for that; where it has none of these either
+ * accepts and closes what comes, with a descriptor that it keeps for that; where it lacks that one, too,
  * it would try again without end.
  */
 export class Listener {
@@ -107,7 +107,7 @@ export class Listener {
 }
 
 function newServer(onSocket: (socket: Socket) => void): Server {
-  // Half open: who sends a request and ends (a pipe into netcat) still gets the answer.
+  // Half open: a client that sends a request and ends (a pipe into netcat) still gets the answer.
   return createServer({ allowHalfOpen: true }, onSocket);
 }
 

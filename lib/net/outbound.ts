@@ -78,7 +78,7 @@ export class Outbound {
   /**
    * Write a frame and the body that belongs to it. Only one at a time.
    *
-   * When `write` fails nobody can tell any more what the next byte means: the caller must then
+   * When `write` fails the meaning of the next byte is lost: the caller must then
    * destroy the socket.
    */
   async frameAndBody(head: Buffer, write: BodyWriter): Promise<void> {

@@ -153,7 +153,7 @@ export class Requester {
   onAnswer(answer: Answer, tag: number): void {
     const pending = this.#pending.get(tag);
     if (pending === undefined) {
-      // Late: ignored, unless bytes follow of which nobody knows the meaning.
+      // Late: ignored, unless bytes follow whose meaning is lost.
       if (answer.type === 'ACKN' && answer.of === 'RQFH') {
         throw new PeerError('ERR_MALFORMED', 'a body that was not asked for');
       }
@@ -277,7 +277,7 @@ function unfit({ type }: PositiveAnswer, request: { readonly type: Request['type
 
 function discard({ size, offset, length }: FileHead): BodySink {
   const bytes = bodyBytes(size, offset, length);
-  if (bytes > DISCARD_BYTES) throw new PeerError('ERR_CLOSED', 'a body nobody wants any more');
+  if (bytes > DISCARD_BYTES) throw new PeerError('ERR_CLOSED', 'a body that is no longer wanted');
   return new DiscardSink(bytes);
 }
 

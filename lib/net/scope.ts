@@ -82,7 +82,7 @@ export function literal(host: string): string | undefined {
   return zone === undefined ? short : `${short}%${zone}`;
 }
 
-/** The scope of an address literal; undefined for a name, and for one at which nobody can be. */
+/** The scope of an address literal; undefined for a name, and for one that no peer can have. */
 export function scopeOf(host: string): Scope | undefined {
   const known = literal(host);
   if (known === undefined) return undefined;
@@ -97,7 +97,7 @@ export function scopeOf(host: string): Scope | undefined {
 }
 
 /**
- * Who counts as one source: a public IPv4 /24 or IPv6 /48, which one person can have all of;
+ * What counts as one source: a public IPv4 /24 or IPv6 /48, which one person can have all of;
  * elsewhere an address.
  */
 export function groupOf(host: string): string {
@@ -162,7 +162,7 @@ export function interfaceAddresses(): readonly string[] {
 const INTERFACES_AGE = 10_000;
 let interfaces: { at: number; addresses: readonly string[] } | undefined;
 
-/** Whether somebody in one scope may speak of, or has a use for, an address in another. */
+/** Whether a peer in one scope may speak of, or has a use for, an address in another. */
 function reaches(from: Scope, to: Scope): boolean {
   return from === 'loopback' || to === 'public' || from === to;
 }
@@ -188,7 +188,7 @@ export class AddressPolicy {
     const to = scopeOf(address);
     if (to === undefined || !reaches(from, to) || needsZone(address, to)) return undefined;
     if (from !== 'loopback' && to !== 'loopback' && this.#isOwn(address)) {
-      // Only somebody on this machine can know what else listens here.
+      // Only a process on this machine can know what else listens here.
       if (!this.#isOwn(literal(speaker) ?? '')) return undefined;
     }
     return { host: address, port };
@@ -201,7 +201,7 @@ export class AddressPolicy {
     return { host, port };
   }
 
-  /** Whether an address is of use to who asks. */
+  /** Whether an address is of use to the asker. */
   mayTell(asker: string, host: string): boolean {
     const from = scopeOf(asker);
     const to = scopeOf(host);
