@@ -307,7 +307,7 @@ t.test('a file without read permission is skipped with a warning', async (t) => 
   const { indexed, stderr } = await serve(t, [share, '--state', join(folder, 'state')], nobody);
   t.match(await indexed, /^indexed 1 files, 4 bytes/);
   t.match(stderr(), /WARN: bad: EACCES; left out\n/);
-  t.match(stderr(), /WARN: closed: EACCES\n/);
+  t.match(stderr(), /WARN: closed: EACCES; left out\n/);
   chmodSync(join(share, 'closed'), 0o755);
 });
 
@@ -408,11 +408,7 @@ t.test('Ctrl-C on a terminal', async (t) => {
   t.equal(code, 0);
   t.ok(killed, 'while it was indexing');
   t.match(out, /1 of 1 files|0 of 1 files/);
-  t.equal(
-    out.lastIndexOf('\u001b[?25h') > out.lastIndexOf('\u001b[?25l'),
-    true,
-    'the cursor is back',
-  );
+  t.notMatch(out, '\u001b[?25l', 'the cursor was never hidden');
 });
 
 t.test('short of descriptors: nothing is lost', async (t) => {

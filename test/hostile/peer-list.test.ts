@@ -15,13 +15,20 @@ import {
   PORTS,
   PRIVATE,
   PUBLIC,
+  SHARED,
   SPEAKERS,
 } from './peer-list/corpus.js';
 import { size } from './sizes.js';
 
 /** Whom a peer may name: those in its own scope, and in wider ones. */
 const ALLOWED: Record<(typeof SPEAKERS)[number], readonly string[]> = {
-  '127.0.0.1': [...LOOPBACK, ...PRIVATE, ...LINK_LOCAL.filter((x) => !x.includes(':')), ...PUBLIC],
+  '127.0.0.1': [
+    ...LOOPBACK,
+    ...PRIVATE,
+    ...LINK_LOCAL.filter((x) => !x.includes(':')),
+    ...SHARED,
+    ...PUBLIC,
+  ],
   '192.168.7.7': [...PRIVATE, ...PUBLIC],
   '8.8.4.4': PUBLIC,
   '2a00:1:2:3::7': PUBLIC,

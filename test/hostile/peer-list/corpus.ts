@@ -5,15 +5,10 @@ export const SPEAKERS = ['127.0.0.1', '192.168.7.7', '8.8.4.4', '2a00:1:2:3::7']
 
 /** By scope. What is on no list may be dialled by nobody. */
 export const LOOPBACK = ['127.0.0.1', '127.0.0.9', '127.255.255.254', '::1', '::ffff:127.0.0.5'];
-export const PRIVATE = [
-  '10.1.2.3',
-  '172.16.5.4',
-  '192.168.1.1',
-  '100.64.1.1',
-  'fd00::1',
-  'fc00::2',
-];
+export const PRIVATE = ['10.1.2.3', '172.16.5.4', '192.168.1.1', 'fd00::1', 'fc00::2'];
 export const LINK_LOCAL = ['169.254.7.7', 'fe80::77'];
+/** Of a provider's network (RFC 6598): anywhere, so only this machine may name it. */
+export const SHARED = ['100.64.1.1'];
 export const PUBLIC = ['1.2.3.4', '9.9.9.9', '2a00:9:8:7::1', '::ffff:9.9.9.8'];
 export const NOWHERE = [
   ...['0.0.0.0', '0.1.2.3', '224.0.0.1', '239.1.2.3', '255.255.255.255', '240.0.0.1'],
@@ -33,6 +28,7 @@ export const HOSTS: readonly string[] = [
   ...LOOPBACK,
   ...PRIVATE,
   ...LINK_LOCAL,
+  ...SHARED,
   ...PUBLIC,
   ...NOWHERE,
 ];
