@@ -37,8 +37,8 @@ const NOW = Promise.resolve();
 export class Responder {
   readonly #options: ResponderOptions;
   readonly #bodies = new BodyQueue(PREPARED, () => this.#options.account.room > 0);
-  /** The last of the long answers that are prepared one after the other. */
-  #lastLong: Promise<void> = NOW;
+  /** Requests for answers that may be long: one is prepared after the other. */
+  readonly #long = new BodyQueue(1, () => false);
   #unanswered = 0;
 
   constructor(options: ResponderOptions) {
@@ -74,6 +74,8 @@ export class Responder {
     quota.inFlight++;
     if (request.type === 'RQFH') {
       this.#bodies.add((turn) => this.#handle(request, tag, turn));
+    } else if (request.type === 'RQLT' || (request.type === 'RQFS' && request.ttl === 0)) {
+      this.#long.add(() => this.#handle(request, tag, NOW));
     } else {
       void this.#handle(request, tag, NOW);
     }
@@ -130,21 +132,20 @@ export class Responder {
     }
   }
 
-  #sendPrepared(prepare: Parameters<Exchange['sendPrepared']>[0], tag: number): Promise<void> {
+  async #sendPrepared(
+    prepare: Parameters<Exchange['sendPrepared']>[0],
+    tag: number,
+  ): Promise<void> {
     const { outbound, account, closed } = this.#options;
-    const sent = this.#lastLong.then(async () => {
-      await outbound.room();
-      closed.throwIfAborted();
-      const reserved = account.take(LONG_ANSWER_BYTES) ? LONG_ANSWER_BYTES : 0;
-      try {
-        const answer = await prepare(reserved > 0);
-        outbound.frame(encodeMessage(answer, tag));
-      } finally {
-        account.give(reserved);
-      }
-    });
-    this.#lastLong = sent.catch(() => undefined);
-    return sent;
+    await outbound.room();
+    closed.throwIfAborted();
+    const reserved = account.take(LONG_ANSWER_BYTES) ? LONG_ANSWER_BYTES : 0;
+    try {
+      const answer = await prepare(reserved > 0);
+      outbound.frame(encodeMessage(answer, tag));
+    } finally {
+      account.give(reserved);
+    }
   }
 
   /** Send ERRR: a PeerError with a wire code under that code, everything else as internal, without its text. */
