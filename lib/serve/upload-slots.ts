@@ -9,7 +9,7 @@
  *
  * While a client waits, a transfer of a client that has at least two more slots gives way to it: the slowest
  * one of the client that has most. Where nobody has that many, a transfer gives way that is slower than
- * SLOW_RATE. It is ended; its peer can resume it later. So slow readers, from one address or from many, do not
+ * SLOW_RATE, of a client with more slots or of the same one. It is ended; its peer can resume it later. So slow readers, from one address or from many, do not
  * keep others out.
  */
 import { systemClock, type Clock } from '../support/clock.js';
@@ -251,8 +251,10 @@ export class UploadSlots<C extends object> {
       for (const each of measured) {
         const { transfer, bytes } = each;
         const has = heldBy(transfer);
-        if (transfer.ending || transfer.client === name) continue;
-        if (has < own + 2 && (has <= own || bytes >= slow)) continue;
+        const isOwn = transfer.client === name;
+        if (transfer.ending || (bytes >= slow && (isOwn || has < own + 2))) continue;
+        // Behind one address there may be more than one peer: a slow transfer gives way to its own, too.
+        if (!isOwn && has <= own) continue;
         // They are sorted: of one client the slowest comes first.
         if (victim === undefined || has > heldBy(victim.transfer)) victim = each;
       }

@@ -175,3 +175,17 @@ t.test('where all have the same, one gives way only when it is slow', async (t) 
   await end('b1');
   t.same(begun.at(-1), 'd1');
 });
+
+t.test('a slow transfer gives way to another of the same client', async (t) => {
+  const { clock, take, sent, ended, begun, end } = slots({ max: 2 });
+  for (const name of ['a1', 'a2']) void take(name);
+  await settle();
+  void take('a3');
+  for (let look = 0; look < 6; look++) {
+    sent('a2', 1e6);
+    clock.run(clock.now() + 250);
+  }
+  t.same(ended(), ['a1']);
+  await end('a1');
+  t.same(begun.at(-1), 'a3');
+});
