@@ -33,12 +33,17 @@ export interface Exchange {
   readonly turn: Promise<void>;
 }
 
+/** Requests that are prepared at once for a peer that has not taken a body yet. */
+const UNPROVEN_AHEAD = 4;
+
 /** Requests for bodies of one connection: several are prepared at once, written in order. */
 export class BodyQueue {
   readonly #ahead: number;
   readonly #hasRoom: () => boolean;
   readonly #jobs: ((turn: Promise<void>) => Promise<void>)[] = [];
   #running = 0;
+  /** A body has gone out: the peer takes what it asks for. */
+  #isTaken = false;
   #last: Promise<void> = Promise.resolve();
 
   /**
@@ -57,7 +62,8 @@ export class BodyQueue {
   }
 
   #pump(): void {
-    while (this.#running === 0 || (this.#running < this.#ahead && this.#hasRoom())) {
+    const most = this.#isTaken ? this.#ahead : Math.min(UNPROVEN_AHEAD, this.#ahead);
+    while (this.#running === 0 || (this.#running < most && this.#hasRoom())) {
       const job = this.#jobs.shift();
       if (job === undefined) return;
       this.#running++;
@@ -66,6 +72,7 @@ export class BodyQueue {
       this.#last = turn.then(() => done);
       void done.then(() => {
         this.#running--;
+        this.#isTaken = true;
         this.#pump();
       });
     }
