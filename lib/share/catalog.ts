@@ -4,7 +4,7 @@
  */
 import type { FileIdentity } from '../disk/open.js';
 import { rootOf, type Lists, type Tree } from '../hash/tree.js';
-import type { Hash } from '../wire/messages.js';
+import type { FileMatch, Hash } from '../wire/messages.js';
 import { Columns } from './columns.js';
 import { Folders } from './folders.js';
 import { searchPage, type Page } from './search-page.js';
@@ -218,7 +218,11 @@ export class Catalog {
 
   /** One page of the files that match: as `searchPage`. */
   search(query: string, max?: number, after?: Uint8Array): Generator<number, Page> {
-    return searchPage(this.#names, (slot) => this.#fileAt(slot), { query, max, after });
+    const matchAt = (slot: number): FileMatch => {
+      const { path, hash, identity } = this.#fileAt(slot);
+      return { path, hash, size: identity.size };
+    };
+    return searchPage(this.#names, matchAt, { query, max, after });
   }
 
   #fileAt(slot: number): SharedFile {

@@ -2,7 +2,6 @@
 import type { NameIndex } from '../name-index/name-index.js';
 import { MAX_FILES, MAX_FILES_PATH_BYTES } from '../wire/limits.js';
 import type { FileMatch } from '../wire/messages.js';
-import type { SharedFile } from './catalog.js';
 
 export interface Page {
   total: number;
@@ -28,15 +27,12 @@ export interface PageRequest {
  */
 export function* searchPage(
   names: NameIndex,
-  fileAt: (slot: number) => SharedFile,
+  matchAt: (slot: number) => FileMatch,
   { query, max = MAX_FILES, after }: PageRequest,
 ): Generator<number, Page> {
   const limit = Math.min(Math.max(max, 1), MAX_FILES);
   const found = yield* names.searching(query, limit, after);
-  const files = found.ids.map((slot) => {
-    const { path, hash, identity } = fileAt(slot);
-    return { path, hash, size: identity.size };
-  });
+  const files = found.ids.map(matchAt);
   const fit = fitting(files);
   if (fit === files.length) return { total: found.total, files, after: found.after };
   return { total: found.total, files: files.slice(0, fit), after: found.behind(fit - 1) };

@@ -10,27 +10,11 @@ import { signalOf } from '../../support/signal.js';
 import type { Peer } from '../peer.js';
 import { OutputFolder } from '../../disk/output-folder.js';
 import { PeerError, abortError } from '../../errors.js';
-import type { RateLimiter } from '../../limits/rate-limiter.js';
 import { retrying, type RetryOptions } from '../retry.js';
-import { FolderFetch, type FetchedFile, type OpenSource } from './folder-fetch.js';
+import { FolderFetch, type FetchAllOptions, type FetchedFile } from './folder-fetch.js';
 import { Listing, type ListingLimits } from './listing.js';
 
-export type { FetchedFile };
-
-export interface FetchAllOptions extends RetryOptions {
-  /** How fast it may come. @default no limit */
-  limit?: RateLimiter | undefined;
-  /** Wait until files, and then their names, are on the disk. @default true */
-  fsync?: boolean | undefined;
-  /** Opens what else a file may come from than the peer. @default nothing */
-  sourceOf?: OpenSource | undefined;
-  /** Told what the search found, before anything is fetched; and in words what of it is left out. */
-  onFound?: ((found: { files: number; bytes: number; leftOut?: string }) => void) | undefined;
-  /** Told of bytes that are there and verified. */
-  onBytes?: ((bytes: number) => void) | undefined;
-  /** What a peer may list, at most. @default LISTING_LIMITS */
-  listingLimits?: ListingLimits | undefined;
-}
+export type { FetchAllOptions, FetchedFile };
 
 /**
  * @param query terms, as in `Peer.search`; '' is every file

@@ -4,15 +4,15 @@ import { signalOf } from '../../support/signal.js';
 import type { Peer } from '../peer.js';
 import type { OutputFolder } from '../../disk/output-folder.js';
 import { PeerError, abortError, asError, isShortage, systemCode } from '../../errors.js';
+import type { RateLimiter } from '../../limits/rate-limiter.js';
 import { Semaphore } from '../../limits/semaphore.js';
 import type { FileMatch } from '../../wire/messages.js';
 import type { FetchOutcome } from '../part/file-fetch.js';
 import type { FileSource } from '../receive/body-receiver.js';
 import { SMALL_BYTES } from '../receive/small-body.js';
-import { retrying } from '../retry.js';
+import { retrying, type RetryOptions } from '../retry.js';
 import { Attempts, ConnectionLost, Suspect } from './attempts.js';
-import type { FetchAllOptions } from './fetch-all.js';
-import type { Listing } from './listing.js';
+import type { Listing, ListingLimits } from './listing.js';
 import { FileTransfer } from './file-transfer.js';
 
 /** What became of one file. */
@@ -27,6 +27,21 @@ export interface FetchedFile extends FileMatch {
 
 /** What else a file may come from; closed when it has come. */
 export type OpenSource = (file: FileMatch) => { source: FileSource; close: () => void };
+
+export interface FetchAllOptions extends RetryOptions {
+  /** How fast it may come. @default no limit */
+  limit?: RateLimiter | undefined;
+  /** Wait until files, and then their names, are on the disk. @default true */
+  fsync?: boolean | undefined;
+  /** Opens what else a file may come from than the peer. @default nothing */
+  sourceOf?: OpenSource | undefined;
+  /** Told what the search found, before anything is fetched; and in words what of it is left out. */
+  onFound?: ((found: { files: number; bytes: number; leftOut?: string }) => void) | undefined;
+  /** Told of bytes that are there and verified. */
+  onBytes?: ((bytes: number) => void) | undefined;
+  /** What a peer may list, at most. @default LISTING_LIMITS */
+  listingLimits?: ListingLimits | undefined;
+}
 
 /** Files that are looked at, asked for and written at the same time. */
 const LANES = 128;
