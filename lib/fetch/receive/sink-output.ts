@@ -12,6 +12,10 @@ import type { VerifiedBlock } from './body-verifier.js';
 /** Blocks in memory at most: 1.75 MiB. */
 const BLOCKS = 7;
 
+/** Rings of fetches that are over: to get new memory for each of many files costs more than to fill it. */
+const spare: Uint8Array[] = [];
+const MAX_SPARE = 4;
+
 export interface SinkOutputOptions {
   readonly sink: ByteSink;
   /** Tells the connection to go on reading. */
@@ -30,6 +34,7 @@ export class SinkOutput implements BlockOutput {
   #waiting: VerifiedBlock[] = [];
   #writing: Promise<void> | undefined;
   #starved = false;
+  #ended = false;
   #error: Error | undefined;
 
   constructor(options: SinkOutputOptions) {
@@ -44,6 +49,11 @@ export class SinkOutput implements BlockOutput {
   /** Nothing more comes. Resolves when all that was received has been written. */
   async finish(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
+    const memory = this.#memory;
+    // After a body that did not end, the connection may still hold a part of it.
+    if (!this.#ended || this.#used > 0 || memory === undefined) return;
+    this.#memory = undefined;
+    if (spare.length < MAX_SPARE) spare.push(memory);
   }
 
   allocate(bytes: number): Uint8Array | undefined {
@@ -55,7 +65,7 @@ export class SinkOutput implements BlockOutput {
     const place = this.#used === 0 ? 0 : this.#next;
     this.#next = (place + 1) % BLOCKS;
     this.#used++;
-    this.#memory ??= roomFor(BLOCKS * BLOCK_BYTES);
+    this.#memory ??= spare.pop() ?? roomFor(BLOCKS * BLOCK_BYTES);
     const at = place * BLOCK_BYTES;
     return this.#memory.subarray(at, at + bytes);
   }
@@ -66,7 +76,7 @@ export class SinkOutput implements BlockOutput {
   }
 
   end(): void {
-    // What waits is written by and by: see `finish`.
+    this.#ended = true;
   }
 
   fail(): void {
