@@ -229,7 +229,9 @@ t.test('a flood of searches is refused in part, and disturbs nobody else', async
   t.equal(count(kinds, 'RPFL') + refused, 1000);
   t.ok(count(kinds, 'RPFL') >= 200, 'so many may come at once');
   t.ok(refused > 0);
-  t.match(node.searchStats, { refused, fresh: 1000 - refused, passedOn: 0, open: 0 });
+  // Others are refused before they are searches: more than 256 were unanswered.
+  t.ok(node.searchStats.refused <= refused);
+  t.match(node.searchStats, { fresh: 1000 - refused, passedOn: 0, open: 0 });
   const other = await RawPeer.to(t, node.address);
   other.send(search({ ttl: 0 }), 1);
   t.same(await answersOf(other, 1), ['RPFL'], 'another is answered');
