@@ -4,7 +4,7 @@
  */
 import { PeerError } from '../../errors.js';
 import { hashBlock } from '../../hash/blake3.js';
-import { BodyVerifier, verified, type OnList, type VerifiedBlock } from './body-verifier.js';
+import { BodyVerifier, type OnList, type VerifiedBlock } from './body-verifier.js';
 import type { BodySink } from '../../net/body-sink.js';
 import type { RateLimiter } from '../../limits/rate-limiter.js';
 import type { AbortOptions } from '../../support/signal.js';
@@ -76,9 +76,8 @@ export class BodyReceiver implements BodySink {
   }
 
   advance(n: number): void {
-    const received = this.#verifier.advance(n);
-    if (received === undefined) return;
-    this.#output.write(verified(received));
+    const block = this.#verifier.advance(n);
+    if (block !== undefined) this.#output.write(block);
   }
 
   end(): void {

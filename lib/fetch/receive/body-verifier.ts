@@ -2,9 +2,8 @@
  * Check a body against the hash it was asked by, part by part as its bytes arrive.
  *
  * The caller owns the memory of blocks: it asks where the next bytes belong (`space`), puts them
- * there, says how many came (`advance`), and gets every block back when it is complete, with the hash
- * that it must have: `verified` compares them, here, or another thread does (block-checker.ts). Lists
- * are compared at once. Nothing is copied here but the lists.
+ * there, says how many came (`advance`), and gets every block back when it is complete and its hash is
+ * right. Nothing is copied here but the lists.
  */
 import { PeerError } from '../../errors.js';
 import {
@@ -34,33 +33,6 @@ export interface VerifiedBlock {
   readonly bytes: Uint8Array;
   /** The buffer that `bytes` lies in, as it was given to `useBuffer`. */
   readonly buffer: Uint8Array;
-}
-
-/** A block that is complete, and of which nothing must be used before it is compared. */
-export interface ReceivedBlock {
-  /** Which of the file's blocks. */
-  readonly index: number;
-  /** All of it. */
-  readonly whole: Uint8Array;
-  /** The 32 bytes that its hash must be, out of a verified list. */
-  readonly hash: Uint8Array;
-  /** What it is when its hash is right. */
-  readonly block: VerifiedBlock;
-}
-
-/** Compare a block with its hash. @throws PeerError ERR_MISMATCH, naming the block */
-export function verified({ index, whole, hash, block }: ReceivedBlock): VerifiedBlock {
-  if (!equal(hashBlock(whole), hash)) throw wrongBlock({ index, whole });
-  return block;
-}
-
-/** What is said of a block whose hash is another. */
-export function wrongBlock({ index, whole }: Pick<ReceivedBlock, 'index' | 'whole'>): PeerError {
-  const start = index * BLOCK_BYTES;
-  return new PeerError(
-    'ERR_MISMATCH',
-    `the bytes do not match the hash: block ${index} (bytes ${start} to ${start + whole.length}) is wrong`,
-  );
 }
 
 /** A list whose hash was right, and which of its level it is. */
@@ -128,9 +100,9 @@ export class BodyVerifier {
    * `n` bytes have been put at the start of `space()`.
    *
    * @returns a block when these bytes complete it.
-   * @throws PeerError ERR_MISMATCH, naming the list that is wrong.
+   * @throws PeerError ERR_MISMATCH, naming the list or the block that is wrong.
    */
-  advance(n: number): ReceivedBlock | undefined {
+  advance(n: number): VerifiedBlock | undefined {
     this.#filled += n;
     this.#remaining -= n;
     if (this.#filled < this.#expected || this.#buffer === undefined) return undefined;
@@ -151,10 +123,16 @@ export class BodyVerifier {
       return undefined;
     }
     const index = this.#block;
-    const hash = this.#hashOf(0, index);
+    if (!equal(hashBlock(bytes), this.#hashOf(0, index))) {
+      const start = index * BLOCK_BYTES;
+      throw new PeerError(
+        'ERR_MISMATCH',
+        `the bytes do not match the hash: block ${index} (bytes ${start} to ${start + bytes.length}) is wrong`,
+      );
+    }
     this.#block++;
     this.#next();
-    return { index, whole: bytes, hash, block: this.#trim(index, bytes, buffer) };
+    return this.#trim(index, bytes, buffer);
   }
 
   /** Make the next block or list the current node. */
