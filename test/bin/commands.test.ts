@@ -24,7 +24,7 @@ import t from 'tap';
 import { connect } from '../../lib/fetch/peer.js';
 import { partOf } from '../fixtures/part.js';
 import { random, writeFiles, writeLarge } from '../fixtures/bytes.js';
-import { PEAK, command, commandPath, run, serve } from '../fixtures/cli.js';
+import { TERMINAL, PEAK, command, commandPath, run, serve } from '../fixtures/cli.js';
 import { HELLO } from '../fixtures/messages.js';
 import { RawPeer, startFake } from '../fixtures/raw.js';
 import { FULL } from '../hostile/sizes.js';
@@ -390,8 +390,7 @@ t.test('Ctrl-C on a terminal', async (t) => {
   const line = `echo $$; exec ${[program, ...args].map((arg) => `'${arg}'`).join(' ')}`;
   const child = spawn('script', ['-qefc', line, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'ignore'],
-    // A bar is drawn on a terminal that can, and nowhere else.
-    env: { ...process.env, TERM: 'xterm', CI: undefined, NO_COLOR: undefined },
+    env: TERMINAL,
   });
   const failed = await Promise.race([once(child, 'error'), once(child, 'spawn').then(() => [])]);
   if (failed.length > 0) {

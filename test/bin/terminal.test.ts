@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { random, writeFiles } from '../fixtures/bytes.js';
-import { command, run, serve } from '../fixtures/cli.js';
+import { TERMINAL, command, run, serve } from '../fixtures/cli.js';
 
 const skip =
   spawnSync('script', ['-qec', 'true', '/dev/null'], { stdio: 'ignore' }).status === 0
@@ -19,6 +19,7 @@ async function onTerminal(lines: string, columns = 80): Promise<{ shown: string;
   const script = `stty cols ${columns} rows 24; ${lines}`;
   const child = spawn('script', ['-qec', script, '/dev/null'], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: TERMINAL,
   });
   let shown = '';
   child.stdout.on('data', (chunk: Buffer) => (shown += chunk.toString('latin1')));
