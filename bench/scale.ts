@@ -148,7 +148,8 @@ function search(network: Network, from: number, ttl: number): Figures {
   const answers = RPFL - before.RPFL + (TPHF - before.TPHF) + (ACKN - before.ACKN);
   const asked = RQFS - before.RQFS;
   return {
-    reached: network.answers.reduce((sum, n) => sum + n, 0),
+    // Once to each that asks it: to several neighbours, perhaps.
+    reached: network.answers.filter((times) => times > 0).length,
     asked,
     duplicates: end.duplicates,
     messages: asked + answers,

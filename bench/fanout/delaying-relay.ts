@@ -17,7 +17,6 @@ export interface Watcher {
 
 /** Bytes that wait to go out at which no more are taken in. */
 const HIGH_WATER = 1024 * 1024;
-const HOST = '127.0.0.1';
 
 export class DelayingRelay {
   readonly #line: DelayLine;
@@ -36,10 +35,10 @@ export class DelayingRelay {
   }
 
   /** Listen, on a free port of loopback. */
-  async listen(): Promise<PeerAddress> {
-    this.#server.listen(0, HOST);
+  async listen(host = '127.0.0.1'): Promise<PeerAddress> {
+    this.#server.listen(0, host);
     await once(this.#server, 'listening');
-    return { host: HOST, port: (this.#server.address() as AddressInfo).port };
+    return { host, port: (this.#server.address() as AddressInfo).port };
   }
 
   /** Where connections lead. Until this is known they are refused. */

@@ -9,6 +9,7 @@ import { formatAddress, type PeerAddress } from '../../lib/net/address.js';
 import type { SearchResult, SearchSummary } from '../../lib/search/results.js';
 import type { PeerId } from '../../lib/wire/messages.js';
 import { serveCalls } from '../../test/fixtures/child.js';
+import { hostOf } from '../../test/fixtures/network.js';
 import { WORD, checkAnswers, sharedFile } from './check.js';
 import type { Graph } from '../../test/fixtures/graphs.js';
 
@@ -67,12 +68,15 @@ serveCalls<FanoutCalls>({
     writeFileSync(join(share, path), content);
     const node = createNode({
       share,
-      host: '127.0.0.1',
+      host: hostOf(number),
       port: 0,
       watch: false,
       // Threads for one small file each would take longer to start than all the rest.
       workers: false,
       discover: false,
+      // They make connections from one address.
+      maxPeersPerNetwork: 1000,
+      times: { hostPause: 1 },
       peers: peers.map(formatAddress),
       advertise: advertise === undefined ? undefined : formatAddress(advertise),
     });

@@ -2,6 +2,7 @@
 import type { PeerAddress } from '../../lib/net/address.js';
 import { systemClock } from '../../lib/support/clock.js';
 import { serveCalls } from '../../test/fixtures/child.js';
+import { hostOf } from '../../test/fixtures/network.js';
 import { DelayLine } from './delay-line.js';
 import { DelayingRelay } from './delaying-relay.js';
 import { MessageCounter, noMessages, type SearchMessages } from './message-counter.js';
@@ -25,7 +26,7 @@ serveCalls<RelayCalls>({
     while (relays.length < nodes) {
       relays.push(new DelayingRelay(line, () => new MessageCounter(counts)));
     }
-    return Promise.all(relays.map((relay) => relay.listen()));
+    return Promise.all(relays.map((relay, node) => relay.listen(hostOf(node))));
   },
   aim: ({ node, target }) => {
     relays[node]?.aim(target);
