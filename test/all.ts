@@ -2,6 +2,7 @@
  * Runs every test file in a process of its own, as it would run by itself. By `tap FILE...` each would be given
  * the runner's loaders, which cost it about two seconds of processor time before the first test.
  */
+import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,11 +30,17 @@ const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
 const rank = (name: string): number => (LONG.includes(name) ? LONG.indexOf(name) : LONG.length);
 names.sort((a, b) => rank(a) - rank(b));
 
+/** A test that has timed out may wait for something in a loop, and then only a signal that it cannot catch ends it. */
+const END =
+  spawnSync('timeout', ['--version']).status === 0
+    ? ['timeout', '-s', 'KILL', `${TIMEOUT / 1000 + 20}`]
+    : [];
+
 t.setTimeout(0);
 t.jobs = JOBS;
 for (const name of names) {
   const file = join(folder, `${name}.test.js`);
   // It puts a loader of its own into NODE_OPTIONS: env(1) takes it out.
-  const args = ['-u', 'NODE_OPTIONS', process.execPath, '--enable-source-maps', file];
+  const args = ['-u', 'NODE_OPTIONS', ...END, process.execPath, '--enable-source-maps', file];
   void t.spawn('env', args, { buffered: true, timeout: TIMEOUT }, name);
 }
