@@ -244,10 +244,11 @@ t.test('wrong usage: one line, exit code 2', async (t) => {
     ['p2p-ping', ['localhost', '--interval', '-1'], /--interval is a number of seconds/],
     ['p2p-hash', ['-', 'x'], /stands alone/],
   ];
-  const env = { ...process.env, XDG_STATE_HOME: join(folder, 'xdg') };
-  const next = cases.values();
+  const next = cases.entries();
   const runSome = async (): Promise<void> => {
-    for (const [name, args, expected] of next) {
+    for (const [i, [name, args, expected]] of next) {
+      // A state folder each: while one command has it, another would be refused for that.
+      const env = { ...process.env, XDG_STATE_HOME: join(folder, 'xdg', `${i}`) };
       const { code, stdout, stderr } = await run(name, args, { env });
       const what = `${name} ${args.slice(-2).join(' ')}`;
       t.equal(code, 2, what);
