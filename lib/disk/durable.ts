@@ -3,22 +3,37 @@
  * name is on the disk before anybody relies on it (fsync(2), "Calling fsync() does not necessarily
  * ensure that the entry in the directory containing the file has also reached disk").
  */
-import { constants } from 'node:fs';
+import { constants, fsync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { systemCode } from '../errors.js';
 
-/** Wait until the names in a folder are on the disk. Where folders cannot be synced it does nothing. */
-export async function syncFolder(folder: string): Promise<void> {
+/** File systems that cannot sync folders (some network and FUSE ones) say one of these. */
+const NO_SYNC = new Set(['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EBADF']);
+
+const fsyncAsync = promisify(fsync);
+
+/**
+ * Wait until the names in a folder are on the disk. Where folders cannot be synced it does nothing.
+ *
+ * @param folder its path, or a descriptor of it, which stays open
+ */
+export async function syncFolder(folder: string | number): Promise<void> {
   if (process.platform === 'win32') return;
-  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  if (typeof folder === 'string') {
+    const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      await syncFolder(handle.fd);
+    } finally {
+      await handle.close();
+    }
+    return;
+  }
   try {
-    await handle.sync();
+    await fsyncAsync(folder);
   } catch (error) {
-    // Some network and FUSE file systems have no fsync for folders.
-    if (!['EINVAL', 'ENOSYS', 'ENOTSUP'].includes(systemCode(error) ?? '')) throw error;
-  } finally {
-    await handle.close();
+    if (!NO_SYNC.has(systemCode(error) ?? '')) throw error;
   }
 }
 

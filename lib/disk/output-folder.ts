@@ -13,15 +13,14 @@ import {
   closeSync,
   constants,
   fstatSync,
-  fsync,
   mkdirSync,
   openSync,
   realpathSync,
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { PeerError, asError, systemCode } from '../errors.js';
+import { syncFolder } from './durable.js';
 import type { Place } from './target.js';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
@@ -31,11 +30,6 @@ const BY_DESCRIPTOR = process.platform === 'linux';
 
 /** Folders that are kept open. */
 const OPEN_FOLDERS = 64;
-
-/** File systems that cannot sync folders say one of these. */
-const NO_SYNC = new Set(['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EBADF']);
-
-const fsyncAsync = promisify(fsync);
 
 /** A folder below the root. */
 interface Entry {
@@ -200,15 +194,6 @@ export class OutputFolder {
         this.#syncs.delete(synced);
       });
     this.#syncs.add(synced);
-  }
-}
-
-/** Wait until the names in an open folder are on the disk; where folders can be synced. */
-export async function syncFolder(fd: number): Promise<void> {
-  try {
-    await fsyncAsync(fd);
-  } catch (error) {
-    if (!NO_SYNC.has(systemCode(error) ?? '')) throw error;
   }
 }
 

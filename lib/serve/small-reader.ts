@@ -4,9 +4,9 @@
  * the other, with synchronous calls.
  *
  * That thread starts when there is something to read. Until it runs, when it has more than enough to do
- * (a slow disk), and where there are to be no threads, files are read by way of the thread pool.
+ * (a slow disk), when it has died too often, and where there are to be no threads, files are read by way of the thread pool.
  */
-import { Worker } from 'node:worker_threads';
+import { SupervisedThread } from '../support/supervised-thread.js';
 import { readInside, type ReadFile } from '../disk/open.js';
 import type { SharedFile } from '../share/catalog.js';
 
@@ -41,16 +41,13 @@ interface Job {
 /** Files that wait for the next batch, at most; and batches that the worker has: one is read, one is next. */
 const MAX_WAITING = 128;
 const BATCHES = 2;
-/** Threads that are started after one that died; then everything goes by way of the thread pool. */
-const MAX_RESTARTS = 3;
 
 export class SmallReader {
   readonly #root: string;
   readonly #useWorker: boolean;
-  #worker: Worker | undefined;
+  #thread: SupervisedThread<ReadResult> | undefined;
   #runs = false;
   #ended = false;
-  #deaths = 0;
   #waiting: Job[] = [];
   readonly #batches = new Map<number, Job[]>();
   #number = 0;
@@ -79,34 +76,30 @@ export class SmallReader {
   async close(): Promise<void> {
     this.#ended = true;
     this.#giveBack();
-    await this.#worker?.terminate();
+    await this.#thread?.close();
   }
 
   #takesMore(): boolean {
-    if (this.#useWorker && !this.#ended) this.#worker ??= this.#start();
+    if (this.#useWorker && !this.#ended) this.#thread ??= this.#start();
     return this.#runs && this.#waiting.length < MAX_WAITING;
   }
 
-  #start(): Worker {
-    const worker = new Worker(new URL('./small-read-worker.js', import.meta.url), {
-      workerData: this.#root,
-      execArgv: [],
+  #start(): SupervisedThread<ReadResult> {
+    return new SupervisedThread<ReadResult>({
+      entry: new URL('./small-read-worker.js', import.meta.url),
+      data: this.#root,
+      unref: true,
+      onReady: () => {
+        this.#runs = true;
+      },
+      onMessage: (result) => {
+        this.#take(result);
+      },
+      onDeath: (_error, restarts) => {
+        this.#ended = !restarts;
+        this.#giveBack();
+      },
     });
-    worker.unref();
-    worker.once('online', () => {
-      this.#runs = !this.#ended;
-    });
-    worker.on('message', (result: ReadResult) => {
-      this.#take(result);
-    });
-    // Its end is told as well.
-    worker.once('error', () => undefined);
-    worker.once('exit', () => {
-      this.#worker = undefined;
-      this.#giveBack();
-      if (++this.#deaths > MAX_RESTARTS) this.#ended = true;
-    });
-    return worker;
   }
 
   /** What the worker has is read in the other way. */
@@ -129,7 +122,6 @@ export class SmallReader {
   }
 
   #send(): void {
-    if (this.#ended) return;
     const jobs = this.#waiting.filter(({ signal }) => !signal.aborted);
     for (const { signal, done } of this.#waiting) if (signal.aborted) done(undefined);
     this.#waiting = [];
@@ -142,7 +134,7 @@ export class SmallReader {
       sizes: Float64Array.from(jobs, ({ file }) => file.identity.size),
       mtimes: BigInt64Array.from(jobs, ({ file }) => file.identity.mtimeNs),
     };
-    this.#worker?.postMessage(batch);
+    this.#thread?.post(batch);
   }
 
   #take({ number, bytes, good, changes }: ReadResult): void {

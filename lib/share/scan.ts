@@ -1,5 +1,6 @@
 /** Scan the share's folder: in a thread of its own, so that the event loop is free meanwhile, or here. */
-import { Worker } from 'node:worker_threads';
+import { SupervisedThread } from '../support/supervised-thread.js';
+import { asError } from '../errors.js';
 import { unpackPaths } from '../hash/packed.js';
 import {
   unpackFiles,
@@ -17,9 +18,6 @@ export interface Found {
   gone: readonly string[];
 }
 
-/** Times that a scan is begun whose thread dies. */
-const TRIES = 3;
-
 /**
  * Everything in the folder, in chunks as they come. Begun again when its thread dies: then some come twice.
  *
@@ -31,47 +29,36 @@ export async function scan(
   onFound: (found: Found) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let left = TRIES; ; left--) {
-    signal.throwIfAborted();
-    try {
-      await scanOnce(request, onFound, signal);
-      return;
-    } catch (error) {
-      if (signal.aborted || left === 1) throw error;
-    }
-  }
-}
-
-async function scanOnce(
-  request: ScanRequest,
-  onFound: (found: Found) => void,
-  signal: AbortSignal,
-): Promise<void> {
-  const worker = new Worker(new URL('./scan-worker.js', import.meta.url), {
-    workerData: request,
-    // Flags and loaders of the main thread are none of its business, and cost it time.
-    execArgv: [],
-  });
-  const stop = (): void => void worker.terminate();
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    await new Promise<void>((resolve, reject) => {
-      worker.on('message', (chunk: PackedChunk | 'end') => {
-        if (chunk === 'end') resolve();
-        else {
-          const gone = unpackPaths(chunk.gone);
-          onFound({ files: () => unpackFiles(chunk), warnings: chunk.warnings, gone });
-        }
-      });
-      worker.once('error', reject);
-      worker.once('exit', () => {
-        reject(new Error('the scanning thread died'));
-      });
-    });
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
   signal.throwIfAborted();
+  await new Promise<void>((resolve, reject) => {
+    const thread = new SupervisedThread<PackedChunk | 'end'>({
+      entry: new URL('./scan-worker.js', import.meta.url),
+      data: request,
+      // However long a scan takes.
+      deathsCount: Infinity,
+      onMessage: (chunk) => {
+        if (chunk === 'end') {
+          signal.removeEventListener('abort', stop);
+          void thread.close();
+          resolve();
+          return;
+        }
+        const gone = unpackPaths(chunk.gone);
+        onFound({ files: () => unpackFiles(chunk), warnings: chunk.warnings, gone });
+      },
+      onDeath: (error, restarts) => {
+        if (restarts) return;
+        signal.removeEventListener('abort', stop);
+        reject(new Error(`the scanning thread died: ${error.message}`, { cause: error }));
+      },
+    });
+    const stop = (): void => {
+      void thread.close().then(() => {
+        reject(asError(signal.reason));
+      });
+    };
+    signal.addEventListener('abort', stop, { once: true });
+  });
 }
 
 /** The same in this thread, which does nothing else meanwhile: saves the start of a thread. */

@@ -2,7 +2,7 @@
  * Watch the share's folder, in a thread of its own, so that a busy event loop loses nothing. When the
  * thread dies another takes its place, but not for ever.
  */
-import { Worker } from 'node:worker_threads';
+import { SupervisedThread } from '../support/supervised-thread.js';
 import type { FilterOptions } from './filter.js';
 import type { Seen, WatchFailure, WatchMessage } from './watch-worker.js';
 
@@ -19,17 +19,11 @@ export interface WatcherOwner {
   onFailed(why: string): void;
 }
 
-/** Times in so many milliseconds that the thread may die before the watch is given up. */
-const MAX_DEATHS = 3;
-const DEATHS_COUNT = 600_000;
-
 export class Watcher {
   readonly #filter: FilterOptions;
   readonly #owner: WatcherOwner;
-  #worker: Worker | undefined;
+  #thread: SupervisedThread<WatchMessage> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** When the thread died, by performance.now(). */
-  #deaths: number[] = [];
 
   constructor(filter: FilterOptions, owner: WatcherOwner) {
     this.#filter = filter;
@@ -46,32 +40,25 @@ export class Watcher {
     }
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const worker = new Worker(new URL('./watch-worker.js', import.meta.url), {
-      workerData: this.#filter,
-      execArgv: [],
-    });
-    this.#worker = worker;
-    worker.on('message', (message: WatchMessage) => {
-      if (this.#worker !== worker) return;
-      switch (message.type) {
-        case 'ready':
-          this.#owner.onWatching(message.folders);
-          break;
-        case 'seen':
-          this.#owner.onSeen(message.seen, message.burst);
-          break;
-        case 'error':
-          this.#fail(reasonOf(message.failure));
-      }
-    });
-    const died = (why: string): void => {
-      if (this.#worker === worker) this.#died(why);
-    };
-    worker.on('error', (error) => {
-      died(error.message);
-    });
-    worker.on('exit', (code) => {
-      died(`exit code ${code}`);
+    this.#thread = new SupervisedThread<WatchMessage>({
+      entry: new URL('./watch-worker.js', import.meta.url),
+      data: this.#filter,
+      onMessage: (message) => {
+        switch (message.type) {
+          case 'ready':
+            this.#owner.onWatching(message.folders);
+            break;
+          case 'seen':
+            this.#owner.onSeen(message.seen, message.burst);
+            break;
+          case 'error':
+            this.#fail(reasonOf(message.failure));
+        }
+      },
+      onDeath: ({ message: why }, restarts) => {
+        if (restarts) this.#owner.onRestart(why);
+        else this.#fail(`the folder cannot be watched (the thread that does it dies: ${why})`);
+      },
     });
   }
 
@@ -82,28 +69,16 @@ export class Watcher {
 
   /** Names were lost, perhaps: see that every folder has its watch. */
   complete(): void {
-    this.#worker?.postMessage('complete');
+    this.#thread?.post('complete');
   }
 
   /** Watch no longer; it may be started again. */
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const worker = this.#worker;
-    this.#worker = undefined;
-    this.#deaths = [];
-    await worker?.terminate();
-  }
-
-  #died(why: string): void {
-    const now = performance.now();
-    this.#deaths = this.#deaths.filter((at) => now - at < DEATHS_COUNT).concat(now);
-    if (this.#deaths.length > MAX_DEATHS) {
-      this.#fail(`the folder cannot be watched (the thread that does it dies: ${why})`);
-      return;
-    }
-    this.#owner.onRestart(why);
-    this.start();
+    const thread = this.#thread;
+    this.#thread = undefined;
+    await thread?.close();
   }
 
   #fail(why: string): void {

@@ -1,6 +1,7 @@
 /**
  * Keeps a pool of workers alive. Piscina rejects the task of a worker that dies; but tasks in its queue
  * would wait for ever if that was the last worker, or if none starts.
+ * Not a SupervisedThread: Piscina itself starts its workers and ends them, and only when there is a task.
  */
 import type { Piscina } from 'piscina';
 

@@ -2,7 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, readlinkSync, statSync } from 'node:fs';
 import { lstat, open, realpath, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { syncFolder } from '../../disk/output-folder.js';
+import { syncFolder } from '../../disk/durable.js';
 import { Target, type Place } from '../../disk/target.js';
 import { PeerError, systemCode } from '../../errors.js';
 import type { Hash } from '../../wire/messages.js';
