@@ -31,7 +31,7 @@ await runCommand<Args>({
 
 async function hash(args: Args): Promise<number | undefined> {
   if (args.file.length > 1 && args.file.includes('-')) {
-    throw new PeerError('ERR_USAGE', '- (stdin) stands alone');
+    throw new PeerError('ERR_USAGE', '- (stdin) must be the only file');
   }
   const files = args.file.length > 0 ? args.file : ['-'];
   const pool = new HashPool();

@@ -144,8 +144,8 @@ async function serve(args: Args): Promise<number> {
     upLimit: optionalRate('up-limit', args['up-limit']),
     state: option('state', args.state ?? (await defaultStateFolder(args.dir))),
   });
-  const ended = until(node, log);
-  const endReport = report(node, log);
+  const ended = untilStopped(node, log);
+  const endReport = reportProgress(node, log);
   node.once('listening', (address) => {
     process.stdout.write(`listening on ${formatAddress(address)} as ${node.id}\n`);
   });
@@ -166,7 +166,7 @@ async function serve(args: Args): Promise<number> {
 }
 
 /** Resolves with the exit code when the node shall stop. */
-function until(node: PeerNode, log: Logger): Promise<number> {
+function untilStopped(node: PeerNode, log: Logger): Promise<number> {
   return new Promise((resolve) => {
     let ending = false;
     const end = (code: number): void => {
@@ -193,7 +193,7 @@ function until(node: PeerNode, log: Logger): Promise<number> {
 }
 
 /** Say what the node does while it indexes. @returns ends the bar */
-function report(node: PeerNode, log: Logger): () => void {
+function reportProgress(node: PeerNode, log: Logger): () => void {
   let ended = false;
   const bar = process.stderr.isTTY ? new ProgressBar() : undefined;
   let warnings = 0;
@@ -233,10 +233,10 @@ function report(node: PeerNode, log: Logger): () => void {
   };
   node.once('indexed', ({ files, bytes, hashed, milliseconds }) => {
     endBar();
-    if (warnings > MAX_WARNINGS) log.warn(`${warnings - MAX_WARNINGS} more were left out`);
+    if (warnings > MAX_WARNINGS) log.warn(`${warnings - MAX_WARNINGS} more files were skipped`);
     const seconds = (milliseconds / 1000).toFixed(1);
     process.stdout.write(`indexed ${files} files, ${bytes} bytes in ${seconds} s\n`);
-    log.debug(`${hashed} of them were hashed, the others known`);
+    log.debug(`${hashed} of them were hashed, the others were known`);
   });
   return endBar;
 }

@@ -14,7 +14,7 @@ import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search
 import { Uploads, type UploadStats } from './serve/uploads.js';
 import { Share, type Progress, type ShareEvents } from './share/share.js';
 import { loadIdentity, newIdentity, type Identity } from './state/identity.js';
-import { cannotKeep, openStateFolder } from './state/state-folder.js';
+import { stateFolderError, openStateFolder } from './state/state-folder.js';
 import type { Lock } from './disk/file-lock.js';
 import { CleanupStack } from './support/cleanup.js';
 import type { Hash, PeerId, ShareState } from './wire/messages.js';
@@ -72,7 +72,7 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
   #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   /** Aborted when nothing is waited for. */
-  readonly #noGrace = new AbortController();
+  readonly #stopNow = new AbortController();
   #identity: Identity | undefined;
 
   constructor(options: NodeOptions) {
@@ -96,27 +96,27 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
       uploads: this.#uploads,
       maxConnections: set.maxConnections ?? shares.connections,
       onPeer: (change) => {
-        this.#tell('peer', change);
+        this.#emitSafely('peer', change);
       },
       onInternalError: (path, error) => {
-        this.#tell('warning', { path, reason: `internal error: ${error.message}` });
+        this.#emitSafely('warning', { path, reason: `internal error: ${error.message}` });
       },
     });
     for (const event of SHARE_EVENTS) {
       this.#share.on(event, (...args: unknown[]) => {
-        this.#tell(event, ...(args as never));
+        this.#emitSafely(event, ...(args as never));
       });
     }
   }
 
   /** The peer's id. @throws PeerError ERR_USAGE before `start` */
   get id(): PeerId {
-    return begun(this.#identity).id;
+    return started(this.#identity).id;
   }
 
   /** Where it listens. @throws PeerError ERR_USAGE before `start` */
   get address(): PeerAddress {
-    return begun(this.#network.address);
+    return started(this.#network.address);
   }
 
   /** `ready` when everything found at the start can be found and fetched. */
@@ -144,7 +144,7 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
 
   /** Searches under way, and what became of others since the start. @throws PeerError ERR_USAGE before it */
   get searchStats(): Readonly<SearchStats> {
-    return begun(this.#network.searches).stats;
+    return started(this.#network.searches).stats;
   }
 
   /** What peers did that no honest one does, and what came of it, since the start. */
@@ -183,7 +183,7 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
     options: NetworkSearchOptions = {},
   ): AsyncGenerator<SearchResult, void, void> {
     this.#checkOpen();
-    return begun(this.#network.searches).search(wantedOf(what), options);
+    return started(this.#network.searches).search(wantedOf(what), options);
   }
 
   /** Compare the folder with the index now, rather than at the next rescan. @throws PeerError ERR_CLOSED */
@@ -201,7 +201,7 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
    * @returns resolves when nothing of the node is left
    */
   async close({ grace = 0 }: { grace?: number } = {}): Promise<void> {
-    if (option('grace', grace) === 0) this.#noGrace.abort();
+    if (option('grace', grace) === 0) this.#stopNow.abort();
     this.#closing ??= this.#close(grace);
     await this.#closing;
   }
@@ -214,9 +214,9 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
     // It notices, and opens nothing more.
     await this.#opening?.catch(() => undefined);
     const timer = setTimeout(() => {
-      this.#noGrace.abort();
+      this.#stopNow.abort();
     }, grace);
-    if (!this.#noGrace.signal.aborted) await this.#network.finish(this.#noGrace.signal);
+    if (!this.#stopNow.signal.aborted) await this.#network.finish(this.#stopNow.signal);
     clearTimeout(timer);
     await this.#started.run();
   }
@@ -238,14 +238,14 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
       const folder = await openStateFolder(state);
       lock = folder.lock;
       this.#identity = await loadIdentity(folder.path).catch((error: unknown) => {
-        throw cannotKeep(state, error);
+        throw stateFolderError(state, error);
       });
       this.#checkOpen();
     }
     this.#started.add(() => this.#network.close());
     const address = await this.#network.listen(this.#identity.id);
     this.#checkOpen();
-    this.#tell('listening', address);
+    this.#emitSafely('listening', address);
     await this.#share.start();
     this.#checkOpen();
     this.#network.neighbours?.start();
@@ -256,7 +256,7 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
   }
 
   /** Emit an event: a listener that throws is no error of whatever tells it. */
-  #tell<E extends keyof NodeEvents>(event: E, ...args: NodeEvents[E]): void {
+  #emitSafely<E extends keyof NodeEvents>(event: E, ...args: NodeEvents[E]): void {
     // An error that nobody listens for is thrown, as everywhere in Node.
     if (event === 'error' && this.listenerCount(event) === 0) throw args[0] as Error;
     for (const listener of this.rawListeners(event)) {
@@ -270,7 +270,7 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
 }
 
 /** What there is once the node listens. */
-function begun<T>(part: T | undefined): T {
+function started<T>(part: T | undefined): T {
   if (part === undefined) throw new PeerError('ERR_USAGE', 'the node has not been started');
   return part;
 }

@@ -9,7 +9,7 @@ import { PROTOCOL_VERSION } from './wire/limits.js';
 import type { FileList, PeerInfo, Search } from './wire/messages.js';
 
 /** A node's parts that answer. Those of the network are there before a connection is. */
-export interface Answering {
+export interface NodeParts {
   readonly share: Share;
   readonly uploads: Uploads;
   readonly neighbours: () => Neighbours | undefined;
@@ -18,7 +18,7 @@ export interface Answering {
   readonly isFinishing: () => boolean;
 }
 
-export function answerRequests(parts: Answering): RequestHandler {
+export function answerRequests(parts: NodeParts): RequestHandler {
   const { share, uploads } = parts;
   return async (request, exchange, connection) => {
     const neighbours = parts.neighbours();

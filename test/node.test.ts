@@ -88,7 +88,7 @@ t.test('names of every kind', async (t) => {
   const second = await startNode(t, folder);
   second.on('warning', ({ reason }) => warned.push(reason));
   await once(second, 'indexed');
-  t.same(warned, ['its name is not valid UTF-8; left out']);
+  t.same(warned, ['its name is not valid UTF-8; skipped']);
   t.equal(second.shared.files, names.length);
 });
 

@@ -2,7 +2,7 @@
 import { connect } from 'node:net';
 import { BodyVerifier } from '../../lib/fetch/receive/body-verifier.js';
 import { rootOf, TreeHasher } from '../../lib/hash/tree.js';
-import { roomFor } from '../../lib/support/memory.js';
+import { allocateReadBuffer } from '../../lib/support/memory.js';
 import { HEADER_BYTES } from '../../lib/wire/limits.js';
 import { BLOCK_BYTES } from '../../lib/wire/body.js';
 
@@ -30,7 +30,7 @@ const SAMPLE = 1021;
 
 export class RawReader {
   readonly #source: RawSource;
-  readonly #buffer = roomFor(READ_BYTES);
+  readonly #buffer = allocateReadBuffer(READ_BYTES);
   /** Of the samples, once all bytes have been verified. */
   #wanted: number | undefined;
 

@@ -8,7 +8,7 @@ const FOLDERS = ['/usr', '/etc', '/opt', '/var', '/home', '/root', process.cwd()
 const LENGTH = 75;
 
 /** Numbers that look random and are the same in every run. */
-export class Dice {
+export class SeededRandom {
   #state = 1;
 
   below(n: number): number {
@@ -24,7 +24,7 @@ export class Dice {
 /** So many different paths, in the order of a walk: real ones, then copies with other words in them. */
 export function makeNames(count: number): string[] {
   const real = [...new Set(FOLDERS.flatMap((folder) => walk(folder, count)).map(shorten))];
-  const dice = new Dice();
+  const random = new SeededRandom();
   const words = real
     .flatMap((path) => wordsOf(nameOf(path)))
     .filter((word) => /^[a-z]+$/i.test(word));
@@ -37,11 +37,11 @@ export function makeNames(count: number): string[] {
       let other = folders.get(folder);
       if (other === undefined) {
         const parts = folder.split('/');
-        parts[dice.below(parts.length - 1)] = dice.pick(words, 'word');
+        parts[random.below(parts.length - 1)] = random.pick(words, 'word');
         other = parts.join('/');
         folders.set(folder, other);
       }
-      const prefix = dice.below(10) < 3 ? `${dice.pick(words, 'word')}_` : '';
+      const prefix = random.below(10) < 3 ? `${random.pick(words, 'word')}_` : '';
       names.add(`${other}${prefix}${nameOf(path)}`);
     }
   }
@@ -54,17 +54,17 @@ export function makeNames(count: number): string[] {
  * terms have three characters or more. Many queries come more than once.
  */
 export function makeQueries(names: readonly string[], count: number): string[] {
-  const dice = new Dice();
+  const random = new SeededRandom();
   return Array.from({ length: count }, (_, i) => {
-    const path = dice.pick(names, 'name');
-    const word = dice.pick(wordsOf(nameOf(path)), 'word');
+    const path = random.pick(names, 'name');
+    const word = random.pick(wordsOf(nameOf(path)), 'word');
     const kind = i % 20;
     if (kind < 8) return word;
     if (kind < 12) return word.slice(0, Math.max(3, word.length - 2));
-    if (kind < 16) return `${dice.pick(wordsOf(path), 'word')} ${word}`;
+    if (kind < 16) return `${random.pick(wordsOf(path), 'word')} ${word}`;
     if (kind < 17) return nameOf(path);
     if (kind < 19) return `${word.slice(0, 3)}zq${word.slice(3)}`;
-    return dice.pick(wordsOf(path), 'word');
+    return random.pick(wordsOf(path), 'word');
   });
 }
 
@@ -73,9 +73,9 @@ export function makeDistinctQueries(names: readonly string[], count: number): st
   const words = new Set<string>();
   for (const name of names) for (const word of wordsOf(name)) words.add(word.toLowerCase());
   const all = [...words];
-  const dice = new Dice();
+  const random = new SeededRandom();
   const queries = new Set<string>();
-  while (queries.size < Math.min(count, all.length)) queries.add(dice.pick(all, 'word'));
+  while (queries.size < Math.min(count, all.length)) queries.add(random.pick(all, 'word'));
   return [...queries];
 }
 

@@ -34,10 +34,10 @@ export function openSources(
   const all = find ? withFound(addresses, hash, over.signal) : addresses;
   const peers = new ManyPeers(all, {
     window,
-    onSource: (news) => {
-      // That one of those whom the network names is not there is no news.
-      const isOfInterest = names.has(news.peer) || news.state === 'lied';
-      const line = isOfInterest ? lineOf(news, names.size === 1) : undefined;
+    onSource: (event) => {
+      // A peer that only the network named may well be gone: not worth a line.
+      const isOfInterest = names.has(event.peer) || event.state === 'lied';
+      const line = isOfInterest ? lineOf(event, names.size === 1) : undefined;
       if (line !== undefined) say(line);
     },
   });
@@ -48,7 +48,7 @@ export function openSources(
   return { peers, close };
 }
 
-function lineOf({ peer, state, error }: SourceEvent, alone: boolean): string | undefined {
+function lineOf({ peer, state, error }: SourceEvent, isOnlyPeer: boolean): string | undefined {
   const why = error?.message ?? '';
   switch (state) {
     case 'lied':
@@ -59,7 +59,7 @@ function lineOf({ peer, state, error }: SourceEvent, alone: boolean): string | u
       return `${why}; others go on`;
     case 'dropped':
       // If nobody else is found it is said at the end.
-      return alone ? undefined : `${peer} is left out: ${why}`;
+      return isOnlyPeer ? undefined : `${peer} is skipped: ${why}`;
     case 'ready':
       return undefined;
   }

@@ -139,7 +139,7 @@ export async function openInside(
 }
 
 /** All bytes of a file, and when anything about it was changed last, as in `Opened`. */
-export interface ReadFile {
+export interface FileContent {
   bytes: Buffer;
   changedNs: bigint;
 }
@@ -156,7 +156,7 @@ export async function readInside(
   root: string,
   path: string,
   expect: FileIdentity,
-): Promise<ReadFile | undefined> {
+): Promise<FileContent | undefined> {
   // Elsewhere the path has to be looked at again.
   if (!FD_LINKS) return readOpened(await openInside(root, path), expect);
   const full = join(root, path);
@@ -179,7 +179,7 @@ export async function readInside(
 async function readOpened(
   { handle, identity, changedNs }: Opened & { handle: FileHandle },
   expect: FileIdentity,
-): Promise<ReadFile | undefined> {
+): Promise<FileContent | undefined> {
   try {
     if (!sameContent(identity, expect)) return undefined;
     const bytes = Buffer.allocUnsafe(expect.size);

@@ -1,6 +1,6 @@
 /** Entry of the pool's workers when other threads have priority. */
-import { giveWay } from '../support/background.js';
+import { lowerPriority } from '../support/background.js';
 
-giveWay();
+lowerPriority();
 
 export { default } from './worker.js';

@@ -7,7 +7,7 @@ import { identityOf, sameContent, type FileIdentity, type FolderOpener } from '.
 import { BLOCK_BYTES, blockCount, blockLength } from '../wire/body.js';
 import { HASH_BYTES } from '../wire/limits.js';
 import { asError, systemCode } from '../errors.js';
-import { roomFor } from '../support/memory.js';
+import { allocateReadBuffer } from '../support/memory.js';
 import { hashBlock } from './blake3.js';
 
 /** Hash the blocks [first, first + count) of a file; the whole file when both are left out. */
@@ -54,18 +54,18 @@ function hashOpen(fd: number, identity: FileIdentity, job: HashJob): HashOutcome
   const count = job.count ?? blockCount(size);
   const blockHashes = new Uint8Array(count * HASH_BYTES);
   // Room for one byte too many, which only a file has whose size is wrong.
-  buffer ??= roomFor(BLOCK_BYTES + 1);
-  let isRight = true;
-  for (let i = 0; i < count && isRight; i++) {
+  buffer ??= allocateReadBuffer(BLOCK_BYTES + 1);
+  let hasRightSize = true;
+  for (let i = 0; i < count && hasRightSize; i++) {
     const length = blockLength(size, first + i);
     const position = (first + i) * BLOCK_BYTES;
     const room = length + (position + length === size ? 1 : 0);
-    isRight = read(fd, buffer.subarray(0, room), length, position) === length;
+    hasRightSize = read(fd, buffer.subarray(0, room), length, position) === length;
     blockHashes.set(hashBlock(buffer.subarray(0, length)), i * HASH_BYTES);
   }
   const after = identityOf(fstatSync(fd, { bigint: true }));
   if (!sameContent(identity, after)) return { status: 'changed' };
-  return isRight
+  return hasRightSize
     ? { status: 'hashed', identity, blockHashes }
     : {
         status: 'failed',

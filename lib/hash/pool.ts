@@ -25,7 +25,7 @@ export const BATCH_FILES = 128;
 export const BATCH_BYTES = 8 * 1024 * 1024;
 
 /** An empty task. */
-const NOTHING: Task = { root: '', paths: packPaths([]) };
+const EMPTY_TASK: Task = { root: '', paths: packPaths([]) };
 
 /** Attempts at a job whose worker dies. */
 const TRIES = 3;
@@ -65,7 +65,7 @@ export class HashPool implements AsyncDisposable {
       execArgv: [],
     });
     this.#pool = pool;
-    this.#supervisor = new WorkerSupervisor(pool, NOTHING);
+    this.#supervisor = new WorkerSupervisor(pool, EMPTY_TASK);
   }
 
   /** Number of workers. Twice as many batches under way keep them busy. */
@@ -89,8 +89,8 @@ export class HashPool implements AsyncDisposable {
     // One of them may be the cause: each is hashed by itself, so that the others do not fail.
     const outcomes: HashOutcome[] = [];
     for (const path of paths) {
-      const alone = await this.#persist({ root, paths: packPaths([path]) }, TRIES - 1);
-      outcomes.push(...('status' in alone ? [alone] : outcomesOf(alone)));
+      const single = await this.#runRetried({ root, paths: packPaths([path]) }, TRIES - 1);
+      outcomes.push(...('status' in single ? [single] : outcomesOf(single)));
     }
     return outcomes;
   }
@@ -115,7 +115,10 @@ export class HashPool implements AsyncDisposable {
         const first = next;
         const count = Math.min(PART_BLOCKS, blocks - first);
         next += count;
-        const outcome = await this.#persist({ root, part: { path, first, count, expect } }, TRIES);
+        const outcome = await this.#runRetried(
+          { root, part: { path, first, count, expect } },
+          TRIES,
+        );
         if (!('status' in outcome)) throw new TypeError('an answer to something else');
         if (outcome.status !== 'hashed') {
           bad ??= outcome;
@@ -142,7 +145,7 @@ export class HashPool implements AsyncDisposable {
   }
 
   /** Do a task, with a new worker when one dies of it. */
-  async #persist(task: Task, tries: number): Promise<PackedOutcomes | HashOutcome> {
+  async #runRetried(task: Task, tries: number): Promise<PackedOutcomes | HashOutcome> {
     for (let left = tries; ; left--) {
       const result = await this.#try(task);
       if (!('died' in result)) return result;

@@ -48,7 +48,7 @@ export function kindsOf(bytes: Uint8Array, from: number, to: number): number {
 }
 
 /** Kinds of the characters with which words begin. The begin of the bytes is that of a word. */
-export function kindsOfBegins(bytes: Uint8Array, from: number, to: number): number {
+export function kindsOfWordStarts(bytes: Uint8Array, from: number, to: number): number {
   let kinds = 0;
   let inWord = 0;
   for (let i = from; i < to; i++) {
@@ -61,7 +61,7 @@ export function kindsOfBegins(bytes: Uint8Array, from: number, to: number): numb
 }
 
 /** Kinds of the characters with which words end. */
-export function kindsOfEnds(bytes: Uint8Array, from: number, to: number): number {
+export function kindsOfWordEnds(bytes: Uint8Array, from: number, to: number): number {
   let kinds = 0;
   let inWord = 0;
   for (let i = to - 1; i >= from; i--) {

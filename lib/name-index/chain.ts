@@ -9,7 +9,7 @@ import { Arena, offsetOf } from './arena.js';
 // is not larger. So a chunk can be read without the one before it.
 const CHUNK_HEAD = 8;
 const FIRST_CHUNK = 16;
-export const LAST_CHUNK = 4096;
+export const MAX_CHUNK = 4096;
 
 // A list: a row of numbers in a hash table (open addressing). A change needs most of them, of many
 // lists: side by side, they are one line of the cache, and so is where the next entry goes.
@@ -48,7 +48,7 @@ export class Chains {
       rows[row + USED] = (rows[row + USED] ?? 0) + bytes;
       return;
     }
-    const more = Math.min(Math.max(size * 2, FIRST_CHUNK), LAST_CHUNK);
+    const more = Math.min(Math.max(size * 2, FIRST_CHUNK), MAX_CHUNK);
     const chunk = this.#arena.take(more);
     const at = offsetOf(chunk);
     const slab = this.#arena.slab(chunk);
@@ -56,13 +56,13 @@ export class Chains {
     slab.writeUInt16LE(more, at + 6);
     putVarint(slab, at + CHUNK_HEAD, id);
     if (tail === 0) rows[row + HEAD] = chunk;
-    else this.close(rows, row, chunk);
+    else this.seal(rows, row, chunk);
     rows[row + TAIL] = chunk;
     rows[row + USED] = (more << 16) | (CHUNK_HEAD + varintBytes(id));
   }
 
   /** Write into the last chunk where it ends, and what comes behind it. */
-  close(rows: Uint32Array, row: number, next: number): void {
+  seal(rows: Uint32Array, row: number, next: number): void {
     const tail = rows[row + TAIL] ?? 0;
     const slab = this.#arena.slab(tail);
     slab.writeUInt32LE(next, offsetOf(tail));

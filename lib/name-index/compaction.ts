@@ -2,7 +2,7 @@
  * Rewrites lists (see chain.ts) without their dead entries, a little with every change, so that no change
  * takes long. A list can be read at any time between two steps.
  */
-import { Chains, DEAD, ENTRIES, HEAD, LAST, LAST_CHUNK, ROW, TAIL, USED } from './chain.js';
+import { Chains, DEAD, ENTRIES, HEAD, LAST, MAX_CHUNK, ROW, TAIL, USED } from './chain.js';
 
 /** The owner of the lists. The name of a list stays, while its row may move. */
 export interface CompactedLists {
@@ -22,7 +22,7 @@ export class Compaction {
   #current: { name: number; at: number } | undefined;
   /** The row of the new chain so far. */
   readonly #rewritten = new Uint32Array(ROW);
-  readonly #ids = new Uint32Array(LAST_CHUNK);
+  readonly #ids = new Uint32Array(MAX_CHUNK);
 
   /** @param entries looked at in one step, about */
   constructor(chains: Chains, lists: CompactedLists, entries: number) {
@@ -73,7 +73,7 @@ export class Compaction {
       rows[row + HEAD] = next;
     } else {
       rows[row + HEAD] = rewritten[HEAD] ?? 0;
-      this.#chains.close(rewritten, 0, next);
+      this.#chains.seal(rewritten, 0, next);
     }
     this.#chains.release(chunk);
     rows[row + ENTRIES] = (rows[row + ENTRIES] ?? 0) - dropped;

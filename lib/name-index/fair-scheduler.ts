@@ -9,32 +9,32 @@ const SLICE = 3;
 /** Milliseconds for all jobs in one turn of the event loop. */
 const TURN = 6;
 /** Jobs under way at once: each of them holds memory. */
-const MAX_BEGUN = 8;
+const MAX_RUNNING = 8;
 /** Jobs of one client under way at once. */
-const MAX_BEGUN_EACH = 2;
+const MAX_RUNNING_PER_CLIENT = 2;
 /** Jobs that wait to begin. */
 const MAX_WAITING = 4096;
 
 interface Job {
   /** Runs it up to its next `yield`. @returns whether it has ended */
-  go(): boolean;
+  step(): boolean;
   fail(error: PeerError): void;
   client: AbortSignal | undefined;
 }
 
-function tooMany(): PeerError {
+function busyError(): PeerError {
   return new PeerError('ERR_BUSY', 'too many searches');
 }
 
 export class FairScheduler {
-  readonly #begun: Job[] = [];
+  readonly #running: Job[] = [];
   /** Not begun, by client; the first client is the next. */
   readonly #waiting = new Map<AbortSignal | undefined, Job[]>();
-  #waits = 0;
+  #waitingCount = 0;
   #isScheduled = false;
   #isClosed = false;
   /** Milliseconds left in this turn of the event loop. */
-  #left = TURN;
+  #timeLeft = TURN;
 
   /**
    * Run a job. A short one ends at once, if nothing else is waiting.
@@ -45,7 +45,7 @@ export class FairScheduler {
   run<T>(work: Generator<unknown, T>, client?: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#isClosed) throw new PeerError('ERR_CLOSED', 'closed');
-      if (this.#waits >= MAX_WAITING && !this.#makeRoom(client)) throw tooMany();
+      if (this.#waitingCount >= MAX_WAITING && !this.#makeRoom(client)) throw busyError();
       const fail = (error: PeerError): void => {
         // Its `finally` gives back what it holds; what it returns is of no interest.
         const steps: Iterator<unknown, unknown> = work;
@@ -67,10 +67,10 @@ export class FairScheduler {
         }
       };
       const queue = this.#waiting.get(client) ?? [];
-      queue.push({ go, fail, client });
+      queue.push({ step: go, fail, client });
       this.#waiting.set(client, queue);
-      this.#waits++;
-      if (this.#begun.length === 0 && this.#waits === 1) this.#turn();
+      this.#waitingCount++;
+      if (this.#running.length === 0 && this.#waitingCount === 1) this.#turn();
       this.#schedule();
     });
   }
@@ -78,10 +78,10 @@ export class FairScheduler {
   /** Cancel all jobs. */
   close(): void {
     this.#isClosed = true;
-    const jobs = [...this.#begun, ...[...this.#waiting.values()].flat()];
-    this.#begun.length = 0;
+    const jobs = [...this.#running, ...[...this.#waiting.values()].flat()];
+    this.#running.length = 0;
     this.#waiting.clear();
-    this.#waits = 0;
+    this.#waitingCount = 0;
     for (const job of jobs) job.fail(new PeerError('ERR_CLOSED', 'closed'));
   }
 
@@ -91,26 +91,26 @@ export class FairScheduler {
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      this.#left = TURN;
+      this.#timeLeft = TURN;
       this.#turn();
-      if (this.#begun.length > 0 || this.#waits > 0) this.#schedule();
+      if (this.#running.length > 0 || this.#waitingCount > 0) this.#schedule();
     });
   }
 
   #turn(): void {
-    for (let now = performance.now(); this.#left > 0;) {
-      this.#begin();
-      const job = this.#begun.shift();
+    for (let now = performance.now(); this.#timeLeft > 0;) {
+      this.#startWaiting();
+      const job = this.#running.shift();
       if (job === undefined) return;
-      const end = now + Math.min(SLICE, this.#left);
+      const end = now + Math.min(SLICE, this.#timeLeft);
       const begin = now;
       let isOver = false;
       while (!isOver && now < end) {
-        isOver = job.go();
+        isOver = job.step();
         now = performance.now();
       }
-      this.#left -= now - begin;
-      if (!isOver) this.#begun.push(job);
+      this.#timeLeft -= now - begin;
+      if (!isOver) this.#running.push(job);
     }
   }
 
@@ -123,22 +123,23 @@ export class FairScheduler {
     }
     // Or they would take from one another without end.
     if (longest.length < own + 2) return false;
-    this.#waits--;
-    longest.pop()?.fail(tooMany());
+    this.#waitingCount--;
+    longest.pop()?.fail(busyError());
     return true;
   }
 
   /** Begin what waits, as much as may be under way, one client after the other. */
-  #begin(): void {
+  #startWaiting(): void {
     for (const [client, queue] of [...this.#waiting]) {
-      if (this.#begun.length >= MAX_BEGUN) return;
-      if (this.#begun.filter((job) => job.client === client).length >= MAX_BEGUN_EACH) continue;
+      if (this.#running.length >= MAX_RUNNING) return;
+      if (this.#running.filter((job) => job.client === client).length >= MAX_RUNNING_PER_CLIENT)
+        continue;
       const job = queue.shift();
       this.#waiting.delete(client);
       if (queue.length > 0) this.#waiting.set(client, queue);
       if (job === undefined) continue;
-      this.#waits--;
-      this.#begun.push(job);
+      this.#waitingCount--;
+      this.#running.push(job);
     }
   }
 }

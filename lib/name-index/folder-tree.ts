@@ -1,7 +1,7 @@
 /** The folders of the paths, as a tree. The text of each is its name and the `/` behind it. */
 import { MAX_PATH_BYTES } from '../wire/limits.js';
 import { grown } from './arena.js';
-import { kindsOf, kindsOfBegins, kindsOfEnds, SLASH } from './bytes.js';
+import { kindsOf, kindsOfWordStarts, kindsOfWordEnds, SLASH } from './bytes.js';
 import { HashTable, hashBytes } from './hash-table.js';
 import { foldedAt, foldedBytes, originalAt, originalBytes, type Texts } from './texts.js';
 
@@ -25,8 +25,8 @@ export class FolderTree {
   /** Kinds of characters in its whole path. */
   kinds = new Int32Array(64);
   /** Of those, with which words in it begin and end. */
-  begins = new Int32Array(64);
-  ends = new Int32Array(64);
+  wordStarts = new Int32Array(64);
+  wordEnds = new Int32Array(64);
   /** Above all folders there were. */
   folders = 1;
   live = 1;
@@ -150,8 +150,8 @@ export class FolderTree {
     this.filesBelow = grown(this.filesBelow, this.folders);
     this.bytes = grown(this.bytes, this.folders);
     this.kinds = grown(this.kinds, this.folders);
-    this.begins = grown(this.begins, this.folders);
-    this.ends = grown(this.ends, this.folders);
+    this.wordStarts = grown(this.wordStarts, this.folders);
+    this.wordEnds = grown(this.wordEnds, this.folders);
     const slab = this.#texts.slab(text);
     const at = foldedAt(text);
     const next = this.firstChild[parent] ?? 0;
@@ -166,8 +166,8 @@ export class FolderTree {
     this.filesBelow[folder] = 0;
     const end = at + foldedBytes(slab, text);
     this.kinds[folder] = (this.kinds[parent] ?? 0) | kindsOf(slab, at, end);
-    this.begins[folder] = (this.begins[parent] ?? 0) | kindsOfBegins(slab, at, end);
-    this.ends[folder] = (this.ends[parent] ?? 0) | kindsOfEnds(slab, at, end);
+    this.wordStarts[folder] = (this.wordStarts[parent] ?? 0) | kindsOfWordStarts(slab, at, end);
+    this.wordEnds[folder] = (this.wordEnds[parent] ?? 0) | kindsOfWordEnds(slab, at, end);
     return folder;
   }
 }

@@ -15,7 +15,7 @@ const GONE_PART = 8;
 /** Entries looked at after each change, while there is a list to compact. */
 const COMPACTED_ENTRIES = 512;
 
-export class Lists {
+export class IdLists {
   readonly #chains = new Chains();
   #rows = new Uint32Array(ROW * 64);
   /** Rows there were; the first is none. */

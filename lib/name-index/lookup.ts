@@ -55,7 +55,7 @@ export class Lookup {
   }
 
   /** Count a file, if it was not. */
-  counts(id: number): void {
+  countOnce(id: number): void {
     const { scratch } = this;
     if (id >>> 5 >= scratch.counted.length)
       scratch.counted = grown(scratch.counted, (id >>> 5) + 1);
@@ -82,12 +82,12 @@ export class Lookup {
     const block = isMany ? BLOCK / 4 : BLOCK;
     for (let from = 0; from < count; from += block) {
       const to = Math.min(count, from + block);
-      this.#consider(from, to, ids);
+      this.#matchRange(from, to, ids);
       if (this.meter.spend((to - from) * cost)) yield this.meter.take();
     }
   }
 
-  #consider(from: number, to: number, ids?: Uint32Array): void {
+  #matchRange(from: number, to: number, ids?: Uint32Array): void {
     const { matcher, best } = this;
     const { rows, folders, bytes } = this.table;
     matcher.forget();
@@ -99,7 +99,7 @@ export class Lookup {
       const isBehind = (bytes[id] ?? 0) > best.worst;
       const rank = isBehind ? 0 : matcher.rank(id, folder);
       if (isBehind ? !matcher.matches(id, folder) : rank < 0) continue;
-      this.counts(id);
+      this.countOnce(id);
       if (isBehind) best.more = true;
       else best.offer(id, rank);
     }

@@ -5,8 +5,8 @@ import {
   IN_WORD,
   isKind,
   kindsOf,
-  kindsOfBegins,
-  kindsOfEnds,
+  kindsOfWordStarts,
+  kindsOfWordEnds,
   NONE,
   PART,
   seek,
@@ -39,8 +39,8 @@ export class Term {
   readonly rest: { bytes: Uint8Array; kinds: number };
   readonly kinds: number;
   /** The kinds with which words of a name must begin and end so that the rest may be one. */
-  readonly begins: number;
-  readonly ends: number;
+  readonly wordStarts: number;
+  readonly wordEnds: number;
   /** Its kind says it all. */
   readonly isKind: boolean;
   /** The words in the rest, or parts of words: what holds the term holds all of them. */
@@ -61,8 +61,8 @@ export class Term {
     this.head = bytes.subarray(0, slash);
     this.rest = { bytes: rest, kinds: kindsOf(rest, 0, rest.length) };
     this.kinds = kindsOf(bytes, 0, bytes.length);
-    this.begins = slash > 0 ? 0 : kindsOfBegins(rest, 0, 1);
-    this.ends = kindsOfEnds(rest, rest.length - 1, rest.length);
+    this.wordStarts = slash > 0 ? 0 : kindsOfWordStarts(rest, 0, 1);
+    this.wordEnds = kindsOfWordEnds(rest, rest.length - 1, rest.length);
     this.isKind = bytes.length === 1 && isKind(bytes[0] ?? 0);
     this.pieces = [...piecesOf(rest, slash > 0)];
     this.isPiece = slash === 0 && this.pieces[0]?.bytes.length === bytes.length;
@@ -206,8 +206,8 @@ export class Matcher {
     const mayHold = (term.kinds & ~(tree.kinds[folder] ?? 0)) === 0;
     if ((found & AS_WORD) === 0 && !term.complete && mayHold) {
       const mayBeWord =
-        ((tree.begins[folder] ?? 0) & term.begins) === term.begins &&
-        ((tree.ends[folder] ?? 0) & term.ends) === term.ends;
+        ((tree.wordStarts[folder] ?? 0) & term.wordStarts) === term.wordStarts &&
+        ((tree.wordEnds[folder] ?? 0) & term.wordEnds) === term.wordEnds;
       if (term.isKind) found |= HOLDS;
       if (mayBeWord || (found & HOLDS) === 0) {
         const own = this.#ownText(tree.text[folder] ?? 0, above, term, mayBeWord);

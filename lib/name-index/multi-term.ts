@@ -54,7 +54,7 @@ function offerBlock(lookup: Lookup, from: number, to: number): void {
   for (let i = from; i < to; i++) {
     const id = ids[i] ?? 0;
     const score = scores[i] ?? 0;
-    lookup.counts(id);
+    lookup.countOnce(id);
     lookup.offer(id, rankOf(score >>> 8, score & 0xff, lookup.bytes(id)));
   }
 }

@@ -10,7 +10,7 @@ import { Meter, STEP } from './meter.js';
 import { termsOf } from './names.js';
 import { PathTable } from './path-table.js';
 import { Scratch } from './scratch.js';
-import { Search, type Matches } from './search.js';
+import { NameSearch, type Matches } from './search.js';
 import { foldedAt, foldedBytes } from './texts.js';
 import { FILES, FOLDERS, Words, type NameKind } from './words.js';
 
@@ -22,7 +22,7 @@ export interface Results {
   /** Cursor for the next page, when there are more. */
   after?: Uint8Array;
   /** A cursor that continues after another one of these. */
-  behind(at: number): Uint8Array;
+  cursorAfter(at: number): Uint8Array;
 }
 
 /** Memory of searches that is kept for the next ones. */
@@ -33,9 +33,9 @@ export class NameIndex {
   readonly #words = new Words();
   readonly #spare: Scratch[] = [];
   readonly #step: number;
-  readonly #answers = new ResultCache();
+  readonly #cache = new ResultCache();
   /** Those under way: they are told of what changes. */
-  readonly #searches = new Set<Search>();
+  readonly #searches = new Set<NameSearch>();
 
   /** @param step units of work between two places where a search may be interrupted */
   constructor(step = STEP) {
@@ -70,7 +70,7 @@ export class NameIndex {
    */
   add(id: number, path: string): void {
     this.remove(id);
-    this.#answers.clear();
+    this.#cache.clear();
     this.#table.add(id, path, this.#addFolder);
     this.#index(FILES, id, this.#table.text(id), true);
     for (const { changed } of this.#searches) changed.add(id);
@@ -82,7 +82,7 @@ export class NameIndex {
 
   remove(id: number): void {
     if (!this.#table.has(id)) return;
-    this.#answers.clear();
+    this.#cache.clear();
     const { tree } = this.#table;
     this.#index(FILES, id, this.#table.text(id), false);
     let folder = this.#table.folder(id);
@@ -124,11 +124,11 @@ export class NameIndex {
       if (matches.best.length === 0 && matches.more) continue;
       const { total, best, more } = matches;
       const ids = best.map(({ id }) => id);
-      const behind = (at: number): Uint8Array => {
+      const cursorAfter = (at: number): Uint8Array => {
         const { id = -1, rank = 0 } = best[at] ?? {};
         return cursorOf(this.#table.path(id) ?? '', rank);
       };
-      return { total, ids, behind, ...(more ? { after: behind(ids.length - 1) } : {}) };
+      return { total, ids, cursorAfter, ...(more ? { after: cursorAfter(ids.length - 1) } : {}) };
     }
   }
 
@@ -138,18 +138,18 @@ export class NameIndex {
     after: Uint8Array | undefined,
   ): Generator<number, Matches> {
     const key = [limit, after === undefined ? '' : Buffer.from(after).toString('hex'), ...terms];
-    const known = this.#answers.get(key.join(' '));
+    const known = this.#cache.get(key.join(' '));
     if (known !== undefined) return known;
     const scratch = this.#spare.pop() ?? new Scratch();
     const meter = new Meter(this.#step);
-    const search = new Search(this.#table, this.#words, terms, limit, after, scratch, meter);
+    const search = new NameSearch(this.#table, this.#words, terms, limit, after, scratch, meter);
     this.#searches.add(search);
     try {
       const matches = yield* search.run();
       // What took long is kept until something changes; but no page that lost some while it was made.
       const isWhole = matches.best.length === limit || !matches.more;
       if (meter.all > this.#step / 2 && isWhole) {
-        this.#answers.set(key.join(' '), matches);
+        this.#cache.set(key.join(' '), matches);
       }
       return matches;
     } finally {

@@ -20,7 +20,7 @@ const PREVIOUS = 2;
 export const KINDS = 3;
 
 /** A path in its original form, put together. */
-class Spelled {
+class PathBuffer {
   readonly bytes = Buffer.alloc(MAX_PATH_BYTES);
   length = 0;
   id = -1;
@@ -40,8 +40,8 @@ export class PathTable {
   size = 0;
 
   readonly #byPath = new HashTable();
-  readonly #path = new Spelled();
-  readonly #spelled = new Spelled();
+  readonly #path = new PathBuffer();
+  readonly #assembled = new PathBuffer();
 
   text(id: number): number {
     return this.rows[id * ROW + TEXT] ?? 0;
@@ -57,13 +57,13 @@ export class PathTable {
 
   path(id: number): string | undefined {
     if (!this.has(id)) return undefined;
-    const { bytes, length } = this.#spell(id);
+    const { bytes, length } = this.#assemble(id);
     return bytes.toString('utf8', 0, length);
   }
 
   /** The id of a path, or -1. */
   find(path: string): number {
-    const nameAt = this.#look(path);
+    const nameAt = this.#encode(path);
     if (nameAt < 0) return -1;
     const { bytes, length } = this.#path;
     const folder = this.tree.find(bytes, nameAt);
@@ -81,7 +81,7 @@ export class PathTable {
    */
   add(id: number, path: string, onFolder: (folder: number) => void): void {
     if (!Number.isInteger(id) || id < 0 || id >= MAX_ID) throw new RangeError(`no id: ${id}`);
-    const nameAt = this.#look(path);
+    const nameAt = this.#encode(path);
     if (nameAt < 0) throw new RangeError(`a path has at most ${MAX_PATH_BYTES} bytes`);
     const { bytes, length } = this.#path;
     const { bytes: folded, length: end } = foldBytes(path, bytes, length);
@@ -105,7 +105,7 @@ export class PathTable {
     this.tree.firstFile[folder] = id + 1;
     this.#byPath.add(hashBytes(folder, bytes, nameAt, length), id);
     this.size++;
-    this.#spelled.id = -1;
+    this.#assembled.id = -1;
   }
 
   /** Remove a path. Folders may be empty then: see FolderTree.leave. */
@@ -125,17 +125,17 @@ export class PathTable {
     rows[id * ROW + TEXT] = 0;
     this.size--;
     this.tree.leave(folder);
-    this.#spelled.id = -1;
+    this.#assembled.id = -1;
   }
 
   /** The order of a path and any bytes, by UTF-16 code units. */
   compareBytes(id: number, bytes: Uint8Array): number {
-    const { bytes: path, length } = this.#spell(id);
+    const { bytes: path, length } = this.#assemble(id);
     return difference(path, 0, length, bytes, 0, bytes.length) || length - bytes.length;
   }
 
-  #spell(id: number): Spelled {
-    const into = this.#spelled;
+  #assemble(id: number): PathBuffer {
+    const into = this.#assembled;
     if (into.id === id) return into;
     let end = this.bytes[id] ?? 0;
     into.id = id;
@@ -159,7 +159,7 @@ export class PathTable {
   }
 
   /** Put a path into `#path`. @returns where its name begins, or -1 when it is too long */
-  #look(path: string): number {
+  #encode(path: string): number {
     const { bytes } = this.#path;
     if (path.length > MAX_PATH_BYTES || Buffer.byteLength(path) > MAX_PATH_BYTES) return -1;
     const length = bytes.write(path, 'utf8');

@@ -11,9 +11,9 @@ const FEW_DEAD = 8;
 /** Entries looked at after each change, while there is a list to compact; a change kills about 20. */
 const COMPACTED_ENTRIES = 128;
 /** Reading this many entries costs less than looking at the text of one that could be spared. */
-const WORTH = 16;
+const WORTH_READING = 16;
 /** Entries read at once, about, for an intersection: it is not interrupted. */
-const MANY_TO_READ = 500_000;
+const MAX_READ = 500_000;
 /** From here on, clearing a whole bitmap is cheaper than clearing the bits that were set. */
 const MANY_ENTRIES = 4096;
 
@@ -128,10 +128,10 @@ export class Postings {
   read([shortest, ...others]: readonly number[]): number {
     if (shortest === undefined) return 0;
     let n = this.#readList(shortest);
-    let left = MANY_TO_READ - n;
+    let left = MAX_READ - n;
     for (const list of others) {
       left -= n + this.live(list);
-      if (left < 0 || this.live(list) > n * WORTH) break;
+      if (left < 0 || this.live(list) > n * WORTH_READING) break;
       n = this.#intersect(n, list);
     }
     return n;

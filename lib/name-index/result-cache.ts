@@ -4,26 +4,26 @@ import type { Matches } from './search.js';
 /** Entries of all answers kept. */
 const MAX_ENTRIES = 16_384;
 /** Entries that an answer without any counts as: it takes memory, too. */
-const LEAST = 16;
+const ENTRY_OVERHEAD = 16;
 
 export class ResultCache {
   /** The one used last is the last. */
-  readonly #answers = new Map<string, Matches>();
+  readonly #results = new Map<string, Matches>();
   #entries = 0;
 
   get(key: string): Matches | undefined {
-    const found = this.#answers.get(key);
+    const found = this.#results.get(key);
     if (found === undefined) return undefined;
-    this.#answers.delete(key);
-    this.#answers.set(key, found);
+    this.#results.delete(key);
+    this.#results.set(key, found);
     return found;
   }
 
   set(key: string, matches: Matches): void {
     this.#drop(key);
-    this.#answers.set(key, matches);
-    this.#entries += LEAST + matches.best.length;
-    for (const [oldest] of this.#answers) {
+    this.#results.set(key, matches);
+    this.#entries += ENTRY_OVERHEAD + matches.best.length;
+    for (const [oldest] of this.#results) {
       if (this.#entries <= MAX_ENTRIES) return;
       this.#drop(oldest);
     }
@@ -31,15 +31,15 @@ export class ResultCache {
 
   /** Something has changed. */
   clear(): void {
-    if (this.#answers.size === 0) return;
-    this.#answers.clear();
+    if (this.#results.size === 0) return;
+    this.#results.clear();
     this.#entries = 0;
   }
 
   #drop(key: string): void {
-    const found = this.#answers.get(key);
+    const found = this.#results.get(key);
     if (found === undefined) return;
-    this.#answers.delete(key);
-    this.#entries -= LEAST + found.best.length;
+    this.#results.delete(key);
+    this.#entries -= ENTRY_OVERHEAD + found.best.length;
   }
 }

@@ -26,9 +26,9 @@ export interface Matches {
 }
 
 /** Units of work to look at one file closely, and how many are looked at without an interruption. */
-const CLOSELY = 200;
+const RECHECK_COST = 200;
 
-export class Search {
+export class NameSearch {
   /** Ids that were added or removed since the search began. */
   readonly changed = new Set<number>();
   /** Folders that were removed since: another may have their number. */
@@ -66,8 +66,8 @@ export class Search {
     while (this.changed.size > 0) {
       for (const id of this.changed) {
         this.changed.delete(id);
-        this.#again(id, matcher);
-        if (meter.spend(CLOSELY)) break;
+        this.#recheck(id, matcher);
+        if (meter.spend(RECHECK_COST)) break;
       }
       if (this.changed.size === 0) break;
       yield meter.take();
@@ -102,7 +102,7 @@ export class Search {
   }
 
   /** Look at a file as it is now, and take back what was found before. */
-  #again(id: number, matcher: Matcher): void {
+  #recheck(id: number, matcher: Matcher): void {
     const { best } = this.#lookup;
     this.#lookup.uncount(id);
     best.drop(id);
@@ -110,7 +110,7 @@ export class Search {
     const rank = matcher.rank(id, this.#table.folder(id));
     if (rank < 0) return;
     best.offer(id, rank);
-    if (!this.#isBelowTops(this.#table.folder(id))) this.#lookup.counts(id);
+    if (!this.#isBelowTops(this.#table.folder(id))) this.#lookup.countOnce(id);
   }
 
   #isBelowTops(folder: number): boolean {

@@ -76,7 +76,7 @@ function offerNames(lookup: Lookup, term: Term, count: number): void {
       path = tree.bytes[folder] ?? 0;
     }
     // Those in folders that hold the term are counted with all in there.
-    if ((inFolder & HOLDS) === 0) lookup.counts(id);
+    if ((inFolder & HOLDS) === 0) lookup.countOnce(id);
     const rank = isWord[i] === 1 || (inFolder & AS_WORD) !== 0 ? 0 : WORD_STEP;
     // Mostly the path of the folder is too long already.
     if (rank + path > best.worst) best.more = true;

@@ -40,7 +40,7 @@ export class Texts {
   release(text: number): void {
     const slab = this.#arena.slab(text);
     const at = offsetOf(text);
-    this.#arena.release(text, TEXT_HEAD + two(slab, at) + two(slab, at + 2));
+    this.#arena.release(text, TEXT_HEAD + uint16At(slab, at) + uint16At(slab, at + 2));
   }
 
   slab(text: number): Buffer {
@@ -62,20 +62,20 @@ export function foldedAt(text: number): number {
 }
 
 export function foldedBytes(slab: Uint8Array, text: number): number {
-  return two(slab, offsetOf(text));
+  return uint16At(slab, offsetOf(text));
 }
 
 export function originalAt(slab: Uint8Array, text: number): number {
   const at = offsetOf(text);
-  return at + TEXT_HEAD + (two(slab, at + 2) === 0 ? 0 : two(slab, at));
+  return at + TEXT_HEAD + (uint16At(slab, at + 2) === 0 ? 0 : uint16At(slab, at));
 }
 
 export function originalBytes(slab: Uint8Array, text: number): number {
   const at = offsetOf(text);
-  return two(slab, at + 2) || two(slab, at);
+  return uint16At(slab, at + 2) || uint16At(slab, at);
 }
 
-function two(bytes: Uint8Array, at: number): number {
+function uint16At(bytes: Uint8Array, at: number): number {
   return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
 }
 

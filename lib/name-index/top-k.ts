@@ -9,8 +9,8 @@ import type { PathTable } from './path-table.js';
 // length is the third part of the rank.
 const CURSOR_HEAD = 4;
 /** Results gathered before those too many are let go, as a multiple of those wanted, and at least. */
-const GATHER = 4;
-const GATHER_AT_LEAST = 256;
+const ROOM_FACTOR = 4;
+const MIN_ROOM = 256;
 
 export class TopK {
   readonly #table: PathTable;
@@ -30,7 +30,7 @@ export class TopK {
   constructor(table: PathTable, max: number, after?: Uint8Array) {
     this.#table = table;
     this.#max = max;
-    const room = Math.max(max * GATHER, GATHER_AT_LEAST);
+    const room = Math.max(max * ROOM_FACTOR, MIN_ROOM);
     this.#ids = new Int32Array(room);
     this.#ranks = new Float64Array(room);
     if (after !== undefined) {
@@ -55,12 +55,12 @@ export class TopK {
     }
     this.#ids[this.#size] = id;
     this.#ranks[this.#size++] = rank;
-    if (this.#size === this.#ids.length) this.#cut();
+    if (this.#size === this.#ids.length) this.#trim();
   }
 
   /** Let go what is too much, so that `worst` is as low as it can be. */
   tighten(): void {
-    if (this.#size > this.#max) this.#cut();
+    if (this.#size > this.#max) this.#trim();
   }
 
   /** Let an id go that may have been offered: it is not what it was. */
@@ -93,7 +93,7 @@ export class TopK {
   }
 
   /** Keep only as many as wanted. */
-  #cut(): void {
+  #trim(): void {
     const ids = this.#ids;
     const ranks = this.#ranks;
     const worst = ranks.slice(0, this.#size).sort()[this.#max - 1] ?? Infinity;

@@ -8,7 +8,7 @@ import { MAX_PATH_BYTES } from '../wire/limits.js';
 import { grown } from './arena.js';
 import { IN_WORD, NONE, PART, seek, WORD } from './bytes.js';
 import { HashTable, hashBytes } from './hash-table.js';
-import { Lists } from './lists.js';
+import { IdLists } from './lists.js';
 import { Postings } from './posting.js';
 import { difference, foldedAt, foldedBytes, Texts } from './texts.js';
 
@@ -37,7 +37,7 @@ export interface Piece {
 }
 
 export class Words {
-  readonly lists = new Lists();
+  readonly lists = new IdLists();
   /** Above all words there were. */
   words = 0;
   #rows = new Uint32Array(ROW * 64);

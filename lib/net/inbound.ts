@@ -3,7 +3,7 @@
  * to their sinks, with as few copies as the socket allows and no more in memory than one read.
  */
 import { PeerError } from '../errors.js';
-import { roomFor } from '../support/memory.js';
+import { allocateReadBuffer } from '../support/memory.js';
 import { FrameDecoder, type Frame } from '../wire/frame.js';
 import type { BodySink } from './body-sink.js';
 
@@ -109,7 +109,7 @@ export class Inbound {
       }
     }
     this.#lent = undefined;
-    return (this.#scratch ??= roomFor(SCRATCH_BYTES));
+    return (this.#scratch ??= allocateReadBuffer(SCRATCH_BYTES));
   };
 
   /**

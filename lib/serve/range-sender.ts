@@ -3,7 +3,7 @@ import { closeSync, readSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { PeerError } from '../errors.js';
-import { roomFor } from '../support/memory.js';
+import { allocateReadBuffer } from '../support/memory.js';
 import type { ClientRate } from '../limits/rate-limiter.js';
 import type { SendAccount } from '../limits/send-budget.js';
 import { descriptorOf } from '../net/kernel-receive.js';
@@ -166,7 +166,7 @@ export class ZeroCopySender implements RangeSender {
     const { handle, socket, closed, account, onBytes } = this.#file;
     closed.throwIfAborted();
     if (length === 0) return 0;
-    const bridge = (this.#bridge ??= roomFor(BRIDGE_BYTES));
+    const bridge = (this.#bridge ??= allocateReadBuffer(BRIDGE_BYTES));
     const bytesRead = cached
       ? readSync(handle.fd, bridge, 0, length, position)
       : (await handle.read(bridge, 0, length, position)).bytesRead;
@@ -229,7 +229,7 @@ export class StreamSender implements RangeSender {
     const taken = account.takeSome(want);
     try {
       const free = this.#free.pop();
-      const memory = free !== undefined && free.length >= taken ? free : roomFor(taken);
+      const memory = free !== undefined && free.length >= taken ? free : allocateReadBuffer(taken);
       const { bytesRead } = await handle.read(memory, 0, taken, position);
       if (bytesRead === 0) throw becameShorter();
       return { memory, taken, bytes: bytesRead };

@@ -4,7 +4,7 @@
  */
 import { fstatSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { identityOf, openInside, sameContent, type ReadFile } from '../disk/open.js';
+import { identityOf, openInside, sameContent, type FileContent } from '../disk/open.js';
 import { PeerError, isReadFault, isShortage, systemCode } from '../errors.js';
 import { hashBlock } from '../hash/blake3.js';
 import type { Lists } from '../hash/tree.js';
@@ -53,7 +53,7 @@ export class Serving {
       const lists = catalog.lists(hash, file.identity.size);
       const opened = await openInside(root, file.path);
       if (sameContent(opened.identity, file.identity) && lists !== undefined) {
-        if (this.#rehash.raises(file.path, opened)) indexer.verify(file);
+        if (this.#rehash.needsRehash(file.path, opened)) indexer.verify(file);
         return { file, handle: opened.handle, lists };
       }
       await opened.handle.close();
@@ -67,7 +67,7 @@ export class Serving {
       // It may have been written to meanwhile. What looks at an open file does not wait for a disk.
       const stat = fstatSync(handle.fd, { bigint: true });
       const now = { identity: identityOf(stat), changedNs: stat.ctimeNs };
-      if (this.#rehash.raises(file.path, now)) this.#share.content.indexer.verify(file);
+      if (this.#rehash.needsRehash(file.path, now)) this.#share.content.indexer.verify(file);
     } finally {
       await handle.close();
     }
@@ -108,7 +108,7 @@ export class Serving {
     const code = systemCode(error) ?? '';
     const { indexer } = this.#share.content;
     if (!isReadFault(code)) {
-      if (this.#rehash.raisesAtEnd(file.path, file.identity)) indexer.verify(file);
+      if (this.#rehash.needsRehashAfterAbort(file.path, file.identity)) indexer.verify(file);
       return error;
     }
     indexer.withdraw(file, code);
@@ -120,9 +120,9 @@ export class Serving {
   }
 
   /** All of it is in memory: where there is a doubt it is hashed at once. */
-  #isRight(file: SharedFile, { bytes, changedNs }: ReadFile): boolean {
+  #isRight(file: SharedFile, { bytes, changedNs }: FileContent): boolean {
     const { path, identity, hash } = file;
-    if (!this.#rehash.raises(path, { identity, changedNs })) return true;
+    if (!this.#rehash.needsRehash(path, { identity, changedNs })) return true;
     if (Buffer.compare(hashBlock(bytes), Buffer.from(hash, 'hex')) === 0) return true;
     this.#share.content.indexer.distrust(file);
     return false;

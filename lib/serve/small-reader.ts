@@ -7,7 +7,7 @@
  * (a slow disk), when it has died too often, and where there are to be no threads, files are read by way of the thread pool.
  */
 import { SupervisedThread } from '../support/supervised-thread.js';
-import { readInside, type ReadFile } from '../disk/open.js';
+import { readInside, type FileContent } from '../disk/open.js';
 import type { SharedFile } from '../share/catalog.js';
 
 /** To the worker: read these. */
@@ -35,7 +35,7 @@ interface Job {
   /** Aborted when nobody wants it any more. */
   signal: AbortSignal;
   /** The bytes; undefined when the worker could not get them, for whatever reason. */
-  done: (read: ReadFile | undefined) => void;
+  done: (read: FileContent | undefined) => void;
 }
 
 /** Files that wait for the next batch, at most; and batches that the worker has: one is read, one is next. */
@@ -60,9 +60,9 @@ export class SmallReader {
   }
 
   /** All bytes of a file that is what it was when it was hashed; as `readInside`. */
-  async read(file: Known, signal: AbortSignal): Promise<ReadFile | undefined> {
+  async read(file: Known, signal: AbortSignal): Promise<FileContent | undefined> {
     if (this.#takesMore()) {
-      const read = await new Promise<ReadFile | undefined>((done) => {
+      const read = await new Promise<FileContent | undefined>((done) => {
         this.#waiting.push({ file, signal, done });
         this.#schedule();
       });

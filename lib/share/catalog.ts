@@ -110,20 +110,23 @@ export class Catalog {
    * This stands at a path: if it is as it was when it was hashed, publish it. If it is not, it is
    * shown no longer; what is known is kept for a while, in case it was only renamed.
    */
-  confirm(path: string, identity: FileIdentity): 'unknown' | 'retired' | 'published' | 'as before' {
+  confirm(
+    path: string,
+    identity: FileIdentity,
+  ): 'unknown' | 'unpublished' | 'published' | 'unchanged' {
     const slot = this.#columns.find(path);
     if (slot < 0) return 'unknown';
     if (!this.#columns.hasContentOf(slot, identity)) {
       if (this.#states[slot] !== PUBLISHED) return 'unknown';
       this.#hide(slot);
-      return 'retired';
+      return 'unpublished';
     }
     this.#scans[slot] = this.#scan;
     if (!this.#columns.hasInodeOf(slot, identity)) {
       this.#columns.setIdentity(slot, identity);
       this.#put(slot, path);
     }
-    if (this.#states[slot] === PUBLISHED) return 'as before';
+    if (this.#states[slot] === PUBLISHED) return 'unchanged';
     this.#show(slot, path);
     return 'published';
   }
@@ -163,7 +166,7 @@ export class Catalog {
    *
    * @returns whether it was shown
    */
-  retire(path: string): boolean {
+  unpublish(path: string): boolean {
     const slot = this.#columns.find(path);
     if (slot < 0 || this.#states[slot] !== PUBLISHED) return false;
     this.#hide(slot);

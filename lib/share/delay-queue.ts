@@ -11,7 +11,7 @@ export class DelayQueue<T> {
   #timer: NodeJS.Timeout | undefined;
   /** The step that the timer waits for. */
   #next = Infinity;
-  #isTelling = false;
+  #isDelivering = false;
   #closed = false;
 
   /** @param onDue told the keys that are due; those that come due meanwhile are told after it */
@@ -45,14 +45,14 @@ export class DelayQueue<T> {
   }
 
   #wait(step: number): void {
-    if (this.#closed || this.#isTelling) return;
+    if (this.#closed || this.#isDelivering) return;
     this.#next = step;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#tell(), Math.max(0, step * STEP - Date.now()));
+    this.#timer = setTimeout(() => void this.#deliver(), Math.max(0, step * STEP - Date.now()));
   }
 
-  async #tell(): Promise<void> {
-    this.#isTelling = true;
+  async #deliver(): Promise<void> {
+    this.#isDelivering = true;
     const now = Date.now() / STEP;
     const due = new Map<string, T>();
     for (const [step, keys] of this.#steps) {
@@ -65,7 +65,7 @@ export class DelayQueue<T> {
       }
     }
     await this.#onDue(due);
-    this.#isTelling = false;
+    this.#isDelivering = false;
     this.#next = Infinity;
     if (this.#steps.size > 0) this.#wait(Math.min(...this.#steps.keys()));
   }

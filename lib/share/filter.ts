@@ -37,7 +37,7 @@ export interface Nothing {
 
 const NOTHING: Nothing = { kind: 'nothing' };
 /** Of a node's state. */
-export const STATE: Nothing = { kind: 'nothing', reason: 'the state of a node; left out' };
+export const STATE: Nothing = { kind: 'nothing', reason: 'the state of a node; skipped' };
 
 /** Names of files that tell a node's state folder. */
 const STATE_NAME = /(^|\/)(key\.pem(\.new)?|(data|lock)\.mdb)$/;
@@ -65,7 +65,7 @@ export class ShareFilter {
   }
 
   /** Whether a path, of a file or folder, is left out by its name. */
-  leavesOut(path: string): boolean {
+  ignores(path: string): boolean {
     return (!this.#dotfiles && /(^|\/)\./.test(path)) || this.#isIgnored(path);
   }
 
@@ -78,9 +78,9 @@ export class ShareFilter {
     try {
       const entries = readdirSync(join(this.#root, folder), { withFileTypes: true });
       if (this.#isStateFolder(folder, entries)) return STATE;
-      return entries.filter(({ name }) => !this.leavesOut(join(folder, name)));
+      return entries.filter(({ name }) => !this.ignores(join(folder, name)));
     } catch (error) {
-      return this.missing(folder, error);
+      return this.classifyError(folder, error);
     }
   }
 
@@ -90,20 +90,20 @@ export class ShareFilter {
     try {
       // An error costs much more than a look, and whole folders may be deleted.
       const there = lstatSync(full, { bigint: true, throwIfNoEntry: false });
-      if (there === undefined) return this.#unlisted(path);
+      if (there === undefined) return this.#classifyMissing(path);
       if (there.isDirectory()) return { kind: 'folder', ino: there.ino };
-      return this.judge(path, there, readableSync(full, there));
+      return this.classify(path, there, readableSync(full, there));
     } catch (error) {
-      return this.missing(path, error);
+      return this.classifyError(path, error);
     }
   }
 
   /**
    * The same of what is no folder, when that has been looked up.
    *
-   * @param known as in `isInState`; left out when the path is in none
+   * @param known as in `isInState`; skipped when the path is in none
    */
-  judge(
+  classify(
     path: string,
     there: BigIntStats,
     isReadable: boolean,
@@ -114,8 +114,8 @@ export class ShareFilter {
     if (this.#isState(there)) return STATE;
     if (known !== undefined && this.isInState(path, known)) return STATE;
     const fault = pathFault(path);
-    if (fault !== undefined) return { kind: 'nothing', reason: `${fault}; left out` };
-    if (!isReadable) return { kind: 'nothing', reason: 'EACCES; left out' };
+    if (fault !== undefined) return { kind: 'nothing', reason: `${fault}; skipped` };
+    if (!isReadable) return { kind: 'nothing', reason: 'EACCES; skipped' };
     return { kind: 'file', identity: identityOf(there) };
   }
 
@@ -153,24 +153,24 @@ export class ShareFilter {
   }
 
   /** What an error says of the path where it happened. */
-  missing(path: string, error: unknown): Nothing {
+  classifyError(path: string, error: unknown): Nothing {
     const code = systemCode(error);
     if (code !== 'ENOENT' && code !== 'ENOTDIR') {
       const isUnsure = code !== 'EACCES' && code !== 'EPERM';
-      return { kind: 'nothing', reason: `${code ?? String(error)}; left out`, isUnsure };
+      return { kind: 'nothing', reason: `${code ?? String(error)}; skipped`, isUnsure };
     }
-    return this.#unlisted(path);
+    return this.#classifyMissing(path);
   }
 
   /** What is not there: gone since it was seen; or listed under a name that is not its own. */
-  #unlisted(path: string): Nothing {
+  #classifyMissing(path: string): Nothing {
     if (!path.includes(INVALID)) return NOTHING;
     try {
       if (!readdirSync(join(this.#root, parentOf(path))).includes(basename(path))) return NOTHING;
     } catch {
       return NOTHING;
     }
-    return { kind: 'nothing', reason: 'its name is not valid UTF-8; left out' };
+    return { kind: 'nothing', reason: 'its name is not valid UTF-8; skipped' };
   }
 }
 

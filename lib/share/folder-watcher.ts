@@ -15,11 +15,11 @@ export interface FolderWatcherOwner {
 }
 
 /** Milliseconds until a folder that came, went and came again is looked at once more. */
-const AGAIN = 200;
+const RETRY_DELAY = 200;
 /** Milliseconds that folders may take to be watched, when nothing happens meanwhile. */
-const SLOW = 1000;
+const START_TIMEOUT = 1000;
 /** Folders looked at in one turn of the loop. */
-const FOLDERS_A_TURN = 50;
+const FOLDERS_PER_TURN = 50;
 
 /** `_readdirp` is private: package.json names the one version of chokidar for which this is right. */
 class UnlistedWatcher extends FSWatcher {
@@ -88,7 +88,7 @@ export class FolderWatcher {
       if (this.closed) return;
       const inode = this.#inodeOf(folder);
       if (inode !== undefined) this.watch(folder, inode);
-      if (++count % FOLDERS_A_TURN === 0) await nextTurn();
+      if (++count % FOLDERS_PER_TURN === 0) await nextTurn();
     }
   }
 
@@ -132,7 +132,7 @@ export class FolderWatcher {
     if (this.#folders.has(folder))
       setTimeout(() => {
         this.#owner.onTouched(folder);
-      }, AGAIN);
+      }, RETRY_DELAY);
   }
 
   close(): void {
@@ -154,7 +154,7 @@ export class FolderWatcher {
     for (let left = this.#pending.size; left > 0; left = this.#pending.size) {
       const progress = new Promise((resolve) => this.#watcher.once('addDir', resolve));
       const slow = new AbortController();
-      const end = pause(SLOW, undefined, { signal: slow.signal }).catch(() => undefined);
+      const end = pause(START_TIMEOUT, undefined, { signal: slow.signal }).catch(() => undefined);
       await Promise.race([progress, end]);
       slow.abort();
       if (this.#pending.size === left) return;

@@ -100,7 +100,7 @@ export class HashQueue {
 
   #pump(): void {
     while (this.#running < this.#pool.threads * 2 && !this.#closed) {
-      const batch = this.#take();
+      const batch = this.#nextBatch();
       if (batch.length === 0) break;
       this.#running++;
       void this.#run(batch).then(() => {
@@ -112,7 +112,7 @@ export class HashQueue {
   }
 
   /** The next files: many small ones, or one large one. */
-  #take(): Job[] {
+  #nextBatch(): Job[] {
     const batch: Job[] = [];
     let bytes = 0;
     for (const stack of [this.#urgent, ...this.#bulk]) {
@@ -173,7 +173,7 @@ export class HashQueue {
     }
     // Seen changed, or removed, since it was handed over: what is there now counts.
     if (job.stale && outcome.status === 'hashed') {
-      const now = await this.#look(path);
+      const now = await this.#stat(path);
       const { identity } = outcome;
       if (now === undefined || !sameContent(now, identity)) {
         this.#changed(job);
@@ -206,7 +206,7 @@ export class HashQueue {
     this.#owner.onChanged(job.path, job.tries + 1);
   }
 
-  async #look(path: string): Promise<FileIdentity | undefined> {
+  async #stat(path: string): Promise<FileIdentity | undefined> {
     try {
       return identityOf(await lstat(join(this.#root, path), { bigint: true }));
     } catch {

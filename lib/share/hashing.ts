@@ -38,7 +38,7 @@ const REASONS: Readonly<Record<string, string>> = {
   [WRONG_SIZE]: 'it does not have as many bytes as its size says',
 };
 /** Files of which it is remembered that they were named. */
-const MAX_NAMED = 100_000;
+const MAX_REPORTED = 100_000;
 
 export class Hashing {
   readonly #catalog: Catalog;
@@ -53,7 +53,7 @@ export class Hashing {
     return Promise.resolve();
   });
   /** What was said of files that are left out. */
-  readonly #said = new Map<string, string>();
+  readonly #reported = new Map<string, string>();
   #hashed = 0;
 
   /** @param root the shared folder, resolved */
@@ -86,7 +86,7 @@ export class Hashing {
   }
 
   /** Whether a file is not to be tried now. */
-  isSetAside(path: string, identity: FileIdentity): boolean {
+  isQuarantined(path: string, identity: FileIdentity): boolean {
     return this.#quarantine.holds(path, identity);
   }
 
@@ -107,25 +107,26 @@ export class Hashing {
   }
 
   /** Do not try a file again for a while: the disk does not give its bytes, or worse. */
-  setAside(path: string, identity: FileIdentity, code: string): void {
+  quarantine(path: string, identity: FileIdentity, code: string): void {
     const reason = REASONS[code];
     if (this.#quarantine.add(path, identity, code, reason !== undefined)) {
-      this.#said.delete(path);
-      this.leftOut(path, `${reason ?? code}; left out`);
+      this.#reported.delete(path);
+      this.reportSkipped(path, `${reason ?? code}; skipped`);
     }
   }
 
   /** Say of a file or folder that it is left out, once. */
-  leftOut(path: string, reason: string): void {
-    if (this.#said.get(path) === reason) return;
-    this.#said.set(path, reason);
-    if (this.#said.size > MAX_NAMED) this.#said.delete(this.#said.keys().next().value ?? '');
+  reportSkipped(path: string, reason: string): void {
+    if (this.#reported.get(path) === reason) return;
+    this.#reported.set(path, reason);
+    if (this.#reported.size > MAX_REPORTED)
+      this.#reported.delete(this.#reported.keys().next().value ?? '');
     this.#owner.onWarning(path, reason);
   }
 
   /** A file is published: if it is left out again, that is said again. */
-  isWell(path: string): void {
-    this.#said.delete(path);
+  clearReported(path: string): void {
+    this.#reported.delete(path);
   }
 
   close(): void {
@@ -157,9 +158,9 @@ export class Hashing {
       return;
     }
     this.#owner.onLost(path);
-    if (isReadFault(code) || code in REASONS) this.setAside(path, identity, code);
+    if (isReadFault(code) || code in REASONS) this.quarantine(path, identity, code);
     // Deleted since it was seen: nothing to say.
-    else if (code !== 'ENOENT') this.leftOut(path, `${code}; left out`);
+    else if (code !== 'ENOENT') this.reportSkipped(path, `${code}; skipped`);
   }
 }
 

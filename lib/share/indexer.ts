@@ -10,7 +10,7 @@ import type { Catalog, SharedFile } from './catalog.js';
 import type { ShareFilter } from './filter.js';
 import { Hashing } from './hashing.js';
 import type { Change, Progress } from './share-types.js';
-import { Looks, QUIET } from './looks.js';
+import { PathChecker, QUIET } from './path-checker.js';
 import { RenameGrace } from './rename-grace.js';
 import type { Found } from './scan.js';
 import type { ScannedFile } from './walk.js';
@@ -51,7 +51,7 @@ export class Indexer {
   readonly #owner: IndexerOwner;
   readonly #hashing: Hashing;
   readonly #renameGrace: RenameGrace;
-  readonly #looks: Looks;
+  readonly #checker: PathChecker;
   /** What was seen, taken in one after the other. */
   #inbox = Promise.resolve();
   #waiting = 0;
@@ -61,16 +61,16 @@ export class Indexer {
     this.#options = options;
     this.#owner = owner;
     this.#renameGrace = new RenameGrace(catalog, () => owner.isThere(), signal);
-    this.#looks = new Looks(
+    this.#checker = new PathChecker(
       { root, filter, signal },
       {
         ...owner,
-        onLooked: (path, there, tries) => {
+        onChecked: (path, there, tries) => {
           if (there.kind === 'file') this.#sawFile(path, there.identity, true, tries);
           else this.#sawNothing(path, there.reason);
         },
         onNeverQuiet: (path) => {
-          const why = 'keeps changing while it is hashed; left out until it is quiet';
+          const why = 'keeps changing while it is hashed; skipped until it is quiet';
           owner.onWarning(path, why);
           this.progress.files++;
         },
@@ -83,13 +83,13 @@ export class Indexer {
       },
       onLost: (path) => {
         this.progress.files++;
-        this.#renameGrace.retire(path);
+        this.#renameGrace.unpublish(path);
       },
       onChanged: (path, tries) => {
-        this.#looks.whenQuiet(path, tries);
+        this.#checker.retryWhenQuiet(path, tries);
       },
       onShortage: (path) => {
-        this.#looks.muchLater(path);
+        this.#checker.retryLater(path);
       },
       // Told after the files: one call a batch.
       onBytes: (bytes) => {
@@ -107,7 +107,7 @@ export class Indexer {
 
   /** Whether everything that was seen has been dealt with, but for files that are never quiet. */
   get idle(): boolean {
-    return this.#hashing.isIdle && this.#waiting === 0 && this.#looks.isIdle;
+    return this.#hashing.isIdle && this.#waiting === 0 && this.#checker.isIdle;
   }
 
   /** Take what the store knows. */
@@ -124,7 +124,7 @@ export class Indexer {
   /** A scan saw these files, left out others, and found some gone. */
   scanned({ files, warnings, gone }: Found): Promise<void> {
     return this.#enqueue(async () => {
-      for (const { path, reason } of warnings) this.#hashing.leftOut(path, reason);
+      for (const { path, reason } of warnings) this.#hashing.reportSkipped(path, reason);
       await this.#inSlices(files(), ({ path, identity }) => {
         const toHash = this.#sawFile(path, identity, false);
         if (this.progress.scanned) return;
@@ -162,13 +162,13 @@ export class Indexer {
   }
 
   /** Resolves when everything seen so far has been taken in. */
-  takenIn(): Promise<void> {
+  drained(): Promise<void> {
     return this.#inbox;
   }
 
   /** Look what stands at each of some paths now. */
-  look(paths: Iterable<string>): Promise<void> {
-    return this.#looks.now(paths);
+  check(paths: Iterable<string>): Promise<void> {
+    return this.#checker.check(paths);
   }
 
   /**
@@ -179,23 +179,23 @@ export class Indexer {
    */
   withdraw(file: SharedFile, fault?: string): void {
     const { path, identity } = file;
-    if (!this.#isOffered(file)) return;
+    if (!this.#isPublished(file)) return;
     this.#remove(path);
-    if (fault === undefined) this.#looks.soon(path, 0);
+    if (fault === undefined) this.#checker.schedule(path, 0);
     else {
       this.#options.catalog.forget(path);
-      this.#hashing.setAside(path, identity, fault);
+      this.#hashing.quarantine(path, identity, fault);
     }
   }
 
   /** Hash a file again whose content may have changed although size and time have not. It stays published. */
   verify(file: SharedFile): void {
-    if (this.#isOffered(file)) this.#hashing.verify(file);
+    if (this.#isPublished(file)) this.#hashing.verify(file);
   }
 
   /** Withdraw a file whose content is not what was hashed, although size and time are, and hash it again. */
   distrust(file: SharedFile): void {
-    if (!this.#isOffered(file)) return;
+    if (!this.#isPublished(file)) return;
     const { path, identity } = file;
     this.#remove(path);
     this.#options.catalog.forget(path);
@@ -203,7 +203,7 @@ export class Indexer {
   }
 
   async close(): Promise<void> {
-    this.#looks.close();
+    this.#checker.close();
     this.#renameGrace.close();
     this.#hashing.close();
     await this.#inbox;
@@ -222,16 +222,16 @@ export class Indexer {
         this.#done('added', path);
         this.#hashing.cancel(path);
         return false;
-      case 'as before':
+      case 'unchanged':
         this.#hashing.cancel(path);
         return false;
-      case 'retired':
+      case 'unpublished':
         // The index never lies: what has changed is not found until it is hashed again.
         this.#renameGrace.keep(path);
         break;
       case 'unknown':
     }
-    if (this.#hashing.isSetAside(path, identity)) return false;
+    if (this.#hashing.isQuarantined(path, identity)) return false;
     const hash = catalog.hashOfSameFile(identity);
     if (hash !== undefined) {
       catalog.publish(path, identity, hash);
@@ -240,7 +240,7 @@ export class Indexer {
     }
     const age = Date.now() - Number(identity.mtimeNs / 1_000_000n);
     if (live && age >= 0 && age < QUIET) {
-      this.#looks.soon(path, QUIET, tries === 0 ? 0 : tries + 1);
+      this.#checker.schedule(path, QUIET, tries === 0 ? 0 : tries + 1);
     } else {
       this.#hashing.add(path, identity, live, tries);
     }
@@ -249,11 +249,11 @@ export class Indexer {
 
   /** Nothing that can be shared stands at a path. @param reason what the user is to be told */
   #sawNothing(path: string, reason?: string): void {
-    this.#looks.cancel(path);
+    this.#checker.cancel(path);
     this.#hashing.gone(path);
     this.#remove(path);
     for (const below of this.#options.catalog.below(path)) this.#remove(below);
-    if (reason !== undefined) this.#hashing.leftOut(path, reason);
+    if (reason !== undefined) this.#hashing.reportSkipped(path, reason);
   }
 
   /** A folder, and the files that are directly in it. @returns those that are not there any more */
@@ -268,17 +268,17 @@ export class Indexer {
   }
 
   #done(kind: Change['kind'], path: string): void {
-    this.#hashing.isWell(path);
+    this.#hashing.clearReported(path);
     this.progress.files++;
     this.#owner.onChange({ kind, path });
   }
 
-  #isOffered({ path, hash }: SharedFile): boolean {
+  #isPublished({ path, hash }: SharedFile): boolean {
     return this.#options.catalog.get(path)?.hash === hash;
   }
 
   #remove(path: string): void {
-    if (this.#renameGrace.retire(path)) this.#owner.onChange({ kind: 'removed', path });
+    if (this.#renameGrace.unpublish(path)) this.#owner.onChange({ kind: 'removed', path });
   }
 
   #inSlices<T>(items: Iterable<T>, act: (item: T) => void): Promise<void> {

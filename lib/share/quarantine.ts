@@ -8,7 +8,7 @@ import { sameContent, type FileIdentity } from '../disk/open.js';
 const FIRST_PAUSE = 60_000;
 const MAX_PAUSE = 24 * 60 * 60_000;
 /** How many times longer each pause is than the one before. */
-const LONGER = 4;
+const FACTOR = 4;
 
 interface Entry {
   identity: FileIdentity;
@@ -29,7 +29,7 @@ export class Quarantine {
   add(path: string, identity: FileIdentity, code: string, forGood: boolean): boolean {
     const before = this.#files.get(path);
     const isNews = before?.code !== code || !sameContent(before.identity, identity);
-    const again = Math.min(MAX_PAUSE, isNews ? FIRST_PAUSE : before.pause * LONGER);
+    const again = Math.min(MAX_PAUSE, isNews ? FIRST_PAUSE : before.pause * FACTOR);
     const pause = forGood ? Infinity : again;
     this.#files.set(path, { identity, code, pause, due: Date.now() + pause });
     return isNews;

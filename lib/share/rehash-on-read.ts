@@ -21,20 +21,23 @@ export class RehashOnRead {
   }
 
   /** Whether a file is to be hashed again. Answers it once for each change. */
-  raises(path: string, { identity, changedNs }: Pick<Opened, 'identity' | 'changedNs'>): boolean {
+  needsRehash(
+    path: string,
+    { identity, changedNs }: Pick<Opened, 'identity' | 'changedNs'>,
+  ): boolean {
     if (changedNs <= this.#since || changedNs === identity.mtimeNs) return false;
-    return this.#isNews(path, changedNs);
+    return this.#isNew(path, changedNs);
   }
 
   /**
    * Whether a file is to be hashed again whose transfer was ended by the receiver, which may have found that
    * the bytes are not those of the hash. Answers it once for each time of its content.
    */
-  raisesAtEnd(path: string, { mtimeNs }: FileIdentity): boolean {
-    return this.#isNews(`${path}/`, mtimeNs);
+  needsRehashAfterAbort(path: string, { mtimeNs }: FileIdentity): boolean {
+    return this.#isNew(`${path}/`, mtimeNs);
   }
 
-  #isNews(key: string, time: bigint): boolean {
+  #isNew(key: string, time: bigint): boolean {
     if (this.#known.get(key) === time) return false;
     this.#known.delete(key);
     this.#known.set(key, time);

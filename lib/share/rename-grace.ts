@@ -28,8 +28,8 @@ export class RenameGrace {
   }
 
   /** Show a file no longer. @returns whether it was shown */
-  retire(path: string): boolean {
-    if (!this.#catalog.retire(path)) return false;
+  unpublish(path: string): boolean {
+    if (!this.#catalog.unpublish(path)) return false;
     this.keep(path);
     return true;
   }

@@ -5,7 +5,7 @@ import { PeerError, systemCode } from '../errors.js';
 import { isStateFolder, stateFiles } from '../state/state-files.js';
 
 /** Milliseconds between looks for a folder that is gone. */
-const LOOK_EVERY = 1000;
+const CHECK_INTERVAL = 1000;
 
 export class RootFolder {
   readonly #given: string;
@@ -65,8 +65,8 @@ export class RootFolder {
    */
   whenBack(action: () => void): void {
     this.#timer ??= setInterval(() => {
-      void this.#lookForIt(action);
-    }, LOOK_EVERY);
+      void this.#checkReturned(action);
+    }, CHECK_INTERVAL);
   }
 
   /** Wait for it no more. */
@@ -93,7 +93,7 @@ export class RootFolder {
     throw new PeerError('ERR_USAGE', `${this.#given}: not a folder`);
   }
 
-  async #lookForIt(action: () => void): Promise<void> {
+  async #checkReturned(action: () => void): Promise<void> {
     const there = await stat(this.#path, { bigint: true }).catch(() => undefined);
     if (there?.isDirectory() !== true) return;
     const same = there.dev === this.#dev && there.ino === this.#ino;

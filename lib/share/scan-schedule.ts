@@ -5,7 +5,7 @@ const AFTER_BURST = 500;
 /** Milliseconds between scans where the folder cannot be watched; more when a scan takes long. */
 const POLL = 10_000;
 /** Pauses between such scans take at least so many times as long as a scan. */
-const POLL_SHARE = 10;
+const POLL_FACTOR = 10;
 /** The longest that setTimeout can wait, in milliseconds. */
 const MAX_TIMER = 2 ** 31 - 1;
 
@@ -88,7 +88,7 @@ export class ScanSchedule {
     if (this.#closed) return;
     const { every } = this.#options;
     const pause = this.#isPolling
-      ? Math.min(every, Math.max(POLL, POLL_SHARE * this.#took))
+      ? Math.min(every, Math.max(POLL, POLL_FACTOR * this.#took))
       : every;
     this.#timer = setTimeout(
       () => {

@@ -19,7 +19,7 @@ export interface ScannerOptions {
 }
 
 /** Files that a scan did not see, from which on it is scanned for them, rather than looked at each. */
-const MANY = 1000;
+const RESCAN_THRESHOLD = 1000;
 
 export class Scanner {
   readonly #options: ScannerOptions;
@@ -49,7 +49,7 @@ export class Scanner {
     // What it did not see may be gone, or the whole share is.
     if (signal.aborted || !(await isThere())) return;
     const unseen = [...catalog.unseen()];
-    if (unseen.length < MANY) await indexer.look(unseen);
+    if (unseen.length < RESCAN_THRESHOLD) await indexer.check(unseen);
     else await this.#walk(unseen);
   }
 
@@ -58,6 +58,6 @@ export class Scanner {
     const { filter, indexer, workers, signal } = this.#options;
     const request = paths === undefined ? filter : { ...filter, paths };
     await (workers ? scan : scanHere)(request, (found) => void indexer.scanned(found), signal);
-    await indexer.takenIn();
+    await indexer.drained();
   }
 }

@@ -35,7 +35,7 @@ export function* searchPage(
   const files = found.ids.map(matchAt);
   const fit = fitting(files);
   if (fit === files.length) return { total: found.total, files, after: found.after };
-  return { total: found.total, files: files.slice(0, fit), after: found.behind(fit - 1) };
+  return { total: found.total, files: files.slice(0, fit), after: found.cursorAfter(fit - 1) };
 }
 
 /** How many of the files fit into one answer: at least one. */

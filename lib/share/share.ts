@@ -249,7 +249,7 @@ export class Share extends EventEmitter<ShareEvents> {
   async #scan(): Promise<void> {
     try {
       if (!(await this.#isThere())) return;
-      this.#watcher?.complete();
+      this.#watcher?.checkWatches();
       await this.#scanner?.all();
     } catch (error) {
       if (!this.#abort.signal.aborted) this.#warn('.', `the scan failed: ${String(error)}`);
@@ -295,7 +295,7 @@ export class Share extends EventEmitter<ShareEvents> {
         hashed: this.hashed,
         milliseconds: performance.now() - this.#began,
       });
-      this.#watcher?.hasten();
+      this.#watcher?.startNow();
     }
     this.emit('settled');
   }

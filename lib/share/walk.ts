@@ -56,15 +56,15 @@ export function* walk(request: ScanRequest): Generator<ScanChunk> {
   const { root } = request;
   const filter = new ShareFilter(request);
   let warnings: ScanWarning[] = [];
-  const leftOut = (path: string, { reason }: Nothing): void => {
+  const skipped = (path: string, { reason }: Nothing): void => {
     if (reason !== undefined) warnings.push({ path, reason });
   };
   // A folder that cannot be listed is named and left out; the rest is shared.
   const list = (veiledFolder: string): Dirent[] => {
-    const folder = unveil(veiledFolder).slice(root.length).replace(/^\//, '');
+    const folder = unescapeLineEnds(veiledFolder).slice(root.length).replace(/^\//, '');
     const listed = filter.list(folder);
-    if (!('kind' in listed)) return listed.map(veiled);
-    leftOut(folder === '' ? '.' : folder, listed);
+    if (!('kind' in listed)) return listed.map(withEscapedName);
+    skipped(folder === '' ? '.' : folder, listed);
     return [];
   };
   let files: ScanChunk['files'] = [];
@@ -76,7 +76,7 @@ export function* walk(request: ScanRequest): Generator<ScanChunk> {
       files.push({ path, identity: there.identity });
       return;
     }
-    if (there.kind === 'nothing') leftOut(path, there);
+    if (there.kind === 'nothing') skipped(path, there);
     if (there.kind !== 'nothing' || there.isUnsure !== true) gone.push(path);
   };
   const known = new Map<string, boolean>();
@@ -91,7 +91,7 @@ export function* walk(request: ScanRequest): Generator<ScanChunk> {
       fs: { readdirSync: list as unknown as typeof readdirSync },
     });
   for (const path of found) {
-    look(request.paths === undefined ? unveil(path) : path);
+    look(request.paths === undefined ? unescapeLineEnds(path) : path);
     if (files.length + gone.length < CHUNK_FILES) continue;
     yield { files, warnings, gone };
     [files, warnings, gone] = [[], [], []];
@@ -103,20 +103,20 @@ export function* walk(request: ScanRequest): Generator<ScanChunk> {
 // leave out every name that holds one. It is shown such names with those characters replaced.
 const LINE_ENDS = ['\n', '\r', '\u2028', '\u2029'];
 /** Of the private use area; stands before the replaced character's number, and before itself. */
-const VEIL = '\ue000';
-const VEILED = [...LINE_ENDS, VEIL];
+const ESCAPE = '\ue000';
+const ESCAPED = [...LINE_ENDS, ESCAPE];
 
-function veil(path: string): string {
-  return path.replace(/[\n\r\u2028\u2029\ue000]/g, (c) => `${VEIL}${VEILED.indexOf(c)}`);
+function escapeLineEnds(path: string): string {
+  return path.replace(/[\n\r\u2028\u2029\ue000]/g, (c) => `${ESCAPE}${ESCAPED.indexOf(c)}`);
 }
 
-function veiled(entry: Dirent): Dirent {
-  const name = veil(entry.name);
+function withEscapedName(entry: Dirent): Dirent {
+  const name = escapeLineEnds(entry.name);
   return name === entry.name
     ? entry
     : (Object.create(entry, { name: { value: name, enumerable: true } }) as Dirent);
 }
 
-function unveil(path: string): string {
-  return path.replace(/\ue000(\d)/g, (_, digit: string) => VEILED[Number(digit)] ?? '');
+function unescapeLineEnds(path: string): string {
+  return path.replace(/\ue000(\d)/g, (_, digit: string) => ESCAPED[Number(digit)] ?? '');
 }

@@ -85,7 +85,7 @@ function look(): void {
     return;
   }
   for (const path of names) {
-    if (path !== '' && filter.leavesOut(path)) continue;
+    if (path !== '' && filter.ignores(path)) continue;
     const there = stat(path, known);
     if (there !== undefined) seen.push(there);
   }

@@ -63,12 +63,12 @@ export class Watcher {
   }
 
   /** Wait no longer before the start. */
-  hasten(): void {
+  startNow(): void {
     if (this.#timer !== undefined) this.start();
   }
 
   /** Names were lost, perhaps: see that every folder has its watch. */
-  complete(): void {
+  checkWatches(): void {
     this.#thread?.post('complete');
   }
 

@@ -48,7 +48,7 @@ export interface StoreEvents {
   onWell(): void;
 }
 
-const SILENT: StoreEvents = { onTrouble: () => undefined, onWell: () => undefined };
+const NO_EVENTS: StoreEvents = { onTrouble: () => undefined, onWell: () => undefined };
 
 /** Milliseconds that the store may take to close after a write that failed. */
 const CLOSE_GRACE = 1000;
@@ -85,7 +85,7 @@ export class LmdbStore implements Store {
    * @throws StoreDamage when what is there is damaged, or of another version; the system's error when
    *   it cannot be opened now
    */
-  static async open(folder: string, on: StoreEvents = SILENT): Promise<LmdbStore> {
+  static async open(folder: string, on: StoreEvents = NO_EVENTS): Promise<LmdbStore> {
     const damage = damageOf(join(folder, 'data.mdb'));
     if (damage !== undefined) throw new StoreDamage(`it is damaged (${damage})`);
     let root: RootDatabase<string, string> | undefined;
@@ -108,7 +108,7 @@ export class LmdbStore implements Store {
       return store;
     } catch (error) {
       void root?.close();
-      throw explain(error);
+      throw storeError(error);
     }
   }
 
@@ -192,7 +192,7 @@ export class LmdbStore implements Store {
 
   async close(): Promise<void> {
     await this.#writes.close();
-    if (this.#writes.trouble === undefined) {
+    if (this.#writes.failure === undefined) {
       await this.#root.flushed;
       await this.#root.close();
       return;
@@ -215,17 +215,17 @@ export class LmdbStore implements Store {
     // too, when the commit fails. It hands it out under this name, until the next write.
     setImmediate(() => {
       this.#guarded = false;
-      this.#root.committed.then(nothing, nothing);
+      this.#root.committed.then(ignore, ignore);
     });
   }
 }
 
-function nothing(): void {
+function ignore(): void {
   // The writer has a promise of its own.
 }
 
 /** An error of the package, with a system's code or one of LMDB (lmdb.h), as one of ours. */
-function explain(error: unknown): Error {
+function storeError(error: unknown): Error {
   const { message, code } = asError(error) as Error & { code?: unknown };
   if (typeof code !== 'number') return asError(error);
   if (DAMAGE.has(code)) return new StoreDamage(`it is damaged (${message})`);

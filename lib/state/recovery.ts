@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { makeFolder, syncFolder } from '../disk/durable.js';
 import { systemCode } from '../errors.js';
 import { LmdbStore, StoreDamage } from './lmdb-store.js';
-import { cannotKeep } from './state-folder.js';
+import { stateFolderError } from './state-folder.js';
 import type { Store } from './store.js';
 
 /** Exit codes of store-check.ts. */
@@ -40,12 +40,12 @@ export async function openStore(
   };
   // Left behind when the last start died while it read the store: it was killed, or the store is
   // damaged so that LMDB does not notice.
-  const reading = join(state, 'index.opening');
+  const marker = join(state, 'index.opening');
   try {
     await makeFolder(folder, 0o700);
-    const known = existsSync(reading) ? await check(state, folder) : undefined;
+    const known = existsSync(marker) ? await check(state, folder) : undefined;
     try {
-      await writeFile(reading, '').catch((error: unknown) => {
+      await writeFile(marker, '').catch((error: unknown) => {
         if (!NO_ROOM.includes(systemCode(error) ?? '')) throw error;
       });
       if (known !== undefined) throw known;
@@ -60,10 +60,10 @@ export async function openStore(
       warn(quarantine, `the index was moved here and is built anew: ${error.message}`);
       return await LmdbStore.open(folder, on);
     } finally {
-      await rm(reading, { force: true });
+      await rm(marker, { force: true });
     }
   } catch (error) {
-    throw cannotKeep(state, error);
+    throw stateFolderError(state, error);
   }
 }
 

@@ -28,12 +28,12 @@ export async function openStateFolder(folder: string): Promise<StateFolder> {
       new PeerError('ERR_USAGE', `${path}: another node is using this state folder`);
     return { path, lock: await lockFile(join(path, 'lock'), taken) };
   } catch (error) {
-    throw cannotKeep(folder, error);
+    throw stateFolderError(folder, error);
   }
 }
 
 /** The error for a state folder that cannot be used. */
-export function cannotKeep(folder: string, cause: unknown): PeerError {
+export function stateFolderError(folder: string, cause: unknown): PeerError {
   if (cause instanceof PeerError) return cause;
   const why = systemCode(cause) ?? asError(cause).message;
   return new PeerError('ERR_USAGE', `cannot keep state in ${folder}: ${why}`, { cause });

@@ -8,12 +8,12 @@ import { getSystemErrorName } from 'node:util';
 
 /** Bytes that must be free before anything is written, and before writing begins again. */
 const RESERVE = 2 * 1024 * 1024;
-const ROOM_AGAIN = 2 * RESERVE;
+const RESUME_RESERVE = 2 * RESERVE;
 /** Milliseconds, and bytes written, between looks at what is free. */
-const LOOK_EVERY = 100;
-const LOOK_BYTES = RESERVE / 8;
+const CHECK_INTERVAL = 100;
+const CHECK_BYTES = RESERVE / 8;
 /** Milliseconds between attempts while nothing can be written. */
-const RETRY_EVERY = 2000;
+const RETRY_INTERVAL = 2000;
 
 export interface Write {
   /** What it changes: a later write with the same name supersedes this one. */
@@ -40,9 +40,9 @@ export class WriteBehind {
   /** Those that LMDB got together. */
   #batch: { promise: Promise<unknown>; writes: Write[] } | undefined;
   #batches = new Set<Promise<void>>();
-  #trouble: string | undefined;
+  #failure: string | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #lookAt = 0;
+  #nextCheck = 0;
   #bytes = 0;
 
   constructor(owner: WriteBehindOwner) {
@@ -50,8 +50,8 @@ export class WriteBehind {
   }
 
   /** Why nothing can be written now, if so. */
-  get trouble(): string | undefined {
-    return this.#trouble;
+  get failure(): string | undefined {
+    return this.#failure;
   }
 
   /** A write that is not committed yet: the last one with this name. */
@@ -63,8 +63,8 @@ export class WriteBehind {
     // At the end: a tree's lists are written before what refers to them.
     this.#writes.delete(write.name);
     this.#writes.set(write.name, write);
-    if (this.#trouble !== undefined) return;
-    if (this.#hasRoom(write, RESERVE)) this.#handOver(write);
+    if (this.#failure !== undefined) return;
+    if (this.#hasRoom(write, RESERVE)) this.#commit(write);
     else this.#fail('ENOSPC');
   }
 
@@ -76,12 +76,12 @@ export class WriteBehind {
   /** Retry once what failed. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
-    if (this.#trouble !== undefined) this.#retry();
+    if (this.#failure !== undefined) this.#retry();
     await this.settled();
     clearTimeout(this.#timer);
   }
 
-  #handOver(write: Write): void {
+  #commit(write: Write): void {
     const promise = write.commit();
     if (this.#batch?.promise === promise) {
       this.#batch.writes.push(write);
@@ -108,28 +108,28 @@ export class WriteBehind {
   }
 
   #fail(code: string): void {
-    if (this.#trouble === undefined) this.#owner.onTrouble(code);
-    this.#trouble = code;
+    if (this.#failure === undefined) this.#owner.onTrouble(code);
+    this.#failure = code;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.#retry();
-    }, RETRY_EVERY).unref();
+    }, RETRY_INTERVAL).unref();
   }
 
   #retry(): void {
-    const code = this.#trouble ?? '';
-    this.#lookAt = 0;
+    const code = this.#failure ?? '';
+    this.#nextCheck = 0;
     const writes = [...this.#writes.values()];
     const [first] = writes;
-    if (first !== undefined && !this.#hasRoom(first, ROOM_AGAIN)) {
+    if (first !== undefined && !this.#hasRoom(first, RESUME_RESERVE)) {
       this.#fail(code);
       return;
     }
-    for (const write of writes) this.#handOver(write);
+    for (const write of writes) this.#commit(write);
     // Until that is over new writes wait.
     void this.settled().then(() => {
       if (this.#writes.size === 0) {
-        this.#trouble = undefined;
+        this.#failure = undefined;
         this.#owner.onWell();
       } else if (!writes.some(({ name }) => this.#writes.has(name))) {
         this.#retry();
@@ -141,14 +141,14 @@ export class WriteBehind {
   #hasRoom({ value }: Write, reserve: number): boolean {
     this.#bytes += value?.length ?? 0;
     const now = performance.now();
-    if (now < this.#lookAt && this.#bytes < LOOK_BYTES) return true;
+    if (now < this.#nextCheck && this.#bytes < CHECK_BYTES) return true;
     try {
       const { bavail, bsize } = statfsSync(this.#owner.folder);
       if (bavail * bsize < reserve + this.#bytes) return false;
     } catch {
       // Unknown: the write will tell.
     }
-    this.#lookAt = now + LOOK_EVERY;
+    this.#nextCheck = now + CHECK_INTERVAL;
     this.#bytes = 0;
     return true;
   }

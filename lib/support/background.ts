@@ -9,7 +9,7 @@ const NICENESS = 10;
  * Give the other threads priority over this one where cores are short. On Linux only, where a niceness is a thread's
  * (setpriority(2), "C library/kernel differences"); elsewhere it is the whole process's.
  */
-export function giveWay(): void {
+export function lowerPriority(): void {
   if (process.platform !== 'linux' || isMainThread) return;
   try {
     setPriority(NICENESS);

@@ -11,6 +11,6 @@
 export const SKEW = 48;
 
 /** An uninitialised buffer of `bytes` bytes, with memory of its own. */
-export function roomFor(bytes: number): Buffer {
+export function allocateReadBuffer(bytes: number): Buffer {
   return Buffer.allocUnsafeSlow(SKEW + bytes).subarray(SKEW);
 }

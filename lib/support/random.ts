@@ -23,7 +23,7 @@ export class Random {
   }
 
   /** A quarter more or less, so that timers spread. */
-  around(milliseconds: number): number {
+  jitter(milliseconds: number): number {
     return milliseconds * (0.75 + this.#random() / 2);
   }
 }

@@ -6,7 +6,7 @@
 import type { Piscina } from 'piscina';
 
 /** Workers in a row that died before they were ready, after which no other is started. */
-const MAX_STILLBORN = 6;
+const MAX_FAILED_STARTS = 6;
 /** Milliseconds before the first of them is followed by another; twice as many before each other one. */
 const FIRST_PAUSE = 50;
 
@@ -15,23 +15,23 @@ export class NoWorkers extends Error {}
 
 export class WorkerSupervisor<T, R> {
   readonly #pool: Piscina<T, R>;
-  readonly #nothing: T;
+  readonly #emptyTask: T;
   /** Rejects the tasks that wait for their result. */
   readonly #waiting = new Set<(error: Error) => void>();
-  #stillborn = 0;
+  #failedStarts = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
   /** @param nothing an empty task, which tests whether a worker starts */
   constructor(pool: Piscina<T, R>, nothing: T) {
     this.#pool = pool;
-    this.#nothing = nothing;
+    this.#emptyTask = nothing;
     pool.on('workerCreate', () => {
-      this.#stillborn = 0;
+      this.#failedStarts = 0;
     });
     pool.on('workerDestroy', () => {
-      this.#stillborn++;
-      this.#revive();
+      this.#failedStarts++;
+      this.#restart();
     });
     // The end of an idle worker is an event as well.
     pool.on('error', () => undefined);
@@ -58,21 +58,21 @@ export class WorkerSupervisor<T, R> {
   }
 
   /** Start a worker if one is needed. */
-  #revive(): void {
+  #restart(): void {
     if (this.#closed || this.#timer !== undefined) return;
     // The first was ready, and died later: that does not mean that the next will.
-    const pause = this.#stillborn <= 1 ? 0 : FIRST_PAUSE * 2 ** (this.#stillborn - 2);
+    const pause = this.#failedStarts <= 1 ? 0 : FIRST_PAUSE * 2 ** (this.#failedStarts - 2);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      if (this.#waiting.size === 0) this.#stillborn = 0;
-      if (this.#stillborn === 0) return;
-      if (this.#stillborn > MAX_STILLBORN) {
-        this.#stillborn = 0;
+      if (this.#waiting.size === 0) this.#failedStarts = 0;
+      if (this.#failedStarts === 0) return;
+      if (this.#failedStarts > MAX_FAILED_STARTS) {
+        this.#failedStarts = 0;
         const error = new NoWorkers('no hashing thread comes up');
         for (const reject of [...this.#waiting]) reject(error);
       } else {
         // Piscina starts a worker when there is something to do.
-        this.#pool.run(this.#nothing).catch(() => undefined);
+        this.#pool.run(this.#emptyTask).catch(() => undefined);
       }
     }, pause);
   }

@@ -242,7 +242,7 @@ t.test('wrong usage: one line, exit code 2', async (t) => {
     ['p2p-ping', ['a b'], /is not a peer/],
     ['p2p-ping', ['localhost', '--count', '0'], /--count is a whole number from 1/],
     ['p2p-ping', ['localhost', '--interval', '-1'], /--interval is a number of seconds/],
-    ['p2p-hash', ['-', 'x'], /stands alone/],
+    ['p2p-hash', ['-', 'x'], /must be the only file/],
   ];
   const next = cases.entries();
   const runSome = async (): Promise<void> => {
@@ -307,8 +307,8 @@ t.test('a file without read permission is skipped with a warning', async (t) => 
   chmodSync(join(folder, 'state'), 0o777);
   const { indexed, stderr } = await serve(t, [share, '--state', join(folder, 'state')], nobody);
   t.match(await indexed, /^indexed 1 files, 4 bytes/);
-  t.match(stderr(), /WARN: bad: EACCES; left out\n/);
-  t.match(stderr(), /WARN: closed: EACCES; left out\n/);
+  t.match(stderr(), /WARN: bad: EACCES; skipped\n/);
+  t.match(stderr(), /WARN: closed: EACCES; skipped\n/);
   chmodSync(join(share, 'closed'), 0o755);
 });
 

@@ -97,14 +97,14 @@ for (const way of ['--sendfile', '--no-sendfile']) {
     await heal();
     const more = await breakDisk(served.child, [join(share, 'bad-new')]);
     writeFiles(share, { 'bad-new': random(500_000), 'good-new': 'good' });
-    const [good, bad2] = ['added: good-new', 'bad-new: EIO; left out'];
+    const [good, bad2] = ['added: good-new', 'bad-new: EIO; skipped'];
     // In any order.
     while (!served.stderr().includes(good) || !served.stderr().includes(bad2)) {
       await served.hears();
     }
     await more();
     for (const path of [...bad, 'bad-new']) {
-      const named = served.stderr().split(`${path}: EIO; left out`).length - 1;
+      const named = served.stderr().split(`${path}: EIO; skipped`).length - 1;
       t.equal(named, 1, `${path} is named once`);
     }
     t.notMatch(served.stderr(), 'internal error');

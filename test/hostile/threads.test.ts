@@ -95,7 +95,7 @@ t.test('the index sets such a file aside, names it once, and goes on', async (t)
   };
   await scan();
   t.equal(catalog.files, 300);
-  t.same(warnings, ['sub/poison: each thread that hashes it dies; left out']);
+  t.same(warnings, ['sub/poison: each thread that hashes it dies; skipped']);
   const before = threadsStarted();
   await scan();
   await scan();

@@ -130,7 +130,7 @@ t.test('a search that is given up holds nothing', (t) => {
   for (let id = 0; id < 5000; id++) index.add(id, `dir${id % 9}/name-${id}`);
   const steps = index.searching('name dir', 5);
   steps.next();
-  steps.return({ total: 0, ids: [], behind: () => new Uint8Array(0) });
+  steps.return({ total: 0, ids: [], cursorAfter: () => new Uint8Array(0) });
   index.remove(0);
   t.equal(index.search('name dir', 5).total, 4999);
   t.end();

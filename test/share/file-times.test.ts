@@ -157,7 +157,7 @@ t.test(
     node.rescan();
     await once(node, 'settled');
     t.equal(node.shared.files, 0);
-    const uuid = 'uuid: it does not have as many bytes as its size says; left out';
+    const uuid = 'uuid: it does not have as many bytes as its size says; skipped';
     t.equal(said.filter((line) => line === uuid).length, 1, said.join('\n'));
   },
 );

@@ -72,7 +72,7 @@ t.test(
       t.equal(code, 3, `${file} cannot be fetched`);
     }
     for (const path of ['.hidden/mine', 'innocent.txt', 'copy']) {
-      const said = served.stderr().split(`${path}: the state of a node; left out`).length - 1;
+      const said = served.stderr().split(`${path}: the state of a node; skipped`).length - 1;
       t.equal(said, 1, `${path} is named once`);
     }
   },
@@ -88,7 +88,7 @@ t.test('what comes while the share is watched', async (t) => {
   const said: string[] = [];
   node.on('warning', ({ path, reason }) => said.push(`${path}: ${reason}`));
   const says = async (what: string): Promise<void> => {
-    while (!said.includes(`${what}: the state of a node; left out`)) await once(node, 'warning');
+    while (!said.includes(`${what}: the state of a node; skipped`)) await once(node, 'warning');
   };
   const watching = once(node, 'watching');
   await node.start();

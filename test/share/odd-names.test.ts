@@ -38,7 +38,7 @@ t.test('names that are not UTF-8, of files and folders, at the start and later',
   const names = ['file-', 'folder-', 'late-file-', 'late-folder-'];
   t.same(
     said.sort(),
-    names.map((name) => `${name}\ufffd: its name is not valid UTF-8; left out`),
+    names.map((name) => `${name}\ufffd: its name is not valid UTF-8; skipped`),
     'each once',
   );
   const files = await listOf((await connectTo(t, node)).search(''));

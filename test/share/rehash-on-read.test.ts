@@ -11,29 +11,29 @@ const file = (written: bigint, changed: bigint) => ({
 });
 
 t.test('what was changed after its content, once for each change', (t) => {
-  const doubts = new RehashOnRead(SINCE);
-  t.notOk(doubts.raises('a', file(5n, 5n)), 'it was written, and its time says so');
-  t.notOk(doubts.raises('a', file(-5n, 0n)), 'before the start');
-  t.ok(doubts.raises('a', file(-5n, 1n)));
-  t.notOk(doubts.raises('a', file(-5n, 1n)), 'it was looked into');
-  t.ok(doubts.raises('b', file(-5n, 1n)), 'another file');
-  t.ok(doubts.raises('a', file(-5n, 2n)), 'again');
+  const rehash = new RehashOnRead(SINCE);
+  t.notOk(rehash.needsRehash('a', file(5n, 5n)), 'it was written, and its time says so');
+  t.notOk(rehash.needsRehash('a', file(-5n, 0n)), 'before the start');
+  t.ok(rehash.needsRehash('a', file(-5n, 1n)));
+  t.notOk(rehash.needsRehash('a', file(-5n, 1n)), 'it was looked into');
+  t.ok(rehash.needsRehash('b', file(-5n, 1n)), 'another file');
+  t.ok(rehash.needsRehash('a', file(-5n, 2n)), 'again');
   t.end();
 });
 
 t.test('a transfer that the receiver ended, once for each time of the content', (t) => {
-  const doubts = new RehashOnRead(SINCE);
-  t.ok(doubts.raisesAtEnd('a', file(-5n, -5n).identity));
-  t.notOk(doubts.raisesAtEnd('a', file(-5n, -5n).identity));
-  t.ok(doubts.raisesAtEnd('a', file(-4n, -4n).identity));
-  t.ok(doubts.raisesAtEnd('b', file(-5n, -5n).identity));
+  const rehash = new RehashOnRead(SINCE);
+  t.ok(rehash.needsRehashAfterAbort('a', file(-5n, -5n).identity));
+  t.notOk(rehash.needsRehashAfterAbort('a', file(-5n, -5n).identity));
+  t.ok(rehash.needsRehashAfterAbort('a', file(-4n, -4n).identity));
+  t.ok(rehash.needsRehashAfterAbort('b', file(-5n, -5n).identity));
   t.end();
 });
 
 t.test('memory is bounded', (t) => {
-  const doubts = new RehashOnRead(SINCE);
-  for (let i = 0; i <= 10_000; i++) doubts.raises(String(i), file(0n, 1n));
-  t.notOk(doubts.raises('1', file(0n, 1n)));
-  t.ok(doubts.raises('0', file(0n, 1n)), 'the first is forgotten');
+  const rehash = new RehashOnRead(SINCE);
+  for (let i = 0; i <= 10_000; i++) rehash.needsRehash(String(i), file(0n, 1n));
+  t.notOk(rehash.needsRehash('1', file(0n, 1n)));
+  t.ok(rehash.needsRehash('0', file(0n, 1n)), 'the first is forgotten');
   t.end();
 });

@@ -175,7 +175,7 @@ t.test('a file that never stops changing is left out, with a warning', async (t)
   await share.start();
   await indexed;
   clearInterval(timer);
-  t.same(warnings, ['log: keeps changing while it is hashed; left out until it is quiet']);
+  t.same(warnings, ['log: keeps changing while it is hashed; skipped until it is quiet']);
   t.equal(share.files, 0);
 });
 
@@ -235,7 +235,7 @@ t.test('a page ends at its limits and goes on', (t) => {
   t.equal(seen.size, 300);
   t.equal(pages, 3);
   t.equal(atOnce(catalog.search('x', 0)).files.length, 1);
-  catalog.retire(`000${'x'.repeat(3900)}`);
+  catalog.unpublish(`000${'x'.repeat(3900)}`);
   t.same([catalog.files, catalog.bytes], [299, 299]);
   t.equal(catalog.withHash('00'.repeat(32)).length, 1, 'another with the same content (256)');
   t.end();

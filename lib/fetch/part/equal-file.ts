@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { abortError } from '../../errors.js';
 import { hashBlock } from '../../hash/blake3.js';
 import { TreeHasher, rootOf } from '../../hash/tree.js';
-import { roomFor } from '../../support/memory.js';
+import { allocateReadBuffer } from '../../support/memory.js';
 import { BLOCK_BYTES } from '../../wire/body.js';
 import type { FileMatch } from '../../wire/messages.js';
 
@@ -34,7 +34,7 @@ export async function isEqualFile(
     return n === size && wanted.equals(hashBlock(bytes.subarray(0, n)));
   }
   const hasher = new TreeHasher();
-  const room = roomFor(BLOCK_BYTES);
+  const room = allocateReadBuffer(BLOCK_BYTES);
   for (let at = 0; ;) {
     if (signal?.aborted === true) throw abortError(signal);
     const { bytesRead } = await readAt(there.fd, room, 0, BLOCK_BYTES, at);

@@ -8,7 +8,7 @@
  */
 import { abortError } from '../../errors.js';
 import { hashBlock, hashList } from '../../hash/blake3.js';
-import { roomFor } from '../../support/memory.js';
+import { allocateReadBuffer } from '../../support/memory.js';
 import { BLOCK_BYTES, LIST_HASHES, blockCount, blockLength } from '../../wire/body.js';
 import { HASH_BYTES } from '../../wire/limits.js';
 import { hashAt, type BlockHashes } from './block-hashes.js';
@@ -46,7 +46,7 @@ export class PartCheck {
   readonly #range: { first: number; end: number };
   /** Those of them that the part holds whole, by its length. */
   readonly #whole: { first: number; end: number };
-  readonly #buffers = [0, 1].map(() => roomFor(STEP_BLOCKS * BLOCK_BYTES));
+  readonly #buffers = [0, 1].map(() => allocateReadBuffer(STEP_BLOCKS * BLOCK_BYTES));
   #group: number;
 
   constructor(part: PartFile, hashes: BlockHashes, { size, offset, length }: PartRange) {

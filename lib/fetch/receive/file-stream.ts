@@ -1,7 +1,7 @@
 /** A file's verified bytes as a Readable: only as much is read from the peer as is read from it. */
 import { Readable } from 'node:stream';
 import type { VerifiedBlock } from './body-verifier.js';
-import { roomFor } from '../../support/memory.js';
+import { allocateReadBuffer } from '../../support/memory.js';
 import type { FileHead } from '../../wire/messages.js';
 import type { BlockOutput } from './body-receiver.js';
 
@@ -53,7 +53,7 @@ export class FileStream extends Readable implements BlockOutput {
 
   allocate(bytes: number): Uint8Array | undefined {
     // The reader keeps what it gets, so every block has memory of its own.
-    return this.#full ? undefined : roomFor(bytes);
+    return this.#full ? undefined : allocateReadBuffer(bytes);
   }
 
   write({ bytes }: VerifiedBlock): void {

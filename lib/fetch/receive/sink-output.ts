@@ -4,7 +4,7 @@
  * meanwhile in one piece.
  */
 import { asError } from '../../errors.js';
-import { roomFor } from '../../support/memory.js';
+import { allocateReadBuffer } from '../../support/memory.js';
 import { BLOCK_BYTES } from '../../wire/body.js';
 import type { BlockOutput, ByteSink } from './body-receiver.js';
 import type { VerifiedBlock } from './body-verifier.js';
@@ -65,7 +65,7 @@ export class SinkOutput implements BlockOutput {
     const place = this.#used === 0 ? 0 : this.#next;
     this.#next = (place + 1) % BLOCKS;
     this.#used++;
-    this.#memory ??= spare.pop() ?? roomFor(BLOCKS * BLOCK_BYTES);
+    this.#memory ??= spare.pop() ?? allocateReadBuffer(BLOCKS * BLOCK_BYTES);
     const at = place * BLOCK_BYTES;
     return this.#memory.subarray(at, at + bytes);
   }

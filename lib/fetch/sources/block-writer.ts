@@ -4,7 +4,7 @@
  */
 import { asError } from '../../errors.js';
 import type { VerifiedBlock } from '../receive/body-verifier.js';
-import { roomFor } from '../../support/memory.js';
+import { allocateReadBuffer } from '../../support/memory.js';
 import type { ByteSink } from '../receive/body-receiver.js';
 
 export interface WriterOptions {
@@ -67,7 +67,7 @@ export class BlockWriter {
     const { ordered, limit, blockBytes } = this.#options;
     if (!ordered && this.#made >= limit) return undefined;
     this.#made++;
-    return roomFor(blockBytes);
+    return allocateReadBuffer(blockBytes);
   }
 
   /** Whether there is memory for another block. */

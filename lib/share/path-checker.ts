@@ -8,7 +8,7 @@ import { readable } from '../disk/open.js';
 import { DelayQueue } from './delay-queue.js';
 import type { NotFolder, ShareFilter } from './filter.js';
 
-export interface LooksOptions {
+export interface PathCheckerOptions {
   /** The shared folder, resolved. */
   root: string;
   filter: ShareFilter;
@@ -16,9 +16,9 @@ export interface LooksOptions {
   signal: AbortSignal;
 }
 
-export interface LooksOwner {
+export interface PathCheckerOwner {
   /** @param tries times in a row that the file was found changing */
-  onLooked(path: string, there: NotFolder, tries: number): void;
+  onChecked(path: string, there: NotFolder, tries: number): void;
   /** A file has changed so often that nobody waits for it any more. */
   onNeverQuiet(path: string): void;
   /** All that were due have been looked at. */
@@ -30,24 +30,24 @@ export const QUIET = 100;
 /** The longest pause before a file that keeps changing is looked at again. */
 const MAX_PAUSE = 10_000;
 /** How often in a row a file may change under the hasher before that is said. */
-const PATIENCE = 5;
+const MAX_TRIES = 5;
 /** Files looked at at the same time. */
-const AT_ONCE = 16;
+const CONCURRENCY = 16;
 
-export class Looks {
-  readonly #options: LooksOptions;
-  readonly #owner: LooksOwner;
+export class PathChecker {
+  readonly #options: PathCheckerOptions;
+  readonly #owner: PathCheckerOwner;
   /** Files to look at again, and how often in a row each was found changing. */
-  readonly #later: DelayQueue<number>;
+  readonly #scheduled: DelayQueue<number>;
   /** Of these, those for which others wait: found changing, but not too often. */
   readonly #changing = new Set<string>();
 
-  constructor(options: LooksOptions, owner: LooksOwner) {
+  constructor(options: PathCheckerOptions, owner: PathCheckerOwner) {
     this.#options = options;
     this.#owner = owner;
-    this.#later = new DelayQueue((due) => {
+    this.#scheduled = new DelayQueue((due) => {
       for (const path of due.keys()) this.#changing.delete(path);
-      return this.#look(due);
+      return this.#checkAll(due);
     });
   }
 
@@ -56,38 +56,38 @@ export class Looks {
     return this.#changing.size === 0;
   }
 
-  async now(paths: Iterable<string>): Promise<void> {
-    await this.#look(Array.from(paths, (path) => [path, 0]));
+  async check(paths: Iterable<string>): Promise<void> {
+    await this.#checkAll(Array.from(paths, (path) => [path, 0]));
   }
 
   /** @param pause in milliseconds */
-  soon(path: string, pause: number, tries = 0): void {
-    if (tries === PATIENCE) this.#owner.onNeverQuiet(path);
-    this.#later.add(path, pause, tries);
-    if (tries > 0 && tries < PATIENCE) this.#changing.add(path);
+  schedule(path: string, pause: number, tries = 0): void {
+    if (tries === MAX_TRIES) this.#owner.onNeverQuiet(path);
+    this.#scheduled.add(path, pause, tries);
+    if (tries > 0 && tries < MAX_TRIES) this.#changing.add(path);
     else this.#changing.delete(path);
   }
 
   /** A file has changed while it was hashed, so often in a row. */
-  whenQuiet(path: string, tries: number): void {
-    this.soon(path, Math.min(MAX_PAUSE, QUIET * 2 ** tries), tries);
+  retryWhenQuiet(path: string, tries: number): void {
+    this.schedule(path, Math.min(MAX_PAUSE, QUIET * 2 ** tries), tries);
   }
 
   /** Nobody can tell now: what is short, or broken, may be well again then. */
-  muchLater(path: string): void {
-    this.soon(path, MAX_PAUSE, PATIENCE + 1);
+  retryLater(path: string): void {
+    this.schedule(path, MAX_PAUSE, MAX_TRIES + 1);
   }
 
   cancel(path: string): void {
-    this.#later.delete(path);
+    this.#scheduled.delete(path);
     this.#changing.delete(path);
   }
 
   close(): void {
-    this.#later.close();
+    this.#scheduled.close();
   }
 
-  async #look(paths: Iterable<readonly [path: string, tries: number]>): Promise<void> {
+  async #checkAll(paths: Iterable<readonly [path: string, tries: number]>): Promise<void> {
     const next = paths[Symbol.iterator]();
     const known = new Map<string, boolean>();
     const lookSome = async (): Promise<void> => {
@@ -95,11 +95,11 @@ export class Looks {
         const [path, tries] = step.value;
         const there = await this.#stat(path, known);
         if (this.#options.signal.aborted) return;
-        if (there.kind === 'nothing' && there.isUnsure === true) this.muchLater(path);
-        else this.#owner.onLooked(path, there, tries);
+        if (there.kind === 'nothing' && there.isUnsure === true) this.retryLater(path);
+        else this.#owner.onChecked(path, there, tries);
       }
     };
-    await Promise.all(Array.from({ length: AT_ONCE }, lookSome));
+    await Promise.all(Array.from({ length: CONCURRENCY }, lookSome));
     this.#owner.onStep();
   }
 
@@ -108,9 +108,9 @@ export class Looks {
     const full = join(root, path);
     try {
       const there = await lstat(full, { bigint: true });
-      return filter.judge(path, there, await readable(full, there), known);
+      return filter.classify(path, there, await readable(full, there), known);
     } catch (error) {
-      return filter.missing(path, error);
+      return filter.classifyError(path, error);
     }
   }
 }
