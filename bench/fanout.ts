@@ -28,7 +28,7 @@ const DELAY = 20;
 const SEARCHES = 30;
 const WARM_UP = 10;
 /** Milliseconds between the begins of two searches: a node takes 50 a second from one neighbour. */
-const PACE = 25;
+const SEARCH_INTERVAL = 25;
 
 async function run(settings: Settings, progress: Progress): Promise<Report[]> {
   const bare = await measureAll(settings, 0, progress);
@@ -59,15 +59,15 @@ async function measure({ folder, processes, runs }: Settings, setting: Setting):
   const { nodes, delay } = setting;
   const random = seededRandom(nodes);
   const graph = randomGraph(nodes, DEGREE, random);
-  const shares = join(folder, `${nodes}-${delay}`);
-  mkdirSync(shares);
+  const nodeFolders = join(folder, `${nodes}-${delay}`);
+  mkdirSync(nodeFolders);
   const begin = performance.now();
-  const network = await FanoutNetwork.start({ graph, delay, processes, folder: shares });
+  const network = await FanoutNetwork.start({ graph, delay, processes, folder: nodeFolders });
   const started = performance.now() - begin;
   const searchMany = async (count: number): Promise<Searched[]> => {
     const costs: Searched[] = [];
     for (let i = 0; i < count; i++) {
-      const next = sleep(PACE);
+      const next = sleep(SEARCH_INTERVAL);
       const from = Math.floor(random() * nodes);
       const cost = await network.search(from, TTL);
       costs.push({ ...cost, farthest: farthest(graph, from) });

@@ -130,7 +130,7 @@ export class Network {
       sendBudget: new SendBudget(),
       limits: { total, perClient: maxPerClient ?? part, pending: maxPending ?? part },
       clientOf,
-      blockFor: this.#options.times.shunned,
+      blockFor: this.#options.times.blocked,
       isKept: (connection) => this.#neighbours?.isLinked(connection) === true,
       onAccept: (connection) => {
         this.#neighbours?.accepted(connection);

@@ -1,7 +1,7 @@
 /** A peer that shares a folder: starts its parts one after the other, and stops them in reverse order. */
 import { EventEmitter } from 'node:events';
 import { PeerError, asError } from './errors.js';
-import { openFileLimit, sharesOf } from './limits/descriptors.js';
+import { openFileLimit, descriptorLimits } from './limits/descriptors.js';
 import { RateLimiter } from './limits/rate-limiter.js';
 import type { PeerAddress } from './net/address.js';
 import { Network } from './network.js';
@@ -80,13 +80,13 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
     const set = settings(options);
     const { workers = true } = options;
     this.#settings = set;
-    const shares = sharesOf(openFileLimit(), set.maxPeers);
+    const limits = descriptorLimits(openFileLimit(), set.maxPeers);
     this.#share = new Share({ ...set, folder: option('share', options.share) ?? '', workers });
     this.#uploads = new Uploads({
       share: this.#share,
       workers,
       zeroCopy: set.sendfile,
-      max: set.maxUploads ?? shares.transfers,
+      max: set.maxUploads ?? limits.transfers,
       rateLimiter: set.upLimit === undefined ? undefined : new RateLimiter(set.upLimit),
     });
     this.#network = new Network({
@@ -94,7 +94,7 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
       times: { ...PEER_TIMES, ...options.times },
       share: this.#share,
       uploads: this.#uploads,
-      maxConnections: set.maxConnections ?? shares.connections,
+      maxConnections: set.maxConnections ?? limits.connections,
       onPeer: (change) => {
         this.#emitSafely('peer', change);
       },

@@ -92,15 +92,15 @@ export class FanoutNetwork {
     const begin = performance.now();
     const nodes = this.#graph.length;
     const fronts = (await this.#relays?.call('open', { nodes, delay })) ?? [];
-    const shares = join(folder, 'shares');
-    mkdirSync(shares);
+    const nodeFolder = join(folder, 'shares');
+    mkdirSync(nodeFolder);
     const ids: PeerId[] = [];
     const contacts: PeerAddress[] = [];
     for (const [node, neighbours] of this.#graph.entries()) {
       // Of two neighbours the later one makes the connection. The other dials it back, at the address
       // that it is told: the relay's, if there is one.
       const peers = neighbours.map((other) => contacts[other]).filter((peer) => peer !== undefined);
-      const plan = { node, folder: shares, peers, advertise: fronts[node] };
+      const plan = { node, folder: nodeFolder, peers, advertise: fronts[node] };
       const { id, address } = await this.#processOf(node).call('start', plan);
       await this.#relays?.call('aim', { node, target: address });
       ids.push(id);

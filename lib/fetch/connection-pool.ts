@@ -11,7 +11,7 @@ import type { BodySink } from '../net/body-sink.js';
 import type { Connection } from '../net/connection.js';
 import { unlessAborted } from '../support/signal.js';
 import { hangUp } from './client-connection.js';
-import { Places } from './places.js';
+import { ConnectionSlots } from './connection-slots.js';
 
 export interface PoolOptions {
   /** For messages: `host:port`. */
@@ -70,7 +70,7 @@ export class ConnectionPool {
   /** Leases that calls share, by their key. */
   readonly #shared = new Map<unknown, Lease>();
   /** For calls with a connection of their own. */
-  readonly #places: Places;
+  readonly #slots: ConnectionSlots;
   #calls = 0;
   #closing: Promise<void> | undefined;
   #isClosed = false;
@@ -78,7 +78,7 @@ export class ConnectionPool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.#places = new Places(options.name, options.patience);
+    this.#slots = new ConnectionSlots(options.name, options.patience);
   }
 
   /** Whether `close` was called. */
@@ -187,7 +187,7 @@ export class ConnectionPool {
   async #take(share: unknown, signal: AbortSignal | undefined): Promise<Lease> {
     let lease = share === undefined ? undefined : this.#shared.get(share);
     if (lease === undefined || lease.connection?.usable === false) {
-      if (share === undefined) await this.#places.take(signal);
+      if (share === undefined) await this.#slots.take(signal);
       lease = new Lease(share, (stop) => this.#idleConnection() ?? this.#options.dial(stop));
       this.#leases.add(lease);
       if (share !== undefined) this.#share(lease);
@@ -217,7 +217,7 @@ export class ConnectionPool {
     lease.stopDialling();
     this.#leases.delete(lease);
     this.#unshare(lease);
-    if (lease.share === undefined) this.#places.give();
+    if (lease.share === undefined) this.#slots.give();
     const { connection, spoiled } = lease;
     if (connection?.usable !== true) return;
     if (spoiled) connection.destroy();

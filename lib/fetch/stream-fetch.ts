@@ -1,4 +1,4 @@
-/** A file on its way into a pipe or device, in order: the next attempt goes on behind the last byte. */
+/** A file on its way into a pipe or device, in order: the next attempt resumes behind the last byte. */
 import type { FileHead, Hash } from '../wire/messages.js';
 import type { AttemptOptions, Fetch, FetchOutcome, WantedRange } from './part/file-fetch.js';
 import type { ByteSink, FileSource } from './receive/body-receiver.js';

@@ -1,6 +1,6 @@
 /**
  * Addresses that are blocked for a while: peers that are not dialled, clients that are not accepted. By
- * address, never by id: an id is a claim, and whoever misbehaves under the id of another would have the
+ * address, never by id: an id is a claim, and a peer that misbehaves under the id of another would get the
  * other blocked.
  */
 import { ExpiringMap } from './expiring-map.js';

@@ -29,7 +29,7 @@ export function openFileLimit(): number {
   return soft === 'unlimited' ? Infinity : Number(soft);
 }
 
-export interface Shares {
+export interface DescriptorLimits {
   /** Connections that come in. */
   connections: number;
   /** Transfers at once: up to four files that are open or next, and one more for sendfile(2). */
@@ -43,7 +43,7 @@ export interface Shares {
  * @param own connections that this node makes itself
  * @throws PeerError ERR_USAGE when the limit is too small to start
  */
-export function sharesOf(limit: number, own: number): Shares {
+export function descriptorLimits(limit: number, own: number): DescriptorLimits {
   if (limit < LEAST_OPEN_FILES) {
     const least = `a node needs ${LEAST_OPEN_FILES} (ulimit -n)`;
     throw new PeerError('ERR_USAGE', `only ${limit} files may be open at once; ${least}`);

@@ -18,7 +18,7 @@ export interface ClientRate {
   /**
    * Ask for so many bytes.
    *
-   * @returns undefined: at once; else resolves when it may go on
+   * @returns undefined: at once; else resolves when it may proceed
    * @throws PeerError (as a rejection) the signal's reason, ERR_ABORTED; nothing is used up then
    */
   take(bytes: number, signal?: AbortSignal): Promise<void> | undefined;

@@ -1,7 +1,7 @@
 /**
  * Bytes in memory that are going to be sent: contents of files, lists and other answers, from the moment
- * when they are read or computed until the kernel has taken them. A peer that asks and does not read costs
- * no more than its part, and cannot use up that of others.
+ * when they are read or computed until the kernel has taken them. A peer that requests and does not read
+ * costs no more than its part, and cannot use up that of others.
  *
  * What exceeds the budget is neither read nor computed until it is next on its connection; then it goes out
  * in pieces of MIN_PIECE_BYTES, which every connection may always have. So nothing waits for memory that

@@ -58,7 +58,7 @@ export interface ConnectionOptions extends DeadlineTimes {
   onInternalError?: ((error: Error) => void) | undefined;
 }
 
-/** Milliseconds without a byte until the kernel asks whether the other machine is still there. */
+/** Milliseconds without a byte until the kernel sends keep-alive probes. */
 const KEEPALIVE = 4_000;
 
 export class Connection {
@@ -144,7 +144,7 @@ export class Connection {
       },
     });
     socket.setNoDelay(true);
-    // A machine that is gone is found out 10 s later: libuv has it asked ten times, every second.
+    // A dead machine is detected after 10 s more: libuv sends ten probes, one a second.
     socket.setKeepAlive(true, KEEPALIVE);
   }
 

@@ -10,7 +10,7 @@ const LOOKS = 12;
 const SECOND_LOOK = 100;
 
 /** What a look finds: progress, none, or that nothing is waited for any more. */
-export type Found = 'progress' | 'nothing' | 'done';
+export type LookResult = 'progress' | 'nothing' | 'done';
 
 export interface DeadlineOptions {
   /** Milliseconds without progress. */
@@ -18,7 +18,7 @@ export interface DeadlineOptions {
   /** Bytes that count as progress when they have come together. @default 1 */
   least?: number | undefined;
   /** Called a dozen times in the timeout: finds the progress that is not reported. */
-  look?: (() => Promise<Found>) | undefined;
+  look?: (() => Promise<LookResult>) | undefined;
   /** Called once for every `start`. */
   onExpired: () => void;
   clock?: Clock | undefined;
@@ -82,7 +82,11 @@ export class Deadline {
     this.#cancel = cancel;
   }
 
-  async #lookFirst(look: () => Promise<Found>, again: boolean, run: () => void): Promise<void> {
+  async #lookFirst(
+    look: () => Promise<LookResult>,
+    again: boolean,
+    run: () => void,
+  ): Promise<void> {
     const found = await look();
     // It was stopped meanwhile, and perhaps started anew.
     if (this.#cancel !== run) return;

@@ -29,9 +29,9 @@ export interface InboundOwner {
 }
 
 const SCRATCH_BYTES = 64 * 1024;
-/** Bytes of a body that are received before others have their turn. */
+/** Bytes of a body received before yielding to other connections. */
 const RECEIVE_A_TURN = 4 * 1024 * 1024;
-/** Frames of one connection that are dealt with before others have their turn. */
+/** Frames handled before yielding to other connections. */
 const FRAMES_A_TURN = 32;
 
 export class Inbound {
@@ -154,7 +154,7 @@ export class Inbound {
     });
   };
 
-  /** Room has come where there was none. */
+  /** The sink has space again. */
   readonly resume = (): void => {
     if (!this.#paused || this.#stopped) return;
     this.#paused = false;
@@ -203,7 +203,7 @@ export class Inbound {
         if (frame === undefined) continue;
         this.#owner.onFrame(frame);
         if (++frames < FRAMES_A_TURN || rest.length === 0 || this.#sink !== undefined) continue;
-        // Others want their turn, too.
+        // Yield to other connections.
         this.#pause(rest);
         setImmediate(this.resume);
         return;

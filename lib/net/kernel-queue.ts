@@ -12,7 +12,7 @@ const readings = new Map<string, { at: number; table: Promise<Table> }>();
 /**
  * Bytes that were handed to the kernel and that the other side has not acknowledged.
  *
- * @param maxAge milliseconds since the table was read, at most: those that ask meanwhile share a reading
+ * @param maxAge milliseconds since the table was read, at most: callers meanwhile share a reading
  * @returns undefined where that cannot be seen
  */
 export async function kernelQueue(socket: Socket, maxAge = 0): Promise<number | undefined> {

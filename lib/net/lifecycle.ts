@@ -73,7 +73,7 @@ export class Lifecycle {
     const { inBody, waitingBytes } = this.#parts().outbound;
     if (!inBody && waitingBytes === 0 && isWireErrorCode(error.code)) {
       const { code, message } = error;
-      // Goes out now or never.
+      // The kernel takes it now, or it is lost.
       this.#socket.write(encodeMessage({ type: 'ERRR', code, message }, 0));
     }
     this.destroy(error);

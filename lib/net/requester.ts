@@ -118,7 +118,7 @@ export class Requester {
       return true;
     };
     const fail = (error: PeerError): void => {
-      told = NOBODY;
+      told = IGNORE;
       on.fail(error);
     };
     const giveUp = this.#ask(request, signal, { take, fail });
@@ -264,7 +264,7 @@ export class Requester {
 
   #watch(): void {
     const { inbound, deadline } = this.#options;
-    // It is this side which cannot take more.
+    // This side cannot take more: the peer is not to blame.
     const isHeld = inbound.paused && inbound.sink !== undefined;
     if (this.#pending.isOwed && !isHeld) deadline.start();
     else deadline.stop();
@@ -282,7 +282,7 @@ function discard({ size, offset, length }: FileHead): BodySink {
 }
 
 /** Stands for a caller that has given up. */
-const NOBODY: SearchAnswers = { files: nothing, third: nothing, end: nothing, fail: nothing };
+const IGNORE: SearchAnswers = { files: nothing, third: nothing, end: nothing, fail: nothing };
 
 function nothing(): void {
   // The caller is not interested.

@@ -1,7 +1,7 @@
 /**
  * How far an address reaches, and what that means for it when another peer names it.
  *
- * An address from a stranger is a means to make this machine connect somewhere. What it may name is
+ * An address that another peer names makes this machine connect there. Which ones are used is
  * decided here, before anything is remembered or dialled; PROTOCOL.md says the same.
  */
 import { BlockList, SocketAddress, isIP, isIPv4 } from 'node:net';
@@ -40,7 +40,7 @@ const PRIVATE = blocks(
 );
 const SHARED = blocks([['100.64.0.0', 10]], []);
 /** Where no peer can be, or (IPv4 inside IPv6) where it does not show which. */
-const NOBODY = blocks(
+const UNUSABLE = blocks(
   [
     ['0.0.0.0', 8],
     ['192.0.0.0', 24],
@@ -89,7 +89,7 @@ export function scopeOf(host: string): Scope | undefined {
   const [address = ''] = known.split('%', 1);
   const family = isIPv4(address) ? 'ipv4' : 'ipv6';
   if (LOOPBACK.check(address, family)) return 'loopback';
-  if (NOBODY.check(address, family) || isIsatap(address)) return undefined;
+  if (UNUSABLE.check(address, family) || isIsatap(address)) return undefined;
   if (LINK_LOCAL.check(address, family)) return 'link-local';
   if (PRIVATE.check(address, family)) return 'private';
   if (SHARED.check(address, family)) return 'shared';
@@ -158,7 +158,7 @@ export function interfaceAddresses(): readonly string[] {
   return interfaces.addresses;
 }
 
-/** To ask the system takes longer than to judge an address; it is asked anew after so many ms. */
+/** Milliseconds for which the list is cached: reading it is slower than classifying an address. */
 const INTERFACES_AGE = 10_000;
 let interfaces: { at: number; addresses: readonly string[] } | undefined;
 

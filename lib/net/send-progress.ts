@@ -7,7 +7,7 @@
  * minute. So what the kernel holds is looked at, too, where that can be seen.
  */
 import type { Socket } from 'node:net';
-import type { Found } from './deadline.js';
+import type { LookResult } from './deadline.js';
 
 export class SendProgress {
   readonly #socket: Socket;
@@ -34,7 +34,7 @@ export class SendProgress {
   }
 
   /** What has happened since the last look. */
-  readonly look = async (): Promise<Found> => {
+  readonly look = async (): Promise<LookResult> => {
     const isEmpty = this.#socket.writableLength === 0;
     const inBody = this.#inBody();
     const before = this.#handedOver;

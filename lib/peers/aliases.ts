@@ -1,4 +1,4 @@
-/** Addresses that lead to a peer, or to this node, which is known under another address. */
+/** Other addresses of this node, and of peers that are known under a different address. */
 import { ExpiringMap } from '../limits/expiring-map.js';
 import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { PeerId } from '../wire/messages.js';

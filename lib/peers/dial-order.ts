@@ -2,7 +2,7 @@
 import type { PeerAddress } from '../net/address.js';
 import { ExpiringMap } from '../limits/expiring-map.js';
 import type { Random } from '../support/random.js';
-import { isHearsay, type KnownPeer, type KnownPeers } from './known.js';
+import { isUnverified, type KnownPeer, type KnownPeers } from './known.js';
 import type { PeerTimes } from './times.js';
 
 export interface DialOrderOptions {
@@ -36,13 +36,13 @@ export class DialOrder {
     const { times, now } = this.#options;
     const { host } = peer.address;
     peer.lastTry = now();
-    if (!isHearsay(peer)) return;
+    if (!isUnverified(peer)) return;
     this.#hosts.set(host, Math.max(this.#hosts.get(host) ?? 0, peer.lastTry) + times.hostPause);
   }
 
   /**
-   * The peer to try now: one that the user named, else one that was reached before, else any that was
-   * heard of, each source having the same chance.
+   * The peer to try now: one that the user named, else one that was reached before, else an unverified
+   * one, with the same chance for each source.
    *
    * @param heard whether it may be one that was only heard of
    * @param skip those not to be tried, because they are linked or being tried
@@ -74,7 +74,7 @@ export class DialOrder {
     const more = peers.roomForReached;
     for (const peer of peers.all()) {
       if (peer.nextTry >= due || skip(peer)) continue;
-      if (!more && isHearsay(peer)) continue;
+      if (!more && isUnverified(peer)) continue;
       due = Math.min(due, this.#dueAt(peer));
     }
     return due;
@@ -83,7 +83,7 @@ export class DialOrder {
   #dueAt(peer: KnownPeer): number {
     const { times, bannedUntil } = this.#options;
     const due = Math.max(peer.nextTry, bannedUntil(peer.address));
-    if (!isHearsay(peer)) return due;
+    if (!isUnverified(peer)) return due;
     const host = this.#hosts.get(peer.address.host) ?? 0;
     return Math.max(due, host - (HOST_BURST - 1) * times.hostPause);
   }

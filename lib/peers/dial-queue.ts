@@ -28,7 +28,7 @@ export interface DialQueueOptions {
 
 /** Peers tried at the same time, and how many of these may be ones that were only heard of. */
 const MAX_ATTEMPTS = 8;
-const HEARSAY_ATTEMPTS = 6;
+const MAX_UNVERIFIED = 6;
 /** Errors of connect(2) that say something of this machine's network, and nothing of the peer. */
 const OWN_FAULTS = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL']);
 
@@ -52,14 +52,14 @@ export class DialQueue {
     const { table } = this.#options;
     while (this.#trying.size < MAX_ATTEMPTS) {
       const link = this.chooseForLink();
-      const heard = this.#trying.size < HEARSAY_ATTEMPTS;
+      const heard = this.#trying.size < MAX_UNVERIFIED;
       const peer = link?.peer ?? table.order.next(heard, this.#skip);
       if (peer === undefined) break;
       void this.#try(peer.address, link?.direction);
     }
     this.#pumping = false;
     // With that many under way, the first to end comes here.
-    if (this.#trying.size >= HEARSAY_ATTEMPTS) return;
+    if (this.#trying.size >= MAX_UNVERIFIED) return;
     clearTimeout(this.#wake);
     this.#wake = setTimeout(
       () => {

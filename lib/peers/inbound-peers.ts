@@ -13,10 +13,10 @@ interface InboundPeer {
   /** It keeps the connection, and takes searches on it. */
   link: boolean;
   /** The peers it passes searches to, or will when it has answered; and since when. */
-  asked: { readonly ids: Promise<ReadonlySet<PeerId>>; readonly at: number } | undefined;
+  list: { readonly ids: Promise<ReadonlySet<PeerId>>; readonly at: number } | undefined;
 }
 
-const NOBODY: ReadonlySet<PeerId> = new Set();
+const NO_PEERS: ReadonlySet<PeerId> = new Set();
 
 export class InboundPeers {
   readonly #times: PeerTimes;
@@ -42,7 +42,7 @@ export class InboundPeers {
     } else if (before.id !== id) {
       this.#unlink(before.id, connection);
     }
-    this.#peers.set(connection, { id, from, link, asked: before?.asked });
+    this.#peers.set(connection, { id, from, link, list: before?.list });
     if (link) this.#links.set(id, connection);
   }
 
@@ -59,20 +59,20 @@ export class InboundPeers {
     return isSameMachine(peer.from, address) ? connection : undefined;
   }
 
-  /** The peers to which the one at the other end passes searches, asked at most now and then. */
+  /** The peers to which the one at the other end passes searches, requested at most once in `listCached` ms. */
   peerIdsOf(connection: Connection): Promise<ReadonlySet<PeerId>> {
     const peer = this.#peers.get(connection);
-    if (peer === undefined) return Promise.resolve(NOBODY);
+    if (peer === undefined) return Promise.resolve(NO_PEERS);
     const now = performance.now();
-    if (peer.asked === undefined || now - peer.asked.at > this.#times.asked) {
+    if (peer.list === undefined || now - peer.list.at > this.#times.listCached) {
       const limit = AbortSignal.timeout(this.#times.answer);
       const ids = connection.request({ type: 'RQLT' }, limit).then(
         ({ peers }) => linkedIds(peers),
-        () => NOBODY,
+        () => NO_PEERS,
       );
-      peer.asked = { ids, at: now };
+      peer.list = { ids, at: now };
     }
-    return peer.asked.ids;
+    return peer.list.ids;
   }
 
   #unlink(id: PeerId, connection: Connection): void {

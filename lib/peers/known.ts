@@ -38,8 +38,8 @@ export function isUp(peer: KnownPeer): peer is UpPeer {
   return peer.up && peer.id !== undefined;
 }
 
-/** Only heard of: counts against its source, and against its host. */
-export function isHearsay({ id, named }: KnownPeer): boolean {
+/** Never reached by this node nor named by the user: counts against its source and its host. */
+export function isUnverified({ id, named }: KnownPeer): boolean {
   return id === undefined && !named;
 }
 
@@ -133,7 +133,7 @@ export class KnownPeers {
     return (this.#heardAt.get(host) ?? 0) >= UNPROVEN_PORTS;
   }
 
-  /** Take up what somebody said; undefined when that source, the host, or the table, is full. */
+  /** Add a peer that another peer named; undefined when its source, the host or the table is full. */
   add(peer: KnownPeer): KnownPeer | undefined {
     const { source, address } = peer;
     if (this.isFull(source) || this.isFullAt(address.host)) return undefined;
@@ -149,13 +149,13 @@ export class KnownPeers {
   makeRoomAt(host: string): void {
     if (!this.isFullAt(host)) return;
     const unproven = [...this.#peers.values()].filter(
-      (peer) => peer.address.host === host && isHearsay(peer),
+      (peer) => peer.address.host === host && isUnverified(peer),
     );
     const victim = this.#random.pick(unproven);
     if (victim !== undefined) this.delete(victim);
   }
 
-  /** Take up what the user said, whatever has to go for it. */
+  /** Add a peer that the user named, evicting another if need be. */
   addNamed(peer: KnownPeer): void {
     if (this.#peers.size >= this.#max) this.#evict(1);
     peer.named = true;
@@ -258,11 +258,11 @@ export class KnownPeers {
   #evict(least: number): boolean {
     const [source, most] = [...this.#heard].reduce((a, b) => (b[1] > a[1] ? b : a), ['', 0]);
     if (most < least) return false;
-    const theirs = [...this.#peers.values()].filter((p) => p.source === source && isHearsay(p));
+    const theirs = [...this.#peers.values()].filter((p) => p.source === source && isUnverified(p));
     return this.#forget(this.#random.pick(theirs));
   }
 
-  /** The peer has not the id any more that it had. */
+  /** The peer loses its id. */
   #leave(peer: KnownPeer): void {
     this.setDown(peer);
     if (peer.id === undefined) return;
@@ -272,7 +272,7 @@ export class KnownPeers {
   }
 
   #uncount(peer: KnownPeer): void {
-    if (isHearsay(peer) && this.at(peer.address) === peer) this.#count(peer, -1);
+    if (isUnverified(peer) && this.at(peer.address) === peer) this.#count(peer, -1);
   }
 
   #count({ source, address }: KnownPeer, change: 1 | -1): void {

@@ -1,7 +1,7 @@
 /**
  * A connection to a peer that is kept, to pass searches over: PING tells whether the peer is still there,
- * RQLT which peers it knows. This node has made the connection itself, to the peer's address: on one that
- * comes in anybody can say any id.
+ * RQLT which peers it knows. This node has made the connection itself, to the peer's address: on an
+ * inbound connection a peer can claim any id.
  */
 import { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
@@ -108,7 +108,7 @@ export class Link {
       const { info } = await this.connection.request(ping, AbortSignal.timeout(this.#times.answer));
       if (info.id !== id) throw new PeerError('ERR_CHANGED', 'another peer answers');
     } catch (error) {
-      // A connection that ends takes what was asked on it along, before it is closed.
+      // A connection that ends fails its requests before it is closed.
       this.#fail(error instanceof PeerError && error.code === 'ERR_CLOSED');
       return;
     }

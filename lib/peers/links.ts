@@ -1,6 +1,6 @@
 /**
  * The links of a node: one for each peer at most, so many in all. Some places are only for peers that the
- * node chose itself, and few links go to one network, so that nobody takes all places.
+ * node chose itself, and few links go to one network, so that no network takes all places.
  */
 import type { Connection } from '../net/connection.js';
 import type { PeerAddress } from '../net/address.js';
@@ -66,14 +66,14 @@ export class Links {
         (!isLoopback || link.direction === direction),
     );
     if (same.length >= perNetwork) return false;
-    if (direction === 'in') return this.#hasGuestRoom() || this.#evictable(address) !== undefined;
+    if (direction === 'in') return this.#hasInboundRoom() || this.#evictable(address) !== undefined;
     return !this.full && all.filter((link) => link.direction === 'out').length < own;
   }
 
   /** Keep a connection to a peer to which there is no link; `hasRoom` was asked, or `makeRoom`. */
   add(contact: PeerContact, connection: Connection, direction: Direction, isNamed = false): void {
     const { times, owner, onChange, onLink } = this.#options;
-    if (direction === 'in' && !this.#hasGuestRoom()) {
+    if (direction === 'in' && !this.#hasInboundRoom()) {
       const victim = this.#evictable(contact);
       if (victim !== undefined) this.remove(victim);
     }
@@ -98,19 +98,19 @@ export class Links {
     this.#options.onChange('unlinked', link.contact);
   }
 
-  /** Give all up, without a word. */
+  /** End all links silently. */
   close(): void {
     for (const link of this.#links.values()) link.stop();
     this.#links.clear();
   }
 
-  #guests(): Link[] {
+  #inbound(): Link[] {
     return [...this.#links.values()].filter(({ direction }) => direction === 'in');
   }
 
-  #hasGuestRoom(): boolean {
+  #hasInboundRoom(): boolean {
     const { max, reserved } = this.#options;
-    return !this.full && this.#guests().length < max - reserved;
+    return !this.full && this.#inbound().length < max - reserved;
   }
 
   /**
@@ -118,15 +118,15 @@ export class Links {
    * there of the network that has most, if the newcomer's would still have fewer.
    */
   #evictable(address: PeerAddress): Link | undefined {
-    const guests = this.#guests().map((link) => ({ link, ...networksOf(link.contact) }));
+    const inbound = this.#inbound().map((link) => ({ link, ...networksOf(link.contact) }));
     const count = (by: 'wide' | 'group', name: Networks['wide']): number =>
-      guests.filter((guest) => guest[by] === name).length;
+      inbound.filter((each) => each[by] === name).length;
     const mine = networksOf(address);
-    let victim: (typeof guests)[number] | undefined;
+    let victim: (typeof inbound)[number] | undefined;
     let most = [0, 0];
-    for (const guest of guests) {
-      const load = [count('wide', guest.wide), count('group', guest.group)];
-      if (isMore(load, most)) [victim, most] = [guest, load];
+    for (const each of inbound) {
+      const load = [count('wide', each.wide), count('group', each.group)];
+      if (isMore(load, most)) [victim, most] = [each, load];
     }
     if (victim === undefined) return undefined;
     const then = [

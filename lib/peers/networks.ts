@@ -1,4 +1,4 @@
-/** The networks that an address is in, for those who count peers by network. */
+/** The networks that contain an address, by which peers are counted. */
 import type { PeerAddress } from '../net/address.js';
 import { groupOf, scopeOf } from '../net/scope.js';
 
@@ -10,7 +10,7 @@ export interface Networks {
   readonly isLoopback: boolean;
 }
 
-/** To judge an address takes long, and it is asked of the same ones again and again. */
+/** Cached: classifying an address is slow, and the same ones are classified again and again. */
 const known = new WeakMap<PeerAddress, Networks>();
 
 export function networksOf(address: PeerAddress): Networks {

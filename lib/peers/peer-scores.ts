@@ -49,7 +49,7 @@ export class PeerScores {
    * Count what is done on a connection from now on.
    *
    * @param contact the peer, if this node has dialled it: the address is proven then, and only then banned.
-   *   On a connection that came in anybody can say any id.
+   *   On an inbound connection a peer can claim any id.
    */
   watch(connection: Connection, contact?: PeerContact): void {
     const watched = this.#at(connection);

@@ -1,4 +1,4 @@
-/** Reaches peers: connects, asks each for its id, keeps the connection as a link or learns whom it knows. */
+/** Reaches peers: connects, asks each for its id, keeps the connection as a link or learns its peers. */
 import { PeerError } from '../errors.js';
 import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { Connection, RequestHandler } from '../net/connection.js';
@@ -27,7 +27,7 @@ export interface ReachOptions {
   info: () => PeerInfo;
   /** The link for which a peer would be dialled now, if it is this one. */
   linkFor: (address: PeerAddress) => Direction | undefined;
-  /** Told of peers that a peer knows; undefined when nobody wants to know. */
+  /** Told of peers that a peer knows; undefined when peers are not learned. */
   learn: ((speaker: PeerContact, peers: readonly ListedPeer[]) => void) | undefined;
 }
 

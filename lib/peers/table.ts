@@ -7,7 +7,7 @@ import type { PeerContact, PeerId } from '../wire/messages.js';
 import { Aliases } from './aliases.js';
 import { Blocklist } from '../limits/blocklist.js';
 import { Random } from '../support/random.js';
-import { KnownPeers, isHearsay, isUp, newPeer, type KnownPeer, type UpPeer } from './known.js';
+import { KnownPeers, isUnverified, isUp, newPeer, type KnownPeer, type UpPeer } from './known.js';
 import { ExpiringMap } from '../limits/expiring-map.js';
 import { groupOf, scopeOf } from '../net/scope.js';
 import type { SavedPeer } from '../state/saved-peers.js';
@@ -126,7 +126,7 @@ export class PeerTable {
   }
 
   /**
-   * Somebody speaks of a peer. Says nothing new of one that is known, was dropped lately, or is this
+   * Another peer names this one. Ignored if it is known, was dropped lately, or is this
    * node or a known peer under another address.
    *
    * @param source the speaker: `groupOf` its address
@@ -233,7 +233,7 @@ export class PeerTable {
     const time = this.#options.now();
     peer.lastFailure = time;
     this.#peers.setDown(peer);
-    if (isOwn && isHearsay(peer)) {
+    if (isOwn && isUnverified(peer)) {
       peer.nextTry = time + this.#pauses.alone();
       return;
     }
@@ -256,7 +256,7 @@ export class PeerTable {
   retryAll(): void {
     const now = this.#options.now();
     for (const peer of this.#peers.all()) {
-      if (isHearsay(peer)) continue;
+      if (isUnverified(peer)) continue;
       peer.nextTry = Math.min(peer.nextTry, now + this.#pauses.soon());
       if (!peer.up) peer.failures = Math.min(peer.failures, 1);
     }

@@ -35,16 +35,16 @@ export interface PeerTimes {
   stable: number;
   /** Between dials of one host at ports where no peer was reached yet; a few may come at once. */
   hostPause: number;
-  /** How long a dropped peer is not taken up again because somebody else speaks of it. */
+  /** How long a dropped peer is not added again when another peer names it. */
   dropped: number;
   /** How long a peer is not dialled that did what no honest one does, the first time. */
   banned: number;
   /** How long no client is accepted from an address from which this node was flooded with searches. */
-  shunned: number;
+  blocked: number;
   /** How long another address of a known peer, or of this node, is not dialled. */
   alias: number;
-  /** For which the list of a peer that searches is remembered. */
-  asked: number;
+  /** How long the peer list of an asker is cached. */
+  listCached: number;
   /** Between looks at the names of peers that the user gave, when they do not lead to one. */
   resolve: number;
   /** Between saves of the table. */
@@ -75,9 +75,9 @@ export const PEER_TIMES: PeerTimes = {
   hostPause: 1_000,
   dropped: 10 * 60_000,
   banned: 10 * 60_000,
-  shunned: 60_000,
+  blocked: 60_000,
   alias: 10 * 60_000,
-  asked: 30_000,
+  listCached: 30_000,
   resolve: 30_000,
   save: 60_000,
 };

@@ -1,12 +1,12 @@
 /**
- * How much each asker may ask: a token bucket, and a number of searches under way. The same, a few times as
- * large, for all that come from one client: many connections give nobody more than that.
+ * Limits each asker by a token bucket and a number of searches under way, and each client, over all its
+ * connections, by the same limits a few times as large.
  */
 import { TokenBucket } from '../limits/token-bucket.js';
 import type { RelayLimits } from './limits.js';
 import type { Asker } from './roles.js';
 
-type Who = Pick<Asker, 'key' | 'client'>;
+type AskerKey = Pick<Asker, 'key' | 'client'>;
 type Key = object | string;
 
 interface Account {
@@ -67,7 +67,7 @@ class Accounts {
     return account !== undefined && account.open < this.#open;
   }
 
-  /** Those that have asked nothing for so long that they may ask as if for the first time. */
+  /** Forget askers whose bucket is full again: a new account would be equal. */
   #forget(now: number): void {
     for (const [key, { bucket, open }] of this.#accounts) {
       if (open > 0 || !bucket.isFull(now)) return;
@@ -109,7 +109,7 @@ export class Askers {
   }
 
   /** Whether an asker may ask now; it has asked then. @param now milliseconds */
-  admits({ key, client }: Who, now: number): boolean {
+  admits({ key, client }: AskerKey, now: number): boolean {
     const asker = this.#askers.at(key, now);
     if (asker === undefined || asker.bucket.tokens < 1) return false;
     const all = client === undefined ? undefined : this.#clients.at(client, now);
@@ -120,15 +120,15 @@ export class Askers {
   }
 
   /** Whether an asker that was admitted may have one more search under way; it has it then. */
-  begins({ key, client }: Who): boolean {
+  begins({ key, client }: AskerKey): boolean {
     if (this.#open >= this.#limits.open || !this.#askers.hasRoom(key)) return false;
     if (client !== undefined && !this.#clients.hasRoom(client)) return false;
     this.#add({ key, client }, 1);
     return true;
   }
 
-  /** Whether an asker was refused so often lately that it does not heed it. */
-  pushes({ key }: Who, now: number): boolean {
+  /** Whether an asker continues although it was refused often in the last 10 s. */
+  ignoresRefusals({ key }: AskerKey, now: number): boolean {
     const mine = this.#askers.get(key);
     return (
       mine !== undefined && now - mine.since <= REFUSALS_FOR && mine.refused > this.#limits.push
@@ -136,20 +136,20 @@ export class Askers {
   }
 
   /** A search that began is over. */
-  ends(who: Who): void {
+  ends(who: AskerKey): void {
     this.#add(who, -1);
   }
 
-  /** An asker was refused. @returns whether it goes on although it was told again and again */
-  floods({ key, client }: Who, now: number): boolean {
+  /** Count a refusal. @returns whether the asker floods this node */
+  floods({ key, client }: AskerKey, now: number): boolean {
     const { flood, push, perClient } = this.#limits;
     const mine = refuse(this.#askers.get(key), now);
     const all = refuse(client === undefined ? undefined : this.#clients.get(client), now);
-    // Who was ended for it and comes again need not be told as often.
+    // A client that reconnects after it was dropped is dropped sooner.
     return mine > flood || (all > flood * perClient && mine > push);
   }
 
-  #add({ key, client }: Who, change: 1 | -1): void {
+  #add({ key, client }: AskerKey, change: 1 | -1): void {
     for (const account of [
       this.#askers.get(key),
       client === undefined ? undefined : this.#clients.get(client),

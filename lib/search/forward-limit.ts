@@ -1,6 +1,6 @@
 /**
- * How many searches are passed on, for all who ask: as many as a neighbour takes from one connection, shared
- * out among those who ask. Or one of them could use up for all the others what the neighbours take.
+ * Limits how many searches are forwarded: as many as a neighbour takes from one connection, shared among the
+ * clients that ask, so that no client uses up what the neighbours take.
  */
 import { TokenBucket } from '../limits/token-bucket.js';
 import type { RelayLimits } from './limits.js';
@@ -23,19 +23,19 @@ export class ForwardLimit {
     this.#all = new TokenBucket(this.#rate, this.#burst, 0);
   }
 
-  /** Whether a search of this client may be passed on now; it is then. @param now milliseconds */
+  /** Whether to forward a search of this client; counts it. @param now milliseconds */
   admits(client: string, now: number): boolean {
     const mine = this.#clientAt(client, now);
     this.#all.fill(now);
     if (this.#all.tokens < 1) return false;
-    // While there is plenty nobody need count.
+    // No shares are enforced while the bucket is at least half full.
     if (mine.tokens < 1 && this.#all.tokens < this.#burst / 2) return false;
     this.#all.spend();
     mine.spend(Math.min(1, mine.tokens));
     return true;
   }
 
-  /** A client gets nothing now, and the others its part. */
+  /** Give the share of a client to the others. */
   forget(client: string): void {
     this.#clients.delete(client);
   }

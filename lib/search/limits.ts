@@ -7,12 +7,12 @@ export interface RelayLimits {
   budget: number;
   maxBudget: number;
   /**
-   * What is kept of the time for the way back: milliseconds at least, or this share of what is left
-   * if that is more. Who is asked gets the rest.
+   * Time kept for the way back: milliseconds, or this share of the time left if that is more. The
+   * neighbours get the rest.
    */
   margin: number;
   marginShare: number;
-  /** Milliseconds that must be left for those who are asked; else nobody is. */
+  /** The least budget, in milliseconds, with which a search is forwarded. */
   minBudget: number;
   /** Milliseconds, and share of the time left, that the asker's list of peers is waited for at most. */
   listWait: number;
@@ -23,11 +23,11 @@ export interface RelayLimits {
   /** Searches a second from one asker, and how many at once after a pause. */
   rate: number;
   burst: number;
-  /** How much more than one asker those may together that come from one client. */
+  /** Factor between the limits of one asker and those of one client. */
   perClient: number;
   /** The part of `rate` and `burst`, those of a neighbour, that this node uses itself to pass searches on. */
   passShare: number;
-  /** Refusals of one asker within 10 s that nobody causes who heeds them. */
+  /** Refusals of one asker within 10 s that count as flooding. */
   flood: number;
   /** Refusals of one asker within 10 s from which on all its searches are refused. */
   push: number;
@@ -47,7 +47,7 @@ export interface RelayLimits {
   /** Files relayed in one search, and bytes of their entries. */
   files: number;
   bytes: number;
-  /** Bytes of files' entries in all answers of one neighbour to one search; nobody may send more. */
+  /** Bytes of files' entries in all answers of one neighbour to one search. */
   bytesPerNeighbour: number;
   /** What a neighbour may add to each count of an ACKN. */
   count: number;

@@ -1,4 +1,4 @@
-/** The relay in a node: links are those that searches are passed on to, requests those who ask. */
+/** Runs the relay on real connections: searches go out over links and come in as requests. */
 import { systemClock } from '../support/clock.js';
 import { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
@@ -22,9 +22,9 @@ export interface NodeSearchHost {
   /** This node, as others reach it. */
   readonly self: PeerContact;
   links(): Iterable<SearchLink>;
-  /** Who is at the other end, if it said so. */
+  /** The id of the peer at the other end, if it is known. */
   idOf(connection: Connection): PeerId | undefined;
-  /** To whom the peer at the other end passes searches itself. */
+  /** The peers to which the peer at the other end forwards searches. */
   peerIdsOf(connection: Connection): Promise<ReadonlySet<PeerId>>;
   /**
    * This node's own matches.
@@ -48,7 +48,7 @@ export interface SearchStats extends RelayStats {
  * are more than their neighbour's share. */
 const BACKLOG = 512 * 1024;
 const NOTHING: FileList = { type: 'RPFL', total: 0, files: [] };
-const NOBODY: ReadonlySet<PeerId> = new Set();
+const NO_PEERS: ReadonlySet<PeerId> = new Set();
 
 /** Entries of a page while memory for answers is short. */
 const SHORT_PAGE = 32;
@@ -70,7 +70,7 @@ export class NodeSearch {
       settle: setImmediate,
       answer: (search, then, asker) => {
         host.answer(search, asker?.signal).then(then, (error: unknown) => {
-          // Of one that is gone it is not wanted any more; and that there is too much to do is no fault.
+          // An asker that is gone needs no answer, and overload is not an internal error.
           const isBusy = error instanceof PeerError && error.code === 'ERR_BUSY';
           if (asker?.signal?.aborted !== true && !isBusy) host.onError(error);
           then(NOTHING);
@@ -101,7 +101,7 @@ export class NodeSearch {
     await new Promise<void>((resolve) => {
       const asker = new ExchangeAsker(this.#host, search, exchange, connection, resolve);
       this.#relay.handle(search, asker);
-      // Not before: one that was refused leaves nothing behind.
+      // Only now: a refused asker must leave no listener behind.
       asker.watch();
     });
   }
@@ -179,7 +179,7 @@ class ExchangeAsker implements Asker {
 
   peers(then: (ids: ReadonlySet<PeerId>) => void): void {
     this.#host.peerIdsOf(this.#connection).then(then, () => {
-      then(NOBODY);
+      then(NO_PEERS);
     });
   }
 

@@ -1,4 +1,4 @@
-/** One search under way: own files first, then what the neighbours say, as it comes, until all ended. */
+/** One search under way: sends own matches, then relays the results of neighbours until all have ended. */
 import { createHash } from 'node:crypto';
 import type { FileList, FileMatch, PeerId, Search, ThirdPartyHasFiles } from '../wire/messages.js';
 import { RelayLeg, type RelayLegOwner, type Counts } from './relay-leg.js';
@@ -12,7 +12,7 @@ import { ResultQuota, entryBytes, type QuotaPart } from './result-quota.js';
 export interface SearchHost {
   readonly self: PeerId;
   readonly clock: Clock;
-  /** Those that searches may be passed on to, each peer once. */
+  /** The targets to forward to, each peer once. */
   neighbours(): Iterable<RelayTarget>;
   /** Tell the node's own matches, now or later. @param asker for whom */
   answer(search: Search, then: (list: FileList) => void, asker?: Asker): void;
@@ -23,7 +23,7 @@ export interface SearchHost {
   settle?(action: () => void): void;
 }
 
-export interface Opening {
+export interface OpenSearchOptions {
   host: SearchHost;
   limits: Readonly<RelayLimits>;
   stats: RelayStats;
@@ -32,10 +32,10 @@ export interface Opening {
   /** Milliseconds. */
   budget: number;
   asker: Asker;
-  /** Who has this search already. */
-  holders: Coverage;
-  /** Whether it has come with a higher ttl since: then that one is passed on. */
-  outdone: () => boolean;
+  /** The peers that have this search already. */
+  coverage: Coverage;
+  /** Whether a copy with a higher ttl has come since, which is forwarded instead. */
+  isSuperseded: () => boolean;
   /** Told once, when it is over. */
   onOver: (search: OpenSearch) => void;
 }
@@ -54,18 +54,18 @@ export const SEEN_BEFORE: FileList = Object.freeze({
   duplicate: true,
 });
 const NO_FILES: FileList = { type: 'RPFL', total: 0, files: [] };
-const NOBODY: ReadonlySet<PeerId> = new Set();
+const NO_PEERS: ReadonlySet<PeerId> = new Set();
 
 export class OpenSearch implements RelayLegOwner {
   readonly limits: Readonly<RelayLimits>;
   readonly stats: RelayStats;
-  readonly #opening: Opening;
+  readonly #options: OpenSearchOptions;
   readonly #deadline: number;
-  readonly #asked: RelayLeg[] = [];
-  readonly #shares: ResultQuota;
+  readonly #legs: RelayLeg[] = [];
+  readonly #quota: ResultQuota;
   /** Digests of the first files relayed of each peer. */
   readonly #relayed = new Map<PeerId, string>();
-  /** How many of them have not ended; one more until all are asked. */
+  /** Legs that have not ended; one more until all have been asked. */
   #waiting = 1;
   #over = false;
   #answered = false;
@@ -73,16 +73,16 @@ export class OpenSearch implements RelayLegOwner {
   #stopListTimer: (() => void) | undefined;
   #forgetAsker: (() => void) | undefined;
 
-  constructor(opening: Opening) {
-    this.#opening = opening;
-    this.limits = opening.limits;
-    this.stats = opening.stats;
-    this.#shares = new ResultQuota(this.limits.files, this.limits.bytes);
-    this.#deadline = opening.host.clock.now() + opening.budget;
+  constructor(options: OpenSearchOptions) {
+    this.#options = options;
+    this.limits = options.limits;
+    this.stats = options.stats;
+    this.#quota = new ResultQuota(this.limits.files, this.limits.bytes);
+    this.#deadline = options.host.clock.now() + options.budget;
   }
 
   get self(): PeerId {
-    return this.#opening.host.self;
+    return this.#options.host.self;
   }
 
   begin(own: OwnAnswer): void {
@@ -94,17 +94,17 @@ export class OpenSearch implements RelayLegOwner {
     }
   }
 
-  /** Nobody wants the results any more. */
+  /** End the search without an answer. */
   cancel(): void {
     if (this.#over) return;
-    for (const asked of this.#asked) asked.giveUp(false);
+    for (const leg of this.#legs) leg.giveUp(false);
     this.#close();
   }
 
   /** Relay a result, as far as the limits allow. */
   result(result: ThirdPartyHasFiles, share: QuotaPart): void {
     const { filesPerResult, bytesPerResult } = this.limits;
-    const room = this.#shares.room(share);
+    const room = this.#quota.room(share);
     const first = result.files.slice(0, Math.min(filesPerResult, room.files));
     const { files, bytes } = upTo(first, Math.min(bytesPerResult, room.bytes));
     if (files.length < Math.min(result.files.length, filesPerResult)) this.stats.capped++;
@@ -113,22 +113,22 @@ export class OpenSearch implements RelayLegOwner {
     // The peer answered two neighbours, and this node has relayed the very same already.
     if (files.length === 0 || this.#relayed.get(id) === digest) return;
     const isSpare = files.length > share.files || bytes > share.bytes;
-    if (this.#opening.asker.send({ ...result, files }, isSpare)) {
+    if (this.#options.asker.send({ ...result, files }, isSpare)) {
       this.stats.relayed++;
       if (!this.#relayed.has(id)) this.#relayed.set(id, digest);
-      this.#shares.take(share, files.length, bytes);
+      this.#quota.take(share, files.length, bytes);
     } else {
       this.stats.dropped++;
     }
   }
 
   ended(share?: QuotaPart): void {
-    if (share !== undefined) this.#shares.release(share);
+    if (share !== undefined) this.#quota.release(share);
     if (--this.#waiting === 0) this.#finish();
   }
 
   #begin(own: OwnAnswer): void {
-    const { host, search, asker, budget } = this.#opening;
+    const { host, search, asker, budget } = this.#options;
     this.#forgetAsker = asker.onClosed(() => {
       this.cancel();
     });
@@ -143,7 +143,7 @@ export class OpenSearch implements RelayLegOwner {
         asker,
       );
     }
-    // Most searches of a large network are over already: nobody was left to be asked.
+    // In a large network most searches end here: every neighbour has the search already.
     if (this.#isOver()) return;
     this.#stopTimer = host.clock.after(budget, () => {
       this.#timeUp();
@@ -153,11 +153,11 @@ export class OpenSearch implements RelayLegOwner {
   #answer(list: FileList): void {
     if (this.#over || this.#answered) return;
     this.#answered = true;
-    this.#opening.asker.send(list);
+    this.#options.asker.send(list);
     if (!this.#isOver()) this.#askForPeers();
   }
 
-  /** Learn whom the asker asks itself; without that, after a while, everybody is asked. */
+  /** Learn which peers the asker forwards to; after a while forward without that knowledge. */
   #askForPeers(): void {
     let known = false;
     const then = (ids: ReadonlySet<PeerId>): void => {
@@ -171,20 +171,20 @@ export class OpenSearch implements RelayLegOwner {
         });
       }
     };
-    const { asker, host } = this.#opening;
+    const { asker, host } = this.#options;
     asker.peers(then);
     if (this.#knows(known)) return;
     const { listWait, listWaitShare } = this.limits;
     const wait = Math.min(listWait, (this.#deadline - host.clock.now()) * listWaitShare);
     this.#stopListTimer = host.clock.after(wait, () => {
-      then(NOBODY);
+      then(NO_PEERS);
     });
   }
 
   #passOn(theirs: ReadonlySet<PeerId>): void {
-    const { host, search, asker, holders, outdone } = this.#opening;
-    holders.add(asker.id, search.ttl, theirs);
-    if (outdone()) {
+    const { host, search, asker, coverage, isSuperseded } = this.#options;
+    coverage.add(asker.id, search.ttl, theirs);
+    if (isSuperseded()) {
       this.ended();
       return;
     }
@@ -199,18 +199,18 @@ export class OpenSearch implements RelayLegOwner {
       const chosen: RelayTarget[] = [];
       for (const neighbour of host.neighbours()) {
         if (neighbour.id === host.self || neighbour.id === asker.id) continue;
-        if (holders.has(neighbour.id, ttl)) continue;
-        holders.tell(neighbour.id, ttl);
+        if (coverage.has(neighbour.id, ttl)) continue;
+        coverage.tell(neighbour.id, ttl);
         chosen.push(neighbour);
       }
-      for (const [i, share] of this.#shares.divide(chosen.length).entries()) {
+      for (const [i, share] of this.#quota.divide(chosen.length).entries()) {
         const neighbour = chosen[i];
-        if (neighbour !== undefined) this.#asked.push(new RelayLeg(this, neighbour, next, share));
+        if (neighbour !== undefined) this.#legs.push(new RelayLeg(this, neighbour, next, share));
       }
       // All are chosen before the first is asked: asking may lose a neighbour at once.
-      this.#waiting += this.#asked.length;
-      for (const asked of this.#asked) {
-        asked.ask();
+      this.#waiting += this.#legs.length;
+      for (const leg of this.#legs) {
+        leg.ask();
         if (this.#isOver()) return;
       }
     }
@@ -218,17 +218,17 @@ export class OpenSearch implements RelayLegOwner {
   }
 
   #timeUp(): void {
-    for (const asked of this.#asked) asked.giveUp(true);
-    if (!this.#answered) this.#opening.asker.send(NO_FILES);
+    for (const leg of this.#legs) leg.giveUp(true);
+    if (!this.#answered) this.#options.asker.send(NO_FILES);
     this.#finish();
   }
 
   #finish(): void {
     if (this.#over) return;
     const counts: Counts = { asked: 0, answered: 0, timedOut: 0, duplicates: 0 };
-    for (const asked of this.#asked) asked.addTo(counts);
+    for (const leg of this.#legs) leg.addTo(counts);
     this.#close();
-    this.#opening.asker.send({ type: 'ACKN', of: 'RQFS', ...counts });
+    this.#options.asker.send({ type: 'ACKN', of: 'RQFS', ...counts });
   }
 
   #close(): void {
@@ -236,10 +236,10 @@ export class OpenSearch implements RelayLegOwner {
     this.#stopTimer?.();
     this.#stopListTimer?.();
     this.#forgetAsker?.();
-    this.#opening.onOver(this);
+    this.#options.onOver(this);
   }
 
-  /** Whatever was called meanwhile may have ended it. */
+  /** A method, so that TypeScript does not narrow it: callbacks may have ended the search. */
   #isOver(): boolean {
     return this.#over;
   }

@@ -47,7 +47,7 @@ export class RelayLeg implements SearchEvents {
   ask(): void {
     this.#owner.stats.passedOn++;
     const giveUp = this.#neighbour.ask(this.#search, this);
-    // It may be over already; then nobody else gives up.
+    // Events may have ended it before `ask` returned.
     if (this.#over) giveUp();
     else this.#giveUp = giveUp;
   }
@@ -86,7 +86,7 @@ export class RelayLeg implements SearchEvents {
     else if (this.#isTooMuch(result)) this.#exceed();
     else if (!this.#belongs(result)) this.#stray(result);
     else if (this.#isNew(result.peer.id)) this.#pass(result);
-    // Whatever it was, there is an end to how many are looked at.
+    // Counted whatever it was: the number of results examined is bounded.
     this.#results++;
   }
 
@@ -137,7 +137,7 @@ export class RelayLeg implements SearchEvents {
     return this.#bytes > this.#owner.limits.bytesPerNeighbour;
   }
 
-  /** Nobody may send that much: whatever else comes is not looked at. */
+  /** More than any peer may send: ignore the rest. */
   #exceed(): void {
     this.#owner.stats.excess++;
     this.giveUp(false);
@@ -147,7 +147,7 @@ export class RelayLeg implements SearchEvents {
 
   #stray({ peer }: ThirdPartyHasFiles): void {
     this.#owner.stats.stray++;
-    // That a result of this node itself comes back to it is odd, but no lie.
+    // This node's own result may come back over a loop: that is no offence.
     if (peer.id !== this.#owner.self) this.#neighbour.offends?.('stray');
   }
 

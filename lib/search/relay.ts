@@ -41,7 +41,7 @@ const NOTHING_PASSED_ON: SearchEnd = Object.freeze({
   timedOut: 0,
   duplicates: 0,
 });
-const NOBODY: ReadonlySet<PeerId> = new Set();
+const NO_PEERS: ReadonlySet<PeerId> = new Set();
 
 export class Relay {
   readonly stats: RelayStats = {
@@ -65,7 +65,7 @@ export class Relay {
   readonly #limits: Readonly<RelayLimits>;
   readonly #seen: SeenSearches;
   readonly #askers: Askers;
-  readonly #passing: ForwardLimit;
+  readonly #forwardLimit: ForwardLimit;
   readonly #open = new Set<OpenSearch>();
   /** Numbers for askers: what is remembered of a search keeps no connection alive. */
   readonly #numbers = new WeakMap<object, number>();
@@ -76,7 +76,7 @@ export class Relay {
     this.#limits = { ...RELAY_LIMITS, ...host.limits };
     this.#seen = new SeenSearches(this.#limits.seen, this.#limits.seenFor);
     this.#askers = new Askers(this.#limits);
-    this.#passing = new ForwardLimit(this.#limits);
+    this.#forwardLimit = new ForwardLimit(this.#limits);
   }
 
   /** Searches under way. */
@@ -101,8 +101,8 @@ export class Relay {
       return;
     }
     const now = this.#host.clock.now();
-    // In this order: who asks is remembered.
-    if (!this.#askers.admits(asker, now) || this.#askers.pushes(asker, now)) {
+    // In this order: `admits` creates the account.
+    if (!this.#askers.admits(asker, now) || this.#askers.ignoresRefusals(asker, now)) {
       this.#refuse('too many searches; ask more slowly', asker, now);
     }
     const ttl = Math.min(search.ttl, this.#limits.ttl);
@@ -116,7 +116,7 @@ export class Relay {
     if (ttl > 0 && !this.#askers.begins(asker)) {
       this.#refuse('too many searches are under way', asker, now);
     }
-    if (ttl > 0 && asker.client !== undefined && !this.#passing.admits(asker.client, now)) {
+    if (ttl > 0 && asker.client !== undefined && !this.#forwardLimit.admits(asker.client, now)) {
       this.#askers.ends(asker);
       this.#keep(search, asker, key, seen, now);
       return;
@@ -168,7 +168,7 @@ export class Relay {
     };
   }
 
-  /** End all searches, without a word. */
+  /** End all searches silently. */
   close(): void {
     for (const open of this.#open) open.cancel();
   }
@@ -181,7 +181,7 @@ export class Relay {
     onOver: () => void,
   ): OpenSearch {
     const { budget = this.#limits.budget } = search;
-    seen.holders ??= new Coverage();
+    seen.coverage ??= new Coverage();
     seen.open++;
     const open = new OpenSearch({
       host: this.#host,
@@ -190,11 +190,11 @@ export class Relay {
       search,
       budget: Math.min(budget, this.#limits.maxBudget),
       asker,
-      holders: seen.holders,
-      outdone: () => asker.id !== this.#host.self && seen.ttl > search.ttl,
+      coverage: seen.coverage,
+      isSuperseded: () => asker.id !== this.#host.self && seen.ttl > search.ttl,
       onOver: (over) => {
         this.#open.delete(over);
-        if (--seen.open === 0) seen.holders = undefined;
+        if (--seen.open === 0) seen.coverage = undefined;
         onOver();
       },
     });
@@ -203,7 +203,7 @@ export class Relay {
     return open;
   }
 
-  /** It is answered, but not passed on: whether others have it no peer will have to ask here. */
+  /** Answer the search without forwarding it. */
   #keep(
     search: Search,
     asker: Asker,
@@ -216,10 +216,10 @@ export class Relay {
     this.#answerOnly(search, asker, entry, seen !== undefined, true);
   }
 
-  /** It was here before, with as high a ttl: only those that ask for the first time get own matches. */
+  /** The search is known with as high a ttl: only askers that are new to it get own matches. */
   #decline(search: Search, seen: SeenSearch, ttl: number, asker: Asker): void {
     this.stats.duplicates++;
-    seen.holders?.add(asker.id, ttl);
+    seen.coverage?.add(asker.id, ttl);
     this.#answerOnly(search, asker, seen, true, ttl > 0);
   }
 
@@ -258,15 +258,15 @@ export class Relay {
   #refuse(why: string, asker: Asker, now: number): never {
     this.stats.refused++;
     if (this.#askers.floods(asker, now)) asker.offends?.('flood');
-    // It has no part any more in what the neighbours take.
-    if (asker.client !== undefined && this.#askers.pushes(asker, now)) {
-      this.#passing.forget(asker.client);
+    // It loses its share of the forwarding limit.
+    if (asker.client !== undefined && this.#askers.ignoresRefusals(asker, now)) {
+      this.#forwardLimit.forget(asker.client);
     }
     throw new PeerError('ERR_BUSY', why);
   }
 }
 
-/** The node itself, as one that asks. */
+/** This node as the asker. */
 class OwnAsker implements Asker {
   readonly id: PeerId;
   readonly key = this;
@@ -278,7 +278,7 @@ class OwnAsker implements Asker {
   }
 
   peers(then: (ids: ReadonlySet<PeerId>) => void): void {
-    then(NOBODY);
+    then(NO_PEERS);
   }
 
   send(answer: Parameters<Asker['send']>[0]): boolean {

@@ -1,11 +1,11 @@
 /**
- * What a search may relay, divided among those who were asked. Half of it is kept in equal parts, one for
- * each neighbour, until that neighbour has ended; the other half is for whoever comes first. So one that
- * floods a search leaves to each of the others what is theirs.
+ * Divides what a search may relay among its neighbours. Half is reserved in equal parts until each neighbour
+ * has ended; the other half is first come, first served. So a neighbour that floods a search cannot use up
+ * the parts of the others.
  */
 
-/** How much of something there is. */
-class Pot {
+/** An amount, part of which is reserved. */
+class Quota {
   readonly #limit: number;
   #used = 0;
   /** Kept for neighbours that have not used it. */
@@ -15,7 +15,7 @@ class Pot {
     this.#limit = limit;
   }
 
-  /** Half of it in so many equal parts, for those who come from now on. */
+  /** The part of each of so many neighbours: half of what is left, divided equally. */
   partOf(neighbours: number): number {
     return Math.floor((this.#limit - this.#used - this.#kept) / 2 / Math.max(1, neighbours));
   }
@@ -24,12 +24,12 @@ class Pot {
     this.#kept += part;
   }
 
-  /** @param mine what is kept for who asks */
+  /** @param mine what is reserved for the caller */
   room(mine: number): number {
     return Math.max(0, this.#limit - this.#used - this.#kept + mine);
   }
 
-  /** @returns what is kept for who takes it, afterwards */
+  /** @returns what remains reserved for the caller */
   take(amount: number, mine: number): number {
     const own = Math.min(amount, mine);
     this.#used += amount;
@@ -45,13 +45,13 @@ export interface QuotaPart {
 }
 
 export class ResultQuota {
-  readonly #files: Pot;
-  readonly #bytes: Pot;
+  readonly #files: Quota;
+  readonly #bytes: Quota;
 
   /** @param bytes of all entries of the files, as `entryBytes` counts them */
   constructor(files: number, bytes: number) {
-    this.#files = new Pot(files);
-    this.#bytes = new Pot(bytes);
+    this.#files = new Quota(files);
+    this.#bytes = new Quota(bytes);
   }
 
   /** Shares for so many neighbours that are asked together. */

@@ -67,7 +67,7 @@ export function wantedOf(what: string | { hash: string }): Wanted {
 /**
  * Iterate over what a search brings. Leaving the loop ends the search.
  *
- * @param own who answers for itself: the first peer asked
+ * @param own the first peer asked, which answers for itself
  * @param closed ends the search, too: the iteration throws its reason
  * @throws PeerError ERR_USAGE, ERR_ABORTED
  */

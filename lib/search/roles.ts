@@ -1,4 +1,4 @@
-/** Who takes part in a search: those who ask this node, and those it asks. */
+/** The interfaces of the peers in a search: those that ask this node, and those it asks. */
 import type { Offence } from '../limits/peer-score.js';
 import type {
   FileList,

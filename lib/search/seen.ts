@@ -2,13 +2,13 @@
 import { createHash } from 'node:crypto';
 import type { PeerId, Wanted } from '../wire/messages.js';
 
-const NOBODY: ReadonlySet<PeerId> = new Set();
+const NO_PEERS: ReadonlySet<PeerId> = new Set();
 /** Askers of one search that are remembered. */
-const MAX_HOLDERS = 64;
+const MAX_ASKERS = 64;
 
 /**
- * Who has a search already, and with what ttl at least: these need not be asked. To look at all that
- * asked so far, rather than at the present asker alone, saves one message in nine where the copies of
+ * The peers that have a search already, with at least some ttl: they need not be asked. To consider all
+ * askers so far, rather than only the present one, saves one message in nine where the copies of
  * a search overtake each other (10,000 peers, 8 links each, 5 to 35 ms a link, ttl 7).
  */
 export class Coverage {
@@ -23,11 +23,11 @@ export class Coverage {
   }
 
   /**
-   * Somebody asked with this ttl: it has the search with one more, and the peers it passes searches on
+   * A peer asked with this ttl: it has the search with one more, and the peers it passes searches on
    * to have been asked by it with the same ttl, or had it with as much from elsewhere.
    */
-  add(id: PeerId | undefined, ttl: number, peers = NOBODY): void {
-    if (this.#askers.length < MAX_HOLDERS) this.#askers.push({ id, ttl, peers });
+  add(id: PeerId | undefined, ttl: number, peers = NO_PEERS): void {
+    if (this.#askers.length < MAX_ASKERS) this.#askers.push({ id, ttl, peers });
   }
 
   /** Whether a peer has the search with this ttl or a higher one. */
@@ -45,8 +45,8 @@ export class Coverage {
 const KEPT_QUERY = 64;
 
 /**
- * What a search is known by: its id together with what it looks for. Somebody who has seen the id of a
- * search, and sends another with it ahead, does not keep it from being answered.
+ * What a search is known by: its id together with what it looks for. A peer that
+ * sends another search under an id that it has seen cannot suppress the answer to the first.
  */
 export function keyOf(id: string, { hash, query }: Wanted): string {
   const wanted = hash ?? query;
@@ -60,7 +60,7 @@ export interface SeenSearch {
   /** When it came first. */
   readonly at: number;
   /** Kept while the search is under way. */
-  holders: Coverage | undefined;
+  coverage: Coverage | undefined;
   /** How often it is under way. */
   open: number;
   /** Askers that have had this node's own matches; undefined for a search of its own. */
@@ -114,7 +114,7 @@ export class SeenSearches {
       if (this.#searches.size < this.#max && now - at < this.#lifetime) break;
       this.#searches.delete(old);
     }
-    const seen = { ttl, at: now, holders: undefined, open: 0, answered: [] };
+    const seen = { ttl, at: now, coverage: undefined, open: 0, answered: [] };
     this.#searches.set(key, seen);
     return seen;
   }

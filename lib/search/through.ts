@@ -33,7 +33,7 @@ export async function* searchThrough(
     failure ??= error;
   });
   const relay = new Relay({
-    // Nobody's id: this is no peer.
+    // An id that no peer has: this is a client.
     self: 'f'.repeat(64),
     clock: systemClock,
     newId: newQueryId,

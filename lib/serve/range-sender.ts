@@ -36,7 +36,7 @@ export interface RangeSender {
   close(): void;
 }
 
-/** Bytes that one call moves at most: others have their turn in between. */
+/** Bytes that one call moves at most, yielding to other transfers in between. */
 const PIECE_BYTES = 4 * 1024 * 1024;
 /** The same for calls in this thread, and for all of them in one turn of the event loop. */
 const NOW_BYTES = 1024 * 1024;

@@ -11,7 +11,7 @@ import { StreamSender, ZeroCopySender, written, type Outgoing } from './range-se
 import { loadKernel, type Kernel } from './sendfile.js';
 
 /** A file open for reading, what it was when it was hashed, and the lists of its tree. */
-export interface Source {
+export interface HashedFile {
   handle: FileHandle;
   identity: FileIdentity;
   lists: Lists;
@@ -37,7 +37,7 @@ export interface SendOptions {
 export async function sendInPieces(
   exchange: Exchange,
   head: FileHead,
-  source: Source,
+  source: HashedFile,
   { zeroCopy, crowded, rate, onBytes }: SendOptions,
 ): Promise<void> {
   const parts = [...bodyParts(head.size, head.offset, head.length)];
@@ -56,7 +56,7 @@ export async function sendInPieces(
 const NOTHING = new Uint8Array(0);
 
 async function sendParts(
-  { handle, identity, lists }: Source,
+  { handle, identity, lists }: HashedFile,
   parts: readonly BodyPart[],
   file: Outgoing,
   kernel: Kernel | undefined,
@@ -100,7 +100,7 @@ async function sendList(list: Uint8Array, file: Outgoing): Promise<void> {
 /** All of a short body, in one piece. @throws PeerError ERR_CHANGED when the file became shorter */
 export async function readWhole(
   { size, offset, length }: FileHead,
-  { handle, lists }: Source,
+  { handle, lists }: HashedFile,
 ): Promise<Buffer> {
   // Memory of its own: it may wait for long, and keeps no larger piece.
   const body = Buffer.allocUnsafeSlow(bodyBytes(size, offset, length));

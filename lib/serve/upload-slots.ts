@@ -78,7 +78,7 @@ export class UploadSlots<C extends object> {
   readonly #limits: Readonly<SlotLimits>;
   readonly #clock: Clock;
   readonly #endTransfer: (connection: C) => void;
-  readonly #holders = new Map<C, Transfer<C>>();
+  readonly #transfers = new Map<C, Transfer<C>>();
   /** Clients that hold or wait. Those that came, or had a transfer end, last are last. */
   readonly #clients = new Map<string, Client<C>>();
   #waiting = 0;
@@ -98,7 +98,7 @@ export class UploadSlots<C extends object> {
 
   /** Transfers under way. */
   get active(): number {
-    return this.#holders.size;
+    return this.#transfers.size;
   }
 
   /** Requests that wait. */
@@ -108,17 +108,17 @@ export class UploadSlots<C extends object> {
 
   /** Connections that have a slot. */
   get connections(): Iterable<C> {
-    return this.#holders.keys();
+    return this.#transfers.keys();
   }
 
   /** Whether a connection has a slot. */
   has(connection: C): boolean {
-    return this.#holders.has(connection);
+    return this.#transfers.has(connection);
   }
 
   /** Bytes have been sent over a connection. */
   sent(connection: C, bytes: number): void {
-    const transfer = this.#holders.get(connection);
+    const transfer = this.#transfers.get(connection);
     if (transfer !== undefined) transfer.bytes += bytes;
   }
 
@@ -133,8 +133,8 @@ export class UploadSlots<C extends object> {
     if (this.#closed !== undefined) throw this.#closed;
     if (signal.aborted) throw abortError(signal);
     const entry = this.#clients.get(client);
-    const shares = this.#holders.has(connection) && this.#waiting === 0;
-    const free = this.#holders.size < this.#limits.max && this.#waiting === 0;
+    const shares = this.#transfers.has(connection) && this.#waiting === 0;
+    const free = this.#transfers.size < this.#limits.max && this.#waiting === 0;
     if (shares || free) {
       this.#begin(client, connection);
     } else {
@@ -200,7 +200,7 @@ export class UploadSlots<C extends object> {
       entry.requests++;
       this.#waiting++;
       if (this.#cancelLook === undefined) {
-        for (const transfer of this.#holders.values()) transfer.looks.length = 0;
+        for (const transfer of this.#transfers.values()) transfer.looks.length = 0;
         this.#lookLater();
       }
     });
@@ -222,7 +222,7 @@ export class UploadSlots<C extends object> {
       this.#cancelLook = undefined;
       if (this.#waiting === 0) return;
       this.#giveWay();
-      for (const { looks, bytes } of this.#holders.values()) {
+      for (const { looks, bytes } of this.#transfers.values()) {
         looks.push(bytes);
         if (looks.length > RATE_LOOKS) looks.shift();
       }
@@ -235,9 +235,9 @@ export class UploadSlots<C extends object> {
     const held = new Map(Array.from(this.#clients, ([name, client]) => [name, client.held]));
     // Slots that are about to be free.
     let ending = 0;
-    for (const transfer of this.#holders.values()) if (transfer.ending) ending++;
+    for (const transfer of this.#transfers.values()) if (transfer.ending) ending++;
     const heldBy = ({ client }: Transfer<C>): number => held.get(client) ?? 0;
-    const measured = [...this.#holders.values()]
+    const measured = [...this.#transfers.values()]
       .filter(({ ending, looks }) => !ending && looks.length === RATE_LOOKS)
       .map((transfer) => ({ transfer, bytes: transfer.bytes - (transfer.looks[0] ?? 0) }))
       .sort((a, b) => a.bytes - b.bytes);
@@ -277,19 +277,19 @@ export class UploadSlots<C extends object> {
   }
 
   #begin(client: string, connection: C): void {
-    let transfer = this.#holders.get(connection);
+    let transfer = this.#transfers.get(connection);
     if (transfer === undefined) {
       transfer = { connection, client, requests: 0, bytes: 0, looks: [], ending: false };
-      this.#holders.set(connection, transfer);
+      this.#transfers.set(connection, transfer);
       this.#clientOf(client).held++;
     }
     transfer.requests++;
   }
 
   #end(client: string, connection: C): void {
-    const transfer = this.#holders.get(connection);
+    const transfer = this.#transfers.get(connection);
     if (transfer === undefined || --transfer.requests > 0) return;
-    this.#holders.delete(connection);
+    this.#transfers.delete(connection);
     const entry = this.#clientOf(client);
     entry.held--;
     // The turn of the others comes first.
@@ -299,7 +299,7 @@ export class UploadSlots<C extends object> {
   }
 
   #serve(): void {
-    while (this.#waiting > 0 && this.#holders.size < this.#limits.max) {
+    while (this.#waiting > 0 && this.#transfers.size < this.#limits.max) {
       const [requests] = this.#next()?.waiting.values() ?? [];
       if (requests === undefined) return;
       // All that waits on the connection: its bodies follow one another.

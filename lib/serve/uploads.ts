@@ -8,7 +8,7 @@ import type { Share } from '../share/share.js';
 import { bodyBytes } from '../wire/body.js';
 import type { FileHead, GetFile, Hash } from '../wire/messages.js';
 import { grantRange } from '../wire/range.js';
-import { readWhole, sendInPieces, type SendOptions, type Source } from './send-file.js';
+import { readWhole, sendInPieces, type SendOptions, type HashedFile } from './send-file.js';
 import { Serving } from './serving.js';
 import { UploadSlots } from './upload-slots.js';
 
@@ -176,7 +176,7 @@ export class Uploads {
     return this.#withFile(hash, (source) => readWhole(head, source));
   }
 
-  async #withFile<T>(hash: Hash, use: (source: Source) => Promise<T>): Promise<T> {
+  async #withFile<T>(hash: Hash, use: (source: HashedFile) => Promise<T>): Promise<T> {
     const open = await this.#serving.open(hash);
     const { file, handle, lists } = open;
     try {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { VirtualClock } from '../fixtures/virtual-clock.js';
 import { Admission, type AdmissionLimits, type Candidate } from '../../lib/limits/admission.js';
-import { sharesOf } from '../../lib/limits/descriptors.js';
+import { descriptorLimits } from '../../lib/limits/descriptors.js';
 import { RequestQuota } from '../../lib/limits/request-quota.js';
 
 interface Fake extends Candidate {
@@ -204,15 +204,15 @@ t.test(
 
 t.test('how the limit of open files is shared out', (t) => {
   for (const limit of [256, 1024, 20_000, 1_048_576]) {
-    const { connections, transfers } = sharesOf(limit, 16);
+    const { connections, transfers } = descriptorLimits(limit, 16);
     t.ok(connections >= 20 && transfers >= 4, `something for ${limit}`);
     const most = connections + Math.min(connections, transfers) * 5 + 16;
     t.ok(most < limit - 64, `at most ${most} of ${limit}`);
   }
-  t.equal(sharesOf(Infinity, 16).connections, 8192);
-  t.same(sharesOf(96, 16), { connections: 14, transfers: 2 }, 'few, but some');
-  t.same(sharesOf(64, 16), { connections: 6, transfers: 1 });
-  t.throws(() => sharesOf(63, 16), {
+  t.equal(descriptorLimits(Infinity, 16).connections, 8192);
+  t.same(descriptorLimits(96, 16), { connections: 14, transfers: 2 }, 'few, but some');
+  t.same(descriptorLimits(64, 16), { connections: 6, transfers: 1 });
+  t.throws(() => descriptorLimits(63, 16), {
     code: 'ERR_USAGE',
     message: 'only 63 files may be open at once; a node needs 64 (ulimit -n)',
   });

@@ -30,7 +30,7 @@ const TIMES: Partial<PeerTimes> = {
   hostPause: 1,
   dropped: 300,
   alias: 60_000,
-  asked: 100,
+  listCached: 100,
   resolve: 100,
 };
 

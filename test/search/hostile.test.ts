@@ -244,7 +244,7 @@ t.test('a flood of searches is refused in part, and disturbs nobody else', async
 });
 
 t.test('who goes on is ended, and nobody is let in from there for a while', async (t) => {
-  const node = await startSharing(t, 0, { 'x-0.txt': 'own' }, { times: { shunned: 500 } });
+  const node = await startSharing(t, 0, { 'x-0.txt': 'own' }, { times: { blocked: 500 } });
   const inside = await RawPeer.to(t, node.address);
   const flood = await RawPeer.to(t, node.address);
   for (let i = 1; !flood.ended; i++) {

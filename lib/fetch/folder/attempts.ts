@@ -1,8 +1,7 @@
 /**
- * Whose fault it is when a connection breaks. Many files are under way on it: the one that was being sent
- * may be the reason, or another whose blocks were still being verified. So whatever was being sent is
- * suspect, and tried again by itself, after all others: what breaks the connection then has done it.
- * Files of which nothing had come yet are no reason: they are asked for again at once.
+ * Finds the file that breaks a connection on which many are under way: the one being sent, or another whose
+ * blocks were still being verified. So each file that was being sent is suspect, and retried alone after all
+ * others. Files of which nothing had come are retried at once.
  */
 import { PeerError } from '../../errors.js';
 import type { FileHead } from '../../wire/messages.js';
@@ -10,7 +9,7 @@ import { pause } from '../../support/backoff.js';
 import { pauseBeforeRetry } from '../sources/source-error.js';
 
 /** Times that a connection may break over one file that is alone, and without any file coming to its end. */
-const TRIES = 3;
+const MAX_ATTEMPTS = 3;
 
 export type OnHead = (head: FileHead) => void;
 
@@ -68,10 +67,10 @@ export class Attempts {
         if (seen.begun) {
           if (!alone) throw new Suspect(error);
           // What does not match the hash will not do so the next time.
-          if (error.code !== 'ERR_CLOSED' || ++broken === TRIES) throw error;
+          if (error.code !== 'ERR_CLOSED' || ++broken === MAX_ATTEMPTS) throw error;
         } else if (this.#settled() > settled) {
           idle = 0;
-        } else if (++idle === TRIES) {
+        } else if (++idle === MAX_ATTEMPTS) {
           throw new ConnectionLost(error);
         }
       }

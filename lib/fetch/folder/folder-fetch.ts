@@ -48,7 +48,7 @@ const LANES = 128;
 /** Bytes of files under way at once, and what a large one counts for: two of them keep the peer busy. */
 const BYTES_AHEAD = 4 * 1024 * 1024;
 const LARGE_COUNTS = BYTES_AHEAD / 2;
-/** Outcomes that wait for who reads them. */
+/** Outcomes that wait to be read. */
 const MAX_OUTCOMES = 1024;
 
 export class FolderFetch {
@@ -73,7 +73,7 @@ export class FolderFetch {
   #error: Error | undefined;
   /** Files that came to an end, good, bad or suspect, and bytes that came: what counts as progress. */
   #settled = 0;
-  #came = 0;
+  #received = 0;
 
   constructor(peer: Peer, listing: Listing, output: OutputFolder, options: FetchAllOptions) {
     this.#options = options;
@@ -87,7 +87,7 @@ export class FolderFetch {
     this.#transfer = new FileTransfer(peer, output, {
       ...options,
       onBytes: (bytes) => {
-        this.#came += bytes;
+        this.#received += bytes;
         options.onBytes?.(bytes);
       },
     });
@@ -123,7 +123,7 @@ export class FolderFetch {
     try {
       await retrying(
         () => this.#round(),
-        () => this.#settled + this.#came,
+        () => this.#settled + this.#received,
         { ...this.#options, signal: this.#signal },
       );
     } catch (error) {

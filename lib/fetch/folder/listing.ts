@@ -46,10 +46,10 @@ export class Listing {
     limits: ListingLimits = LISTING_LIMITS,
   ): Promise<Listing> {
     const listing = new Listing(limits);
-    const slices = new TimeSlicer();
+    const slicer = new TimeSlicer();
     const pause = async (): Promise<void> => {
-      if (!slices.over) return;
-      await slices.next();
+      if (!slicer.over) return;
+      await slicer.next();
       if (signal?.aborted === true) throw abortError(signal);
     };
     for await (const match of matches) {

@@ -74,7 +74,7 @@ export class PartCheck {
     return Math.max(0, Math.min(end * BLOCK_BYTES, this.#size) - first * BLOCK_BYTES);
   }
 
-  /** To be called again after an error: it goes on from the list where it was. */
+  /** To be called again after an error: it resumes from the list where it was. */
   async run(options: CheckOptions): Promise<void> {
     const { first, end } = this.#whole;
     if (first >= end) return;
@@ -161,7 +161,7 @@ export class PartCheck {
       for (let block = from; block < Math.min(end, next); block++) {
         const at = (block - from) * BLOCK_BYTES;
         const length = blockLength(this.#size, block);
-        // Somebody has cut the part meanwhile.
+        // The part was cut meanwhile.
         if (at + length > bytes.length) break;
         hashes.set(hashBlock(bytes.subarray(at, at + length)), (block - first) * HASH_BYTES);
       }

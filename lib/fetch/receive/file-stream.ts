@@ -6,7 +6,7 @@ import type { FileHead } from '../../wire/messages.js';
 import type { BlockOutput } from './body-receiver.js';
 
 /** What the stream needs of its producer. */
-export interface Feeder {
+export interface Producer {
   /** Begin to fetch. Rejects with what went wrong. */
   start(output: FileStream): Promise<void>;
   /** There is room for more. */
@@ -20,30 +20,30 @@ export interface Feeder {
  * emits. An error is a PeerError; everything read before it was right.
  */
 export class FileStream extends Readable implements BlockOutput {
-  readonly #feeder: Feeder;
+  readonly #producer: Producer;
   #started = false;
   #full = false;
   #complete = false;
 
-  constructor(feeder: Feeder) {
+  constructor(feeder: Producer) {
     super({ highWaterMark: 1024 * 1024 });
-    this.#feeder = feeder;
+    this.#producer = feeder;
   }
 
   override _read(): void {
     this.#full = false;
     if (this.#started) {
-      this.#feeder.resume();
+      this.#producer.resume();
       return;
     }
     this.#started = true;
-    this.#feeder.start(this).catch((error: unknown) => {
+    this.#producer.start(this).catch((error: unknown) => {
       this.destroy(error as Error);
     });
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    if (!this.#complete) this.#feeder.cancel();
+    if (!this.#complete) this.#producer.cancel();
     callback(error);
   }
 

@@ -8,17 +8,17 @@ import type { ClientRate } from '../../limits/rate-limiter.js';
 
 export class LimitedSink implements BodySink {
   readonly #sink: BodySink;
-  readonly #allowance: ClientRate;
+  readonly #rate: ClientRate;
   readonly #resume: () => void;
   readonly #done = new AbortController();
   /** Bytes that may be received now. */
   #allowed = 0;
   #asks = false;
 
-  /** @param resume tells the connection to go on reading */
-  constructor(sink: BodySink, allowance: ClientRate, resume: () => void) {
+  /** @param resume resumes reading from the connection */
+  constructor(sink: BodySink, rate: ClientRate, resume: () => void) {
     this.#sink = sink;
-    this.#allowance = allowance;
+    this.#rate = rate;
     this.#resume = resume;
   }
 
@@ -50,8 +50,8 @@ export class LimitedSink implements BodySink {
 
   #ask(): void {
     if (this.#asks) return;
-    const bytes = Math.min(this.#allowance.pieceBytes, this.remaining);
-    const wait = this.#allowance.take(bytes, this.#done.signal);
+    const bytes = Math.min(this.#rate.pieceBytes, this.remaining);
+    const wait = this.#rate.take(bytes, this.#done.signal);
     if (wait === undefined) {
       this.#allowed = bytes;
       return;

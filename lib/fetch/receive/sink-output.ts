@@ -18,7 +18,7 @@ const MAX_SPARE = 4;
 
 export interface SinkOutputOptions {
   readonly sink: ByteSink;
-  /** Tells the connection to go on reading. */
+  /** Resumes reading from the connection. */
   readonly resume: () => void;
   /** The sink has failed (`error`): nothing is written after that. */
   readonly onError: () => void;
@@ -80,7 +80,7 @@ export class SinkOutput implements BlockOutput {
   }
 
   fail(): void {
-    // Whoever asked for the body is told by its promise; what was verified is written.
+    // The caller's promise rejects; verified blocks are still written.
   }
 
   /** Write what waits: at once as long as the sink is done at once. */

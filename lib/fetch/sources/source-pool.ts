@@ -124,13 +124,13 @@ export class SourcePool {
 
   /** All the life of a source: connected, asked, lost, connected again. */
   async #use(source: Source): Promise<void> {
-    for (let tries = 1; ; tries++) {
+    for (let attempts = 1; ; attempts++) {
       const before = source.counts.blocks;
       const error = await this.#session(source);
       source.close(error);
       if (this.isEnded()) return;
-      if (source.counts.blocks > before) tries = 1;
-      const milliseconds = pauseBeforeRetry(error, tries, source.counts.blocks > 0);
+      if (source.counts.blocks > before) attempts = 1;
+      const milliseconds = pauseBeforeRetry(error, attempts, source.counts.blocks > 0);
       if (milliseconds === undefined) {
         this.#drop(source, error);
         return;

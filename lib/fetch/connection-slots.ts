@@ -1,7 +1,6 @@
 /**
- * How many connections of their own the calls to a peer may have at once. Those that have one may wait for
- * one that has none (a stream whose reader fetches something else), so there is one more whenever nothing
- * has moved for a moment.
+ * Limits the dedicated connections of calls to one peer. A call that has one may wait for a call that has none
+ * (a stream whose reader fetches something else), so another slot opens whenever none was freed for a moment.
  */
 import { PeerError } from '../errors.js';
 import { Semaphore } from '../limits/semaphore.js';
@@ -13,7 +12,7 @@ const PATIENCE = 250;
 /** So many more at most. */
 const MAX_EXTRA = 28;
 
-export class Places {
+export class ConnectionSlots {
   readonly #name: string;
   /** Milliseconds. */
   readonly #timeout: number;
@@ -47,7 +46,7 @@ export class Places {
     try {
       await unlessAborted(place, waiter.signal);
     } catch (error) {
-      // It stays in the queue: what it gets there is for the next.
+      // It stays in the queue: pass its slot on.
       void place.then(() => {
         this.give();
       });
