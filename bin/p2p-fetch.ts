@@ -5,10 +5,11 @@ import { PeerError } from '../lib/errors.js';
 import { OPTIONS } from '../lib/options.js';
 import { RateLimiter } from '../lib/limits/rate-limiter.js';
 import { optionalRate, runCommand, wholeNumber } from './common/command.js';
+import { addTlsOptions, tlsOptions, type TlsArgs } from './common/tls-options.js';
 import { complete, openOutput } from './fetch/resume.js';
 import type { OpenSources } from './fetch/sources.js';
 
-interface Args {
+interface Args extends TlsArgs {
   peer: string;
   hash: string | undefined;
   all: string | undefined;
@@ -28,7 +29,7 @@ await runCommand<Args>({
   describe:
     'Fetch a file by its hash, or every file that matches. Every byte is verified before it is written.',
   build: (argv) =>
-    argv
+    addTlsOptions(argv)
       .positional('peer', {
         type: 'string',
         demandOption: true,
@@ -130,7 +131,7 @@ async function fetchFile(
     let peer: Peer | undefined;
     try {
       await complete(fetch, args.output, retries, async (options) => {
-        peer ??= await connect(args.peer);
+        peer ??= await connect(args.peer, tlsOptions(args));
         await fetch.from(peer, options);
       });
     } finally {
@@ -143,7 +144,7 @@ async function fetchFile(
   let sources: OpenSources | undefined;
   try {
     await complete(fetch, args.output, retries, async (options, say) => {
-      sources ??= openSources(hash, { named, find: args.find }, say);
+      sources ??= openSources(hash, { named, find: args.find, tls: tlsOptions(args) }, say);
       await fetch.from(sources.peers, options);
     });
   } finally {

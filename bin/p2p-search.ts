@@ -8,13 +8,14 @@ import { printable, printableJson } from '../lib/support/printable.js';
 import { MAX_HOPS, MAX_TIMEOUT, type SearchSummary } from '../lib/search/results.js';
 import type { FileMatch, PeerContact } from '../lib/wire/messages.js';
 import { EXIT, runCommand, wholeNumber } from './common/command.js';
+import { addTlsOptions, tlsOptions, type TlsArgs } from './common/tls-options.js';
 import { FoundFiles, type FoundFile } from './common/found-files.js';
 
 /** Seconds that a search takes at most: in the network, and of one peer alone. */
 const SECONDS = { network: 5, one: 60 };
 const MAX_SECONDS = { network: MAX_TIMEOUT / 1000, one: 3600 };
 
-interface Args {
+interface Args extends TlsArgs {
   peer: string;
   words: string[];
   ttl: number;
@@ -30,7 +31,7 @@ await runCommand<Args>({
     'Search the files of a peer and of those behind it: every word is part of the path, in upper or ' +
     'lower case. Prints lines of: hash  size  host:port,...  path',
   build: (argv) =>
-    argv
+    addTlsOptions(argv)
       .positional('peer', {
         type: 'string',
         demandOption: true,
@@ -79,7 +80,7 @@ async function search(args: Args): Promise<number | undefined> {
     throw new PeerError('ERR_USAGE', `--timeout is a number of seconds up to ${MAX_SECONDS[kind]}`);
   }
   const end = performance.now() + seconds * 1000;
-  const peer = await connectWithin(args.peer, seconds);
+  const peer = await connectWithin(args, seconds);
   try {
     // Nothing is wanted but to know whether the peer is there.
     if (max === 0) return undefined;
@@ -92,13 +93,13 @@ async function search(args: Args): Promise<number | undefined> {
 }
 
 /** @throws PeerError as `connect`; ERR_TIMED_OUT after so many seconds, whatever the peer does */
-async function connectWithin(peer: string, seconds: number): Promise<Peer> {
+async function connectWithin({ peer, ...args }: Args, seconds: number): Promise<Peer> {
   const late = new AbortController();
   const timer = setTimeout(() => {
     late.abort(new PeerError('ERR_TIMED_OUT', `${peer} did not answer within ${seconds} s`));
   }, seconds * 1000);
   try {
-    return await connect(peer, { signal: late.signal });
+    return await connect(peer, { ...tlsOptions(args), signal: late.signal });
   } finally {
     clearTimeout(timer);
   }

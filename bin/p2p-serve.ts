@@ -8,6 +8,7 @@ import type { Progress } from '../lib/share/share.js';
 import { defaultStateFolder } from '../lib/state/state-folder.js';
 import { printable } from '../lib/support/printable.js';
 import { EXIT, describe, optionalRate, runCommand } from './common/command.js';
+import { addTlsOptions, tlsOptions, type TlsArgs } from './common/tls-options.js';
 import { makeLog, type Logger } from './common/log.js';
 import { ProgressBar } from './common/progress.js';
 
@@ -18,7 +19,7 @@ const FILE_COST = 256 * 1024;
 /** Milliseconds between lines of progress where there is no terminal. */
 const LINE_EVERY = 5000;
 
-interface Args {
+interface Args extends TlsArgs {
   dir: string;
   port: number;
   host: string;
@@ -46,7 +47,7 @@ await runCommand<Args>({
   usage: '<dir>',
   describe: 'Share a folder: everybody who knows this peer can search it and fetch its files.',
   build: (argv) =>
-    argv
+    addTlsOptions(argv)
       .positional('dir', { type: 'string', demandOption: true, describe: OPTIONS.share.describe })
       .option('port', { type: 'number', requiresArg: true, ...pick(OPTIONS.port) })
       .option('host', { type: 'string', requiresArg: true, ...pick(OPTIONS.host) })
@@ -139,6 +140,7 @@ async function serve(args: Args): Promise<number> {
     maxPeers: args['max-peers'],
     maxPeersPerNetwork: args['max-peers-per-network'],
     discover: args.discover,
+    tls: tlsOptions(args).tls,
     maxConnections: args['max-connections'],
     maxUploads: args['max-uploads'],
     upLimit: optionalRate('up-limit', args['up-limit']),

@@ -11,7 +11,9 @@ import type { RequestHandler } from './net/connection.js';
 import { InboundConnections } from './net/inbound-connections.js';
 import { Listener } from './net/listener.js';
 import { clientOf } from './net/scope.js';
+import type { TlsServer } from './net/tls/server.js';
 import type { Settings } from './options.js';
+import type { Identity } from './state/identity.js';
 import { Neighbours } from './peers/neighbours.js';
 import type { PeerChange } from './peers/neighbours-options.js';
 import type { PeerTimes } from './peers/times.js';
@@ -20,7 +22,7 @@ import { NodeSearch } from './search/node-search.js';
 import type { Uploads } from './serve/uploads.js';
 import type { Share } from './share/share.js';
 import { AGENT } from './support/version.js';
-import type { PeerContact, PeerId } from './wire/messages.js';
+import type { PeerContact } from './wire/messages.js';
 
 export interface NetworkOptions {
   readonly settings: Settings;
@@ -44,6 +46,8 @@ export class Network {
   readonly #options: NetworkOptions;
   readonly #handler: RequestHandler;
   readonly #connections: InboundConnections;
+  #identity: Identity | undefined;
+  #tls: Promise<TlsServer> | undefined;
   #listener: Listener | undefined;
   #neighbours: Neighbours | undefined;
   #searches: NodeSearch | undefined;
@@ -77,14 +81,15 @@ export class Network {
   }
 
   /** Accept connections. @throws PeerError ERR_USAGE when the port cannot be used */
-  async listen(self: PeerId): Promise<PeerAddress> {
+  async listen(self: Identity): Promise<PeerAddress> {
+    this.#identity = self;
     const { host, port } = this.#options.settings;
     const { accept, shed } = this.#connections;
     const callbacks = { onSocket: accept, onShortage: shed };
     this.#listener = await Listener.open({ host, port }, callbacks);
     const { address } = this.#listener;
     this.#neighbours = this.#makeNeighbours(self, address);
-    this.#searches = this.#makeSearches(this.#neighbours, { id: self, ...address });
+    this.#searches = this.#makeSearches(this.#neighbours, { id: self.id, ...address });
     return address;
   }
 
@@ -115,8 +120,7 @@ export class Network {
     const ended = this.#listener?.close();
     this.#searches?.close();
     this.#neighbours?.close();
-    const error = new PeerError('ERR_CLOSED', 'this node was closed');
-    for (const connection of this.#connections.connections) connection.destroy(error);
+    this.#connections.close(new PeerError('ERR_CLOSED', 'this node was closed'));
     await ended;
   }
 
@@ -126,6 +130,7 @@ export class Network {
     return new InboundConnections({
       ...this.#options.settings,
       handler: this.#handler,
+      tls: () => (this.#tls ??= this.#loadTls()),
       quota: new RequestQuota(),
       sendBudget: new SendBudget(),
       limits: { total, perClient: maxPerClient ?? part, pending: maxPending ?? part },
@@ -141,11 +146,18 @@ export class Network {
     });
   }
 
-  #makeNeighbours(self: PeerId, listening: PeerAddress): Neighbours {
+  async #loadTls(): Promise<TlsServer> {
+    const { TlsServer } = await import('./net/tls/server.js');
+    if (this.#identity === undefined) throw new TypeError('it listens');
+    return new TlsServer(this.#identity.privateKey);
+  }
+
+  #makeNeighbours({ id, privateKey }: Identity, listening: PeerAddress): Neighbours {
     const { peers, advertise } = this.#options.settings;
     const neighbours = new Neighbours({
       ...this.#options.settings,
-      self,
+      self: id,
+      key: privateKey,
       listening,
       advertise: advertise === undefined ? undefined : parseAddress(advertise),
       agent: AGENT,

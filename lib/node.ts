@@ -243,7 +243,7 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
       this.#checkOpen();
     }
     this.#started.add(() => this.#network.close());
-    const address = await this.#network.listen(this.#identity.id);
+    const address = await this.#network.listen(this.#identity);
     this.#checkOpen();
     this.#emitSafely('listening', address);
     await this.#share.start();

@@ -6,6 +6,7 @@
 import { PeerError } from './errors.js';
 import { DEFAULT_PORT, parseAddress } from './net/address.js';
 import { FIRST_FRAME_TIMEOUT, FRAME_TIMEOUT, STALL_TIMEOUT } from './net/connection-deadlines.js';
+import type { TlsOptions } from './net/dialer.js';
 import type { PeerTimes } from './peers/times.js';
 import { MAX_RATE, MIN_RATE } from './limits/rate.js';
 
@@ -73,12 +74,17 @@ export interface NodeOptions {
   maxPeersPerNetwork?: number | undefined;
   /** Learn of peers from the lists of others. @default true */
   discover?: boolean | undefined;
+  /**
+   * Encrypt connections to other peers: true with all, false with none. Those that others make are encrypted when the
+   * others want it. @default all but those on loopback
+   */
+  tls?: boolean | undefined;
   /** Intervals and limits of what is done with peers, for tests. @default PEER_TIMES */
   times?: Partial<PeerTimes> | undefined;
 }
 
 /** Options of a connection to a peer. */
-export interface ConnectOptions {
+export interface ConnectOptions extends TlsOptions {
   /** Milliseconds until the connection must be there. @default 10000 */
   connectTimeout?: number | undefined;
   /** Milliseconds without a byte from a peer that owes an answer, until it is given up. @default 30000 */
@@ -252,6 +258,10 @@ export const OPTIONS = {
   discover: withDefault<boolean>({
     describe: 'learn of peers from the lists of others',
     default: true,
+    check: yesOrNo,
+  }),
+  tls: without<boolean>({
+    describe: 'encrypt connections also to peers on this machine',
     check: yesOrNo,
   }),
   connectTimeout: time({ describe: 'until a connection must be there', default: 10_000 }),

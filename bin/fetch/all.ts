@@ -6,9 +6,10 @@ import type { OpenSource } from '../../lib/fetch/folder/folder-fetch.js';
 import { printable } from '../../lib/support/printable.js';
 import type { RateLimiter } from '../../lib/limits/rate-limiter.js';
 import { EXIT, SIGNALS, describe, wholeNumber } from '../common/command.js';
+import { tlsOptions, type TlsArgs } from '../common/tls-options.js';
 import { openSources } from './sources.js';
 
-export interface AllArgs {
+export interface AllArgs extends TlsArgs {
   peer: string;
   hash: string | undefined;
   all: string;
@@ -50,7 +51,7 @@ export async function fetchAllInto(args: AllArgs): Promise<number> {
   const { onFound, onBytes, say } = progress;
   let peer: Peer | undefined;
   try {
-    peer = await connect(args.peer, { signal: stop.signal });
+    peer = await connect(args.peer, { ...tlsOptions(args), signal: stop.signal });
     const files = fetchAll(peer, args.all, folder, {
       ...{ signal: stop.signal, limit: args.limit, fsync: args.fsync, onBytes, retries },
       sourceOf: sourcesOf(args, say),
@@ -105,11 +106,11 @@ function checkArgs({ hash, output, offset, length }: AllArgs): string {
 
 /** With --from or --find each file of more than a block comes from all peers that have it. */
 function sourcesOf(
-  { peer, from, find }: AllArgs,
+  { peer, from, find, ...args }: AllArgs,
   say: (line: string) => void,
 ): OpenSource | undefined {
   if (from.length === 0 && !find) return undefined;
-  const sources = { named: [peer, ...from], find, window: WINDOW };
+  const sources = { named: [peer, ...from], find, tls: tlsOptions(args), window: WINDOW };
   return ({ hash }) => {
     const { peers, close } = openSources(hash, sources, (line) => {
       say(`p2p-fetch: ${line}`);

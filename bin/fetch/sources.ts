@@ -2,6 +2,7 @@
 import { connect, type Peer } from '../../lib/fetch/peer.js';
 import { PeerError } from '../../lib/errors.js';
 import { ManyPeers } from '../../lib/fetch/sources/fetch-many.js';
+import type { TlsOptions } from '../../lib/net/dialer.js';
 import { formatAddress, parseAddress, type PeerAddress } from '../../lib/net/address.js';
 import type { SourceEvent } from '../../lib/fetch/sources/events.js';
 
@@ -10,6 +11,7 @@ export interface Sources {
   named: readonly string[];
   /** Ask the network, too. */
   find: boolean;
+  tls: TlsOptions;
   /** As in ManyPeersOptions. */
   window?: number;
 }
@@ -25,14 +27,15 @@ export interface OpenSources {
  */
 export function openSources(
   hash: string,
-  { named, find, window }: Sources,
+  { named, find, tls, window }: Sources,
   say: (line: string) => void,
 ): OpenSources {
   const addresses = named.map(parseAddress);
   const names = new Set(addresses.map(formatAddress));
   const over = new AbortController();
-  const all = find ? withFound(addresses, hash, over.signal) : addresses;
+  const all = find ? withFound(addresses, hash, tls, over.signal) : addresses;
   const peers = new ManyPeers(all, {
+    ...tls,
     window,
     onSource: (event) => {
       // A peer that only the network named may well be gone: not worth a line.
@@ -69,13 +72,14 @@ function lineOf({ peer, state, error }: SourceEvent, isOnlyPeer: boolean): strin
 async function* withFound(
   named: readonly PeerAddress[],
   hash: string,
+  tls: TlsOptions,
   signal: AbortSignal,
 ): AsyncGenerator<PeerAddress, void, void> {
   yield* named;
   for (const address of named) {
     let peer: Peer | undefined;
     try {
-      peer = await connect(address, { signal });
+      peer = await connect(address, { ...tls, signal });
       for await (const { peer: contact, hops } of peer.searchNetwork({ hash }, { signal })) {
         if (hops > 0) yield contact;
       }

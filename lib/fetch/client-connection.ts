@@ -19,7 +19,7 @@ const answerAsClient: RequestHandler = (request, exchange) => {
 /** @throws PeerError as `dialPeer`; ERR_USAGE for an option */
 export function callPeer(
   address: PeerAddress,
-  { connectTimeout, answerTimeout, signal }: ConnectOptions,
+  { connectTimeout, answerTimeout, tls, key, signal }: ConnectOptions,
 ): Promise<Greeted> {
   return dialPeer(
     address,
@@ -27,6 +27,8 @@ export function callPeer(
       handler: answerAsClient,
       connectTimeout: option('connectTimeout', connectTimeout),
       answerTimeout: option('answerTimeout', answerTimeout),
+      tls: option('tls', tls),
+      key,
       signal: signal ?? undefined,
     },
     CLIENT,

@@ -60,14 +60,13 @@ export class Peer implements FileSource, AsyncDisposable {
   #hello: Pong | undefined;
   #remoteHost: string | undefined;
 
-  constructor(address: PeerAddress, { connectTimeout, answerTimeout }: ConnectOptions) {
+  constructor(address: PeerAddress, options: ConnectOptions) {
     this.address = address;
     this.#pool = new ConnectionPool({
       name: this.name,
-      patience: option('answerTimeout', answerTimeout),
+      patience: option('answerTimeout', options.answerTimeout),
       dial: async (signal) => {
-        const times = { connectTimeout, answerTimeout };
-        const { connection, pong } = await callPeer(address, { ...times, signal });
+        const { connection, pong } = await callPeer(address, { ...options, signal });
         this.#hello = pong;
         this.#remoteHost = connection.remoteHost;
         return connection;

@@ -37,6 +37,8 @@ export interface DeadlineTimes {
 
 export interface Watched {
   readonly socket: Socket;
+  /** When the connection was made. @default now */
+  readonly since?: number | undefined;
   readonly inbound: () => Pick<Inbound, 'partial' | 'isAwaited'>;
   readonly outbound: () => Pick<Outbound, 'inBody'>;
   /** Told once, with what was waited for and for how many milliseconds. */
@@ -55,7 +57,7 @@ export class ConnectionDeadlines {
   /** Bytes of the frame that is watched. */
   #partial = 0;
 
-  constructor(times: DeadlineTimes, { socket, inbound, outbound, onExpired, clock }: Watched) {
+  constructor(times: DeadlineTimes, { socket, since, inbound, outbound, onExpired, clock }: Watched) {
     const { answerTimeout, stallTimeout = STALL_TIMEOUT } = times;
     const { firstFrameTimeout, frameTimeout = FRAME_TIMEOUT } = times;
     const expires = (what: string, timeout: number) => ({
@@ -83,7 +85,7 @@ export class ConnectionDeadlines {
     });
     if (firstFrameTimeout === undefined) return;
     this.#first = new Deadline(expires('said nothing', firstFrameTimeout));
-    this.#first.start();
+    this.#first.start(since);
   }
 
   /** Something waits to be written. */

@@ -15,6 +15,7 @@ import {
   type FileList,
   type GetFile,
   type ListPeers,
+  type PeerId,
   type Ping,
   type Request,
   type Search,
@@ -46,6 +47,10 @@ export interface ConnectionOptions extends DeadlineTimes {
   handler: RequestHandler;
   /** The other end, for messages: `host:port`. */
   name: string;
+  /** The id of which the other end has proven that it has the key. */
+  provenId?: PeerId | undefined;
+  /** When the connection was made, from which the first frame's time counts. @default now: performance.now() */
+  since?: number | undefined;
   /** What requests of the other side are counted in, with those of other connections. @default its own */
   quota?: RequestQuota | undefined;
   /** Reads long bodies, on a socket made with `onread`. @default recv(2), where there is one */
@@ -93,6 +98,7 @@ export class Connection {
     }));
     this.#deadlines = new ConnectionDeadlines(options, {
       socket,
+      since: options.since,
       inbound: () => this.#inbound,
       outbound: () => this.#outbound,
       onExpired: (what, ms) => {
@@ -189,6 +195,11 @@ export class Connection {
     return this.#options.name;
   }
 
+  /** The id of which the other end has proven that it has the key; undefined: it has proven none. */
+  get provenId(): PeerId | undefined {
+    return this.#options.provenId;
+  }
+
   /** The address at the other end; undefined when there is no connection. */
   get remoteHost(): string | undefined {
     return this.#socket.remoteAddress;
@@ -222,9 +233,9 @@ export class Connection {
     return { buffer: this.#inbound.buffer, callback: this.#inbound.onRead };
   }
 
-  /** For a socket of any other kind: take its `data` events. */
+  /** For a socket of any other kind: take its `data` events, also where it is paused. */
   readEvents(): this {
-    this.#socket.on('data', this.#inbound.take);
+    this.#socket.on('data', this.#inbound.take).resume();
     return this;
   }
 

@@ -43,11 +43,16 @@ export class Deadline {
     return this.#cancel !== undefined;
   }
 
-  /** Something is waited for from now on. Changes nothing when something was waited for already. */
-  start(): void {
+  /**
+   * Something is waited for from now on. Changes nothing when something was waited for already.
+   *
+   * @param since when the wait began, by the clock @default now
+   */
+  start(since = this.#clock.now()): void {
     if (this.#cancel !== undefined || this.#closed) return;
     this.progress();
-    this.#wait(this.#options.timeout);
+    this.#since = since;
+    this.#wait(Math.max(0, since + this.#options.timeout - this.#clock.now()));
   }
 
   /** Something has come. @param bytes of it; by default it is progress by itself */

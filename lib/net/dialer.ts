@@ -1,11 +1,22 @@
 /** Connect to a peer. */
+import type { KeyObject } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
-import { Socket, isIP, type OnReadOpts, type SocketConstructorOpts } from 'node:net';
+import { isIP, type OnReadOpts, type Socket } from 'node:net';
 import { PeerError, abortError, asError, systemCode } from '../errors.js';
 import { formatAddress, type PeerAddress } from './address.js';
+import { plainConnect, type SecureConnect } from './connecting.js';
 import { Connection, type ConnectionOptions } from './connection.js';
+import { scopeOf } from './scope.js';
 
-export interface DialOptions extends Omit<ConnectionOptions, 'name'> {
+/** Whether connections are encrypted, and who this side is then. */
+export interface TlsOptions {
+  /** True: with everybody; false: with nobody. @default with everybody but on loopback */
+  tls?: boolean | undefined;
+  /** The Ed25519 key by which this side proves its id, or what reads it. @default one of this process */
+  key?: KeyObject | (() => Promise<KeyObject>) | undefined;
+}
+
+export interface DialOptions extends Omit<ConnectionOptions, 'name' | 'provenId'>, TlsOptions {
   /** Milliseconds until a connection must be there. */
   connectTimeout: number;
   signal?: AbortSignal | undefined;
@@ -20,12 +31,12 @@ const MAX_ATTEMPTS = 20;
 
 /**
  * Connect to the first address of a host that answers. The next one is tried when the last attempt has
- * failed or taken 250 ms; earlier attempts go on (RFC 8305, Happy Eyeballs).
+ * failed or taken 250 ms; earlier attempts go on (RFC 8305, Happy Eyeballs). With TLS the handshake is part of it.
  *
- * @throws PeerError ERR_UNREACHABLE, ERR_TIMED_OUT or ERR_ABORTED
+ * @throws PeerError ERR_UNREACHABLE, ERR_TIMED_OUT or ERR_ABORTED; with TLS ERR_NOT_A_PEER, ERR_BUSY
  */
 export async function dial(address: PeerAddress, options: DialOptions): Promise<Connection> {
-  const { connectTimeout, signal, resolve = addressesOf } = options;
+  const { connectTimeout, signal, resolve = addressesOf, tls } = options;
   const name = formatAddress(address);
   if (signal?.aborted === true) throw abortError(signal);
   const race = new Race(address.port, { ...options, name });
@@ -38,7 +49,14 @@ export async function dial(address: PeerAddress, options: DialOptions): Promise<
   };
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    resolve(address.host).then(race.start, race.fail);
+    resolve(address.host)
+      .then(async (addresses) => {
+        const isSecure = (host: string): boolean => tls ?? scopeOf(host) !== 'loopback';
+        // Loaded only where it is used: a command starts faster.
+        if (addresses.some(isSecure)) await race.secure(isSecure);
+        race.start(addresses);
+      })
+      .catch(race.fail);
     return await race.winner;
   } catch (error) {
     if (error instanceof PeerError) throw error;
@@ -53,21 +71,32 @@ export async function dial(address: PeerAddress, options: DialOptions): Promise<
 class Race {
   readonly winner: Promise<Connection>;
   readonly #port: number;
-  readonly #options: ConnectionOptions;
+  readonly #options: DialOptions & { name: string };
   readonly #open = new Set<Socket>();
+  #secure: { connect: SecureConnect; isFor: (host: string) => boolean } | undefined;
   #addresses: string[] = [];
   #timer: NodeJS.Timeout | undefined;
   #over = false;
   #win!: (connection: Connection) => void;
   #lose!: (error: unknown) => void;
 
-  constructor(port: number, options: ConnectionOptions) {
+  constructor(port: number, options: DialOptions & { name: string }) {
     this.#port = port;
     this.#options = options;
     this.winner = new Promise((resolve, reject) => {
       this.#win = resolve;
       this.#lose = reject;
     });
+  }
+
+  /** Encrypt the connections to some addresses. */
+  async secure(isFor: (host: string) => boolean): Promise<void> {
+    const { key } = this.#options;
+    const [{ secureConnect }, privateKey] = await Promise.all([
+      import('./tls/client.js'),
+      typeof key === 'function' ? key() : key,
+    ]);
+    this.#secure = { connect: secureConnect(privateKey), isFor };
   }
 
   readonly start = (addresses: readonly string[]): void => {
@@ -106,13 +135,11 @@ class Race {
       buffer: () => connection?.onread.buffer() ?? NOTHING,
       callback: (n, memory) => connection?.onread.callback(n, memory) ?? false,
     };
-    // The constructor takes what net.connect takes (it passes it on); its type does not say so. Half open:
-    // a peer that ends its half after its last request still gets the answers.
-    const socketOptions: SocketConstructorOpts & { onread: OnReadOpts } = {
-      onread,
-      allowHalfOpen: true,
-    };
-    const socket = new Socket(socketOptions);
+    const { name } = this.#options;
+    const { socket, whenUsable } =
+      this.#secure?.isFor(host) === true
+        ? this.#secure.connect({ host, port: this.#port, onread }, name)
+        : plainConnect({ host, port: this.#port, onread });
     this.#open.add(socket);
     const onError = (error: Error): void => {
       this.#open.delete(socket);
@@ -121,10 +148,14 @@ class Race {
     socket.once('error', onError).once('connect', () => {
       this.#open.delete(socket.off('error', onError));
       this.#stop();
-      connection = new Connection(socket, this.#options);
-      this.#win(connection);
+      // It alone may still be given up.
+      this.#open.add(socket);
+      whenUsable((provenId) => {
+        this.#open.delete(socket);
+        connection = new Connection(socket, { ...this.#options, provenId });
+        this.#win(connection);
+      }, this.#lose);
     });
-    socket.connect({ host, port: this.#port });
   }
 
   #stop(): void {

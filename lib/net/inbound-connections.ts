@@ -1,16 +1,21 @@
 /** Accepts connections as `Admission` says, and closes those that must make room for them. */
 import type { Socket } from 'node:net';
 import { PeerError } from '../errors.js';
-import { encodeMessage } from '../wire/messages.js';
-import { formatAddress } from './address.js';
 import { Admission, type AdmissionLimits, type Candidate } from '../limits/admission.js';
-import { Connection, type ConnectionOptions } from './connection.js';
 import { Blocklist } from '../limits/blocklist.js';
+import type { PeerId } from '../wire/messages.js';
+import { formatAddress } from './address.js';
+import { Connection, type ConnectionOptions } from './connection.js';
+import { Opening } from './opening.js';
+import { Refusals, sayLast } from './refusals.js';
+import type { TlsServer } from './tls/server.js';
 
 export interface InboundConnectionsOptions extends Omit<
   ConnectionOptions,
-  'name' | 'onUse' | 'onInternalError'
+  'name' | 'provenId' | 'since' | 'onUse' | 'onInternalError'
 > {
+  /** Loaded for the first connection that needs it. */
+  tls: () => Promise<TlsServer>;
   limits: AdmissionLimits;
   /** Milliseconds for which no connection of a blocked client is accepted. */
   blockFor: number;
@@ -30,8 +35,10 @@ export class InboundConnections {
   readonly #options: InboundConnectionsOptions;
   readonly #admission: Admission<InboundCandidate>;
   readonly #blocked: Blocklist;
-  /** Those that are open, or closing. */
-  readonly #candidates = new Map<Connection, InboundCandidate>();
+  readonly #refusals = new Refusals();
+  /** Those that are open, or closing, and those that are not open yet. */
+  readonly #candidates = new Set<InboundCandidate>();
+  readonly #byConnection = new Map<Connection, InboundCandidate>();
   readonly #stats = { connections: 0, refused: 0, evicted: 0 };
 
   constructor(options: InboundConnectionsOptions) {
@@ -46,11 +53,17 @@ export class InboundConnections {
   }
 
   get connections(): Iterable<Connection> {
-    return this.#candidates.keys();
+    return this.#byConnection.keys();
   }
 
   has(connection: Connection): boolean {
-    return this.#candidates.has(connection);
+    return this.#byConnection.has(connection);
+  }
+
+  /** End them all at once. */
+  close(error: PeerError): void {
+    this.#refusals.close();
+    for (const candidate of this.#candidates) candidate.destroy(error);
   }
 
   /** A connection has come. */
@@ -64,21 +77,46 @@ export class InboundConnections {
     const client = this.#options.clientOf(remoteAddress);
     if (this.#blocked.has(client)) {
       this.#stats.refused++;
-      refuse(socket, BLOCKED);
+      this.#refusals.add(socket, BLOCKED);
       return;
     }
     const verdict = this.#admission.judge(client);
     if (!verdict.admitted) {
       this.#stats.refused++;
-      refuse(socket, FULL);
+      this.#refusals.add(socket, FULL);
       return;
     }
     if (verdict.evict !== undefined) this.#evict(verdict.evict);
     const name = formatAddress({ host: remoteAddress, port: remotePort });
-    const { onInternalError, isKept } = this.#options;
-    const connection: Connection = new Connection(socket, {
+    const { isKept, firstFrameTimeout, tls } = this.#options;
+    const candidate = new InboundCandidate(socket, client, isKept);
+    this.#stats.connections++;
+    this.#candidates.add(candidate);
+    this.#admission.add(candidate);
+    candidate.opening = new Opening(socket, {
+      timeout: firstFrameTimeout,
+      tls,
+      onOpen: (open, provenId) => {
+        this.#onOpen(candidate, name, open, provenId);
+      },
+      onEnd: () => {
+        this.#delete(candidate);
+      },
+    });
+  };
+
+  #onOpen(
+    candidate: InboundCandidate,
+    name: string,
+    socket: Socket,
+    provenId: PeerId | undefined,
+  ): void {
+    const { onInternalError } = this.#options;
+    const connection = new Connection(socket, {
       ...this.#options,
       name,
+      provenId,
+      since: candidate.since,
       onUse: () => {
         this.#admission.proven(candidate);
       },
@@ -86,25 +124,28 @@ export class InboundConnections {
         onInternalError(error, name);
       },
     });
-    const candidate = new InboundCandidate(connection, client, isKept);
-    connection.readEvents();
-    this.#stats.connections++;
-    this.#candidates.set(connection, candidate);
-    this.#admission.add(candidate);
+    candidate.connection = connection;
+    this.#byConnection.set(connection, candidate);
     this.#options.onAccept(connection);
     connection.closed.addEventListener(
       'abort',
       () => {
-        this.#candidates.delete(connection);
-        this.#admission.delete(candidate);
+        this.#byConnection.delete(connection);
+        this.#delete(candidate);
       },
       { once: true },
     );
-  };
+    connection.readEvents();
+  }
+
+  #delete(candidate: InboundCandidate): void {
+    this.#candidates.delete(candidate);
+    this.#admission.delete(candidate);
+  }
 
   /** Accept nothing more of this connection's client for a while. What is open may stay. */
   block(connection: Connection): void {
-    const candidate = this.#candidates.get(connection);
+    const candidate = this.#byConnection.get(connection);
     if (candidate !== undefined) this.#blocked.add(candidate.client);
   }
 
@@ -120,43 +161,47 @@ export class InboundConnections {
     this.#stats.evicted++;
     // Its descriptor is free at once; that it is closed is told later.
     this.#admission.delete(candidate);
-    candidate.connection.dismiss(full());
+    candidate.dismiss(new PeerError('ERR_BUSY', FULL));
   }
 }
 
 class InboundCandidate implements Candidate {
-  readonly connection: Connection;
   readonly client: string;
   readonly since = performance.now();
+  opening: Opening | undefined;
+  /** Undefined until it can be used. */
+  connection: Connection | undefined;
+  readonly #socket: Socket;
   readonly #isKept: (connection: Connection) => boolean;
 
-  constructor(connection: Connection, client: string, isKept: (connection: Connection) => boolean) {
-    this.connection = connection;
+  constructor(socket: Socket, client: string, isKept: (connection: Connection) => boolean) {
     this.client = client;
+    this.#socket = socket;
     this.#isKept = isKept;
   }
 
   get lastUse(): number | undefined {
-    return this.connection.lastUse;
+    return this.connection?.lastUse;
   }
   get busy(): boolean {
-    return this.connection.busy;
+    return this.connection?.busy ?? false;
   }
   get kept(): boolean {
-    return this.#isKept(this.connection);
+    return this.connection !== undefined && this.#isKept(this.connection);
+  }
+
+  /** End it at once, and say why where that is understood. */
+  dismiss(error: PeerError): void {
+    if (this.connection !== undefined) this.connection.dismiss(error);
+    else if (this.opening?.isPlain === true) sayLast(this.#socket, 'frames', error.message);
+    else this.#socket.destroy();
+  }
+
+  destroy(error: PeerError): void {
+    if (this.connection !== undefined) this.connection.destroy(error);
+    else this.#socket.destroy();
   }
 }
 
 const FULL = 'too many connections';
 const BLOCKED = 'too many searches came from this address; come back later';
-
-function full(): PeerError {
-  return new PeerError('ERR_BUSY', FULL);
-}
-
-/** Say why, as far as the kernel takes it at once, and close. */
-function refuse(socket: Socket, message: string): void {
-  socket.on('error', () => undefined);
-  socket.write(encodeMessage({ type: 'ERRR', code: 'ERR_BUSY', message }, 0));
-  socket.destroy();
-}

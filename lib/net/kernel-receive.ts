@@ -31,8 +31,12 @@ export function kernelReceive(): Receive | undefined {
   return receive;
 }
 
-/** The descriptor of a socket: not public, so it may not be there. */
+/**
+ * The descriptor of a socket: not public, so it may not be there. A TLSSocket has none: what went through that of the
+ * connection beneath would not be encrypted.
+ */
 export function descriptorOf(socket: Socket): number | undefined {
+  if ('encrypted' in socket) return undefined;
   const handle = (socket as unknown as { _handle?: unknown })._handle;
   if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return undefined;
   const { fd } = handle;

@@ -38,8 +38,10 @@ export class Lifecycle {
       parts().requester.failAll(this.reason);
       this.endIfDone();
     });
-    socket.once('error', (cause) => {
+    socket.on('error', (cause) => {
       this.#error ??= new PeerError('ERR_CLOSED', `the connection to ${name} was lost`, { cause });
+      // A TLSSocket that was sent what it cannot decrypt only says so.
+      socket.destroy();
     });
     socket.once('close', () => {
       this.#onClose();

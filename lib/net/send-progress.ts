@@ -54,11 +54,12 @@ export class SendProgress {
 function bytesHandedOver(socket: Socket): number {
   const { _handle: handle } = socket as Socket & { _handle?: Partial<Handle> | null };
   const written = socket.bytesWritten - socket.writableLength;
-  // Not public, but what Node's own `setTimeout` of a socket goes by.
-  return written - (handle?.writeQueueSize ?? 0);
+  // Not public, but what Node's own `setTimeout` of a socket goes by. Below that of TLS is the connection's own.
+  return written - ((handle?._parent ?? handle)?.writeQueueSize ?? 0);
 }
 
 interface Handle {
   /** Bytes of the write under way that the kernel has not taken. */
   writeQueueSize: number;
+  _parent: Handle;
 }

@@ -1,11 +1,12 @@
 /** What the peers of a node need from it, and what they tell. */
 import type { PeerAddress } from '../net/address.js';
 import type { Connection, RequestHandler } from '../net/connection.js';
+import type { TlsOptions } from '../net/dialer.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
 import type { Direction } from './link.js';
 import type { PeerTimes } from './times.js';
 
-export interface NeighboursOptions {
+export interface NeighboursOptions extends TlsOptions {
   self: PeerId;
   /** Where this node listens. */
   listening: PeerAddress;

@@ -2,6 +2,7 @@
 import { PeerError } from '../errors.js';
 import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { Connection, RequestHandler } from '../net/connection.js';
+import type { TlsOptions } from '../net/dialer.js';
 import { dialPeer, type Greeted } from '../net/hello.js';
 import type { Random } from '../support/random.js';
 import type { ListedPeer, PeerContact, PeerInfo } from '../wire/messages.js';
@@ -10,7 +11,7 @@ import type { Links } from './links.js';
 import type { PeerTable } from './table.js';
 import type { PeerTimes } from './times.js';
 
-export interface ReachOptions {
+export interface ReachOptions extends TlsOptions {
   table: PeerTable;
   links: Links;
   random: Random;
@@ -62,6 +63,7 @@ export class Reach {
 
   async #greet(address: PeerAddress): Promise<Greeted> {
     const { times, answerTimeout, stallTimeout, handler, onInternalError, info } = this.#options;
+    const { tls, key } = this.#options;
     const limit = new AbortController();
     const timer = setTimeout(() => {
       limit.abort();
@@ -80,6 +82,8 @@ export class Reach {
           signal: limit.signal,
           handler,
           onInternalError,
+          tls,
+          key,
         },
         info(),
       );

@@ -180,14 +180,13 @@ export class ManyPeers implements FileSource, AsyncDisposable {
   }
 
   #source(name: string, address: PeerAddress): SourcePeer {
-    const { connectTimeout, answerTimeout } = this.#options;
     return {
       name,
       connect: async (signal) => {
         const idle = this.#idle.get(name);
         this.#idle.delete(name);
         if (idle?.usable === true) return idle;
-        return (await callPeer(address, { connectTimeout, answerTimeout, signal })).connection;
+        return (await callPeer(address, { ...this.#options, signal })).connection;
       },
       release: (connection) => {
         if (this.#closed || this.#idle.has(name)) hangUp(connection);

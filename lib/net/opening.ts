@@ -1,0 +1,103 @@
+/**
+ * The beginning of a connection that was accepted: its first byte tells what the other side speaks. A TLS record
+ * begins with 0x16 (RFC 8446, section 5.1), a frame with a capital letter or a digit.
+ */
+import type { Socket } from 'node:net';
+import type { PeerId } from '../wire/messages.js';
+import { Deadline } from './deadline.js';
+import type { TlsServer } from './tls/server.js';
+
+export type Language = 'tls' | 'frames';
+
+/** The content type of a TLS record that belongs to a handshake. */
+const HANDSHAKE = 0x16;
+
+/**
+ * Calls back once, when the first bytes have come, which can then be read again; never when the connection ends
+ * before that.
+ */
+export function onLanguage(socket: Socket, callback: (language: Language) => void): void {
+  socket.once('data', (first: Buffer) => {
+    socket.pause();
+    socket.unshift(first);
+    callback(first[0] === HANDSHAKE ? 'tls' : 'frames');
+  });
+}
+
+export interface OpeningOptions {
+  /** Milliseconds that it may take, if it may not take for ever. */
+  timeout: number | undefined;
+  /** Loaded for the first connection that needs it. */
+  tls: () => Promise<TlsServer>;
+  /**
+   * The connection can be used, and is paused.
+   *
+   * @param socket TLS's own, or the one that was given
+   * @param provenId of the other side, over TLS
+   */
+  onOpen: (socket: Socket, provenId: PeerId | undefined) => void;
+  /** It has ended before that. */
+  onEnd: () => void;
+}
+
+/** A connection of which it is not known yet what it speaks, or whose handshake is under way. */
+export class Opening {
+  readonly #socket: Socket;
+  readonly #options: OpeningOptions;
+  readonly #deadline: Deadline | undefined;
+  #inHandshake = false;
+
+  constructor(socket: Socket, options: OpeningOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    const { timeout } = options;
+    if (timeout !== undefined) {
+      const onExpired = (): void => {
+        socket.destroy();
+      };
+      this.#deadline = new Deadline({ timeout, onExpired });
+      this.#deadline.start();
+    }
+    socket.on('error', ignore).once('end', this.#onEnd).once('close', this.#onClose);
+    onLanguage(socket, (language) => {
+      if (language === 'tls') void this.#secure();
+      else this.#open(socket);
+    });
+  }
+
+  /** Whether bytes that were not encrypted would be understood. */
+  get isPlain(): boolean {
+    return !this.#inHandshake;
+  }
+
+  async #secure(): Promise<void> {
+    this.#inHandshake = true;
+    this.#socket.off('end', this.#onEnd);
+    const tls = await this.#options.tls();
+    if (this.#socket.destroyed) return;
+    tls.accept(this.#socket, (secure, id) => {
+      this.#open(secure.pause(), id);
+    });
+  }
+
+  #open(socket: Socket, provenId?: PeerId): void {
+    this.#deadline?.close();
+    this.#socket.off('end', this.#onEnd).off('close', this.#onClose);
+    if (provenId === undefined) this.#socket.off('error', ignore);
+    this.#options.onOpen(socket, provenId);
+  }
+
+  /** Nothing was asked: nothing has to be answered. */
+  readonly #onEnd = (): void => {
+    this.#socket.destroy();
+  };
+
+  readonly #onClose = (): void => {
+    this.#deadline?.close();
+    this.#options.onEnd();
+  };
+}
+
+function ignore(): void {
+  // That it is closed is told, too.
+}

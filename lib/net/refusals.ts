@@ -1,0 +1,52 @@
+/**
+ * Connections that are not let in. Each is told so in what it speaks, which its first byte tells: a client sends that
+ * as soon as it is connected. Few of them wait, for a short time.
+ */
+import type { Socket } from 'node:net';
+import { encodeMessage } from '../wire/messages.js';
+import { onLanguage, type Language } from './opening.js';
+
+/** Milliseconds in which the first byte has come; and connections that wait for it. */
+const WAIT = 250;
+const MOST = 64;
+
+/** A TLS alert, fatal: internal_error, which is "unrelated to the peer" (RFC 8446, section 6.2). */
+const ALERT = Buffer.from('15030300020250', 'hex');
+
+export class Refusals {
+  /** How each is told at once. */
+  readonly #waiting = new Map<Socket, () => void>();
+
+  add(socket: Socket, message: string): void {
+    const tell = (language: Language): void => {
+      clearTimeout(timer);
+      this.#waiting.delete(socket);
+      sayLast(socket, language, message);
+    };
+    const tellNow = (): void => {
+      tell('frames');
+    };
+    const timer = setTimeout(tellNow, WAIT);
+    socket.on('error', () => undefined).once('close', () => {
+      clearTimeout(timer);
+      this.#waiting.delete(socket);
+    });
+    this.#waiting.set(socket, tellNow);
+    onLanguage(socket, tell);
+    const [oldest] = this.#waiting.values();
+    if (this.#waiting.size > MOST) oldest?.();
+  }
+
+  close(): void {
+    for (const socket of this.#waiting.keys()) socket.destroy();
+  }
+}
+
+/** Say why a connection ends, as far as the kernel takes it at once, and end it. */
+export function sayLast(socket: Socket, language: Language, message: string): void {
+  socket.on('error', () => undefined);
+  socket.write(
+    language === 'tls' ? ALERT : encodeMessage({ type: 'ERRR', code: 'ERR_BUSY', message }, 0),
+  );
+  socket.destroy();
+}
