@@ -33,7 +33,7 @@ await runCommand<Args>({
       .positional('peer', {
         type: 'string',
         demandOption: true,
-        describe: 'host, host:port or [v6]:port',
+        describe: 'host, host:port or [v6]:port; ID@host:port must prove that id',
       })
       .positional('hash', {
         type: 'string',

@@ -23,7 +23,7 @@ await runCommand<Args>({
       .positional('peer', {
         type: 'string',
         demandOption: true,
-        describe: 'host, host:port or [v6]:port',
+        describe: 'host, host:port or [v6]:port; ID@host:port must prove that id',
       })
       .option('max', { type: 'number', requiresArg: true, describe: 'peers wanted [default: 50]' })
       .option('json', { type: 'boolean', default: false, describe: 'one JSON object a line' })

@@ -24,7 +24,7 @@ await runCommand<Args>({
       .positional('peer', {
         type: 'string',
         demandOption: true,
-        describe: 'host, host:port or [v6]:port',
+        describe: 'host, host:port or [v6]:port; ID@host:port must prove that id',
       })
       .option('count', {
         type: 'number',
@@ -66,11 +66,24 @@ async function pingOnce(peer: Peer, json: boolean): Promise<void> {
   const begin = performance.now();
   const { info, files, bytes, state } = await peer.ping();
   const milliseconds = rounded(performance.now() - begin);
-  const { id, port, agent, version, features = [] } = info;
+  const { id, proven } = peer;
+  const { port, agent, version, features = [] } = info;
   const line = json
-    ? printableJson({ id, port, agent, version, features, files, bytes, state, milliseconds })
+    ? printableJson({
+        id,
+        proven,
+        port,
+        agent,
+        version,
+        features,
+        files,
+        bytes,
+        state,
+        milliseconds,
+      })
     : [
         `${peer.name} is ${id ?? 'a peer without an id'}`,
+        ...(proven ? ['proven'] : []),
         printable(agent ?? 'unknown program'),
         `${files} files`,
         prettyBytes(bytes),

@@ -35,7 +35,7 @@ await runCommand<Args>({
       .positional('peer', {
         type: 'string',
         demandOption: true,
-        describe: 'host, host:port or [v6]:port',
+        describe: 'host, host:port or [v6]:port; ID@host:port must prove that id',
       })
       .positional('words', {
         type: 'string',
@@ -187,7 +187,8 @@ function describeEnd(
 }
 
 function contactOf(peer: Peer): PeerContact {
-  return { id: peer.hello.info.id ?? '', ...peer.address };
+  const { host, port } = peer.address;
+  return { id: peer.id ?? '', host, port };
 }
 
 function names({ sources }: FoundFile): string {

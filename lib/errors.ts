@@ -28,6 +28,7 @@ export type LocalErrorCode =
   | 'ERR_USAGE' // an option or argument is not valid
   | 'ERR_UNREACHABLE' // no connection could be made
   | 'ERR_NOT_A_PEER' // something answered, but does not speak this protocol
+  | 'ERR_WRONG_PEER' // the peer at an address has another key than the one that was named
   | 'ERR_CLOSED' // the connection ended before the answer was complete
   | 'ERR_MISMATCH' // bytes that do not match the hash
   | 'ERR_ABORTED'; // the caller gave up (AbortSignal)

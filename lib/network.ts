@@ -32,6 +32,8 @@ export interface NetworkOptions {
   /** Connections of others at once. */
   readonly maxConnections: number;
   readonly onPeer: (change: PeerChange) => void;
+  /** What the user should know. */
+  readonly onWarning: (reason: string) => void;
   /** @param path where it came up */
   readonly onInternalError: (path: string, error: Error) => void;
 }
@@ -170,6 +172,9 @@ export class Network {
       },
       onInternalError: (error) => {
         this.#options.onInternalError('peers', error);
+      },
+      onWrongPeer: ({ message }) => {
+        this.#options.onWarning(message);
       },
       store: {
         loadPeers: () => this.#options.share.note(PEERS_NOTE),

@@ -98,6 +98,9 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
       onPeer: (change) => {
         this.#emitSafely('peer', change);
       },
+      onWarning: (reason) => {
+        this.#emitSafely('warning', { path: 'peers', reason });
+      },
       onInternalError: (path, error) => {
         this.#emitSafely('warning', { path, reason: `internal error: ${error.message}` });
       },

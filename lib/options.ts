@@ -61,7 +61,7 @@ export interface NodeOptions {
   maxUploads?: number | undefined;
   /** Bytes of files per second, of all transfers together, fairly by client. @default no limit */
   upLimit?: number | undefined;
-  /** Peers to join: `host`, `host:port` or `[v6]:port`. @default none */
+  /** Peers to join: `host`, `host:port` or `[v6]:port`, with `ID@` before it if it must prove an id. @default none */
   peers?: readonly string[] | undefined;
   /** Where other peers shall reach this one. @default where it listens, on the address they see */
   advertise?: string | undefined;
@@ -117,6 +117,8 @@ const peer = (value: string): string | undefined => {
   parseAddress(value);
   return undefined;
 };
+const ownAddress = (value: string): string | undefined =>
+  parseAddress(value).key === undefined ? undefined : 'is host:port, without an id';
 /** The longest that setTimeout can wait. */
 const MAX_TIME = 2 ** 31 - 1;
 
@@ -237,13 +239,13 @@ export const OPTIONS = {
     default: FRAME_TIMEOUT,
   }),
   peers: withDefault<readonly string[]>({
-    describe: 'peer to join: host, host:port or [v6]:port (repeatable)',
+    describe: 'peer to join: host, host:port or [v6]:port, perhaps with ID@ before it (repeatable)',
     default: [],
     check: (peers) => peers.map(peer).find((wrong) => wrong !== undefined),
   }),
   advertise: without<string>({
     describe: 'host:port at which other peers shall reach this one [default: where it listens]',
-    check: peer,
+    check: ownAddress,
   }),
   maxPeers: withDefault<number>({
     describe: 'peers to keep a connection to',

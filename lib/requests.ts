@@ -1,6 +1,7 @@
 /** Answers the requests that come in: which part of the node answers which message. */
 import { PeerError } from './errors.js';
 import type { RequestHandler } from './net/connection.js';
+import { checkId } from './net/hello.js';
 import type { Neighbours } from './peers/neighbours.js';
 import type { NodeSearch } from './search/node-search.js';
 import type { Uploads } from './serve/uploads.js';
@@ -26,6 +27,7 @@ export function answerRequests(parts: NodeParts): RequestHandler {
     switch (request.type) {
       case 'PING': {
         checkVersion(request.info);
+        checkId(connection, request.info);
         const { files, bytes, state } = share;
         exchange.send({ type: 'ACKN', of: 'PING', info: neighbours.info(), files, bytes, state });
         if (!parts.isFinishing()) neighbours.greeted(connection, request.info);

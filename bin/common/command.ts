@@ -16,6 +16,7 @@ export const EXIT = {
   notFound: 3,
   unreachable: 4,
   mismatch: 5,
+  wrongPeer: 6,
   /** EX_SOFTWARE of sysexits(3): what should not have happened has. */
   software: 70,
 } as const;
@@ -28,6 +29,7 @@ const EXIT_OF: Partial<Record<ErrorCode, number>> = {
   ERR_TIMED_OUT: EXIT.unreachable,
   ERR_NOT_A_PEER: EXIT.unreachable,
   ERR_MISMATCH: EXIT.mismatch,
+  ERR_WRONG_PEER: EXIT.wrongPeer,
 };
 
 export interface Command<T> {

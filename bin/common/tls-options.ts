@@ -13,7 +13,8 @@ export function addTlsOptions<T>(argv: Argv<T>): Argv<T & TlsArgs> {
     .option('plain', {
       type: 'boolean',
       default: false,
-      describe: 'do not encrypt, where the network is your own: faster, and nothing proves who a peer is',
+      describe:
+        'do not encrypt, where the network is your own: faster, and nothing proves who a peer is',
     })
     .option('tls', {
       type: 'boolean',

@@ -1,11 +1,20 @@
 /** The client of one peer: ping, list, search, fetch. */
 import { PeerError } from '../errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from '../net/address.js';
+import type { Greeted } from '../net/hello.js';
 import { option, type ConnectOptions } from '../options.js';
 import type { NetworkSearchOptions, SearchResult } from '../search/results.js';
 import { onAbort, signalOf, type AbortOptions } from '../support/signal.js';
 import { MAX_QUERY_BYTES } from '../wire/limits.js';
-import type { FileList, FileMatch, Hash, ListedPeer, Pong, Search } from '../wire/messages.js';
+import type {
+  FileList,
+  FileMatch,
+  Hash,
+  ListedPeer,
+  PeerId,
+  Pong,
+  Search,
+} from '../wire/messages.js';
 import { Bodies, type SmallOptions } from './bodies.js';
 import { CLIENT, callPeer } from './client-connection.js';
 import { ConnectionPool } from './connection-pool.js';
@@ -31,8 +40,8 @@ const MATCH_BYTES = 100;
 /**
  * Connect to a peer.
  *
- * @param peer `host`, `host:port` or `[v6]:port`
- * @throws PeerError ERR_USAGE, ERR_UNREACHABLE, ERR_TIMED_OUT, ERR_NOT_A_PEER, ERR_ABORTED
+ * @param peer `host`, `host:port` or `[v6]:port`, with `ID@` before it if it must prove an id
+ * @throws PeerError ERR_USAGE, ERR_UNREACHABLE, ERR_TIMED_OUT, ERR_NOT_A_PEER, ERR_WRONG_PEER, ERR_ABORTED
  */
 export async function connect(
   peer: string | PeerAddress,
@@ -57,7 +66,7 @@ export class Peer implements FileSource, AsyncDisposable {
   readonly address: PeerAddress;
   readonly #pool: ConnectionPool;
   readonly #bodies: Bodies;
-  #hello: Pong | undefined;
+  #greeted: Greeted | undefined;
   #remoteHost: string | undefined;
 
   constructor(address: PeerAddress, options: ConnectOptions) {
@@ -66,8 +75,8 @@ export class Peer implements FileSource, AsyncDisposable {
       name: this.name,
       patience: option('answerTimeout', options.answerTimeout),
       dial: async (signal) => {
-        const { connection, pong } = await callPeer(address, { ...options, signal });
-        this.#hello = pong;
+        this.#greeted = await callPeer(address, { ...options, signal });
+        const { connection } = this.#greeted;
         this.#remoteHost = connection.remoteHost;
         return connection;
       },
@@ -77,8 +86,18 @@ export class Peer implements FileSource, AsyncDisposable {
 
   /** What the peer said of itself when a connection was last made. @throws TypeError before that */
   get hello(): Pong {
-    if (this.#hello === undefined) throw new TypeError('not connected');
-    return this.#hello;
+    if (this.#greeted === undefined) throw new TypeError('not connected');
+    return this.#greeted.pong;
+  }
+
+  /** The id of the peer at the last connection, if it has said one. */
+  get id(): PeerId | undefined {
+    return this.#greeted?.id;
+  }
+
+  /** Whether TLS has proven that id. */
+  get proven(): boolean {
+    return this.#greeted?.connection.provenId !== undefined;
   }
 
   /** The address that the last connection was made to. */
@@ -206,8 +225,9 @@ export class Peer implements FileSource, AsyncDisposable {
     const { lease, connection } = await this.#pool.take({ share: REQUESTS, signal });
     let failed: { thrown: unknown } | undefined;
     try {
-      const { id = UNKNOWN_PEER } = this.hello.info;
-      yield* searchThrough(connection, { id, ...this.address }, wanted, { ...options, signal });
+      const { id = UNKNOWN_PEER } = this;
+      const { host, port } = this.address;
+      yield* searchThrough(connection, { id, host, port }, wanted, { ...options, signal });
     } catch (thrown) {
       failed = { thrown };
       throw thrown;

@@ -1,7 +1,8 @@
-/** Addresses of peers as people write them: `host`, `host:port`, `[v6]:port`. */
+/** Addresses of peers as people write them: `host`, `host:port`, `[v6]:port`, each perhaps with `ID@` before it. */
 import { isIPv6 } from 'node:net';
 import { PeerError } from '../errors.js';
 import { MAX_HOST_BYTES } from '../wire/limits.js';
+import type { PeerId } from '../wire/messages.js';
 
 /** The port a peer listens on unless told otherwise. */
 export const DEFAULT_PORT = 7000;
@@ -10,10 +11,24 @@ export interface PeerAddress {
   /** Host name or address literal, without brackets. */
   host: string;
   port: number;
+  /** The id that the peer must prove, 64 hexadecimal digits in lower case; undefined: any. */
+  key?: PeerId | undefined;
 }
 
 /** @throws PeerError ERR_USAGE */
 export function parseAddress(text: string): PeerAddress {
+  const [, id, rest = text] = /^([^@]*)@(.*)$/su.exec(text) ?? [];
+  if (id === undefined) return parseHostPort(text);
+  if (!/^[0-9a-f]{64}$/i.test(id)) {
+    throw new PeerError(
+      'ERR_USAGE',
+      `"${text}" is not a peer (before @ stands an id: 64 hexadecimal digits)`,
+    );
+  }
+  return { ...parseHostPort(rest), key: id.toLowerCase() };
+}
+
+function parseHostPort(text: string): PeerAddress {
   const { host, port } = split(text);
   const bad = (why: string): PeerError =>
     new PeerError(
@@ -21,7 +36,7 @@ export function parseAddress(text: string): PeerAddress {
       `"${text}" is not a peer (${why}); write host, host:port or [v6]:port`,
     );
   if (host === '') throw bad('no host');
-  if (host.length > MAX_HOST_BYTES || /[\s/@[\]\0]/u.test(host)) throw bad('not a host');
+  if (host.length > MAX_HOST_BYTES || /[\s/@,[\]\0]/u.test(host)) throw bad('not a host');
   if ((host.includes(':') || text.startsWith('[')) && !isIPv6(host)) {
     throw bad('not an IPv6 address');
   }
@@ -43,6 +58,7 @@ function split(text: string): { host: string; port: string | undefined } {
     : { host: text.slice(0, colon), port: text.slice(colon + 1) };
 }
 
+/** `host:port`, without an id. */
 export function formatAddress({ host, port }: PeerAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -23,7 +23,11 @@ export interface Connecting {
   ) => void;
 }
 
-export type SecureConnect = (target: Target, name: string) => Connecting;
+/** @param expected the peer's name, for messages, and the id that it must prove; undefined: any */
+export type SecureConnect = (
+  target: Target,
+  expected: { name: string; key: PeerId | undefined },
+) => Connecting;
 
 export function plainConnect({ host, port, onread }: Target): Connecting {
   // The constructor takes what net.connect takes (it passes it on); its type does not say so. Half open:

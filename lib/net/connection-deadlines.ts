@@ -57,7 +57,10 @@ export class ConnectionDeadlines {
   /** Bytes of the frame that is watched. */
   #partial = 0;
 
-  constructor(times: DeadlineTimes, { socket, since, inbound, outbound, onExpired, clock }: Watched) {
+  constructor(
+    times: DeadlineTimes,
+    { socket, since, inbound, outbound, onExpired, clock }: Watched,
+  ) {
     const { answerTimeout, stallTimeout = STALL_TIMEOUT } = times;
     const { firstFrameTimeout, frameTimeout = FRAME_TIMEOUT } = times;
     const expires = (what: string, timeout: number) => ({

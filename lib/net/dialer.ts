@@ -33,13 +33,22 @@ const MAX_ATTEMPTS = 20;
  * Connect to the first address of a host that answers. The next one is tried when the last attempt has
  * failed or taken 250 ms; earlier attempts go on (RFC 8305, Happy Eyeballs). With TLS the handshake is part of it.
  *
- * @throws PeerError ERR_UNREACHABLE, ERR_TIMED_OUT or ERR_ABORTED; with TLS ERR_NOT_A_PEER, ERR_BUSY
+ * @param address with a key: TLS is spoken in any case
+ * @throws PeerError ERR_UNREACHABLE, ERR_TIMED_OUT or ERR_ABORTED; with TLS ERR_NOT_A_PEER, ERR_BUSY; ERR_WRONG_PEER
+ *   when the peer has another key; ERR_USAGE when it shall prove one without TLS
  */
 export async function dial(address: PeerAddress, options: DialOptions): Promise<Connection> {
   const { connectTimeout, signal, resolve = addressesOf, tls } = options;
+  const { key } = address;
   const name = formatAddress(address);
+  if (key !== undefined && tls === false) {
+    throw new PeerError(
+      'ERR_USAGE',
+      `${name}: a peer proves its id with TLS alone, and it is turned off`,
+    );
+  }
   if (signal?.aborted === true) throw abortError(signal);
-  const race = new Race(address.port, { ...options, name });
+  const race = new Race(address, { ...options, name });
   const timer = setTimeout(() => {
     const seconds = connectTimeout / 1000;
     race.end(new PeerError('ERR_TIMED_OUT', `${name}: no connection within ${seconds} s`));
@@ -51,7 +60,8 @@ export async function dial(address: PeerAddress, options: DialOptions): Promise<
   try {
     resolve(address.host)
       .then(async (addresses) => {
-        const isSecure = (host: string): boolean => tls ?? scopeOf(host) !== 'loopback';
+        const isSecure = (host: string): boolean =>
+          key !== undefined || (tls ?? scopeOf(host) !== 'loopback');
         // Loaded only where it is used: a command starts faster.
         if (addresses.some(isSecure)) await race.secure(isSecure);
         race.start(addresses);
@@ -70,7 +80,7 @@ export async function dial(address: PeerAddress, options: DialOptions): Promise<
 /** Attempts to connect to the addresses of one host. */
 class Race {
   readonly winner: Promise<Connection>;
-  readonly #port: number;
+  readonly #address: PeerAddress;
   readonly #options: DialOptions & { name: string };
   readonly #open = new Set<Socket>();
   #secure: { connect: SecureConnect; isFor: (host: string) => boolean } | undefined;
@@ -80,8 +90,8 @@ class Race {
   #win!: (connection: Connection) => void;
   #lose!: (error: unknown) => void;
 
-  constructor(port: number, options: DialOptions & { name: string }) {
-    this.#port = port;
+  constructor(address: PeerAddress, options: DialOptions & { name: string }) {
+    this.#address = address;
     this.#options = options;
     this.winner = new Promise((resolve, reject) => {
       this.#win = resolve;
@@ -136,10 +146,11 @@ class Race {
       callback: (n, memory) => connection?.onread.callback(n, memory) ?? false,
     };
     const { name } = this.#options;
+    const { port, key } = this.#address;
     const { socket, whenUsable } =
       this.#secure?.isFor(host) === true
-        ? this.#secure.connect({ host, port: this.#port, onread }, name)
-        : plainConnect({ host, port: this.#port, onread });
+        ? this.#secure.connect({ host, port, onread }, { name, key })
+        : plainConnect({ host, port, onread });
     this.#open.add(socket);
     const onError = (error: Error): void => {
       this.#open.delete(socket);

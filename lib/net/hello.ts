@@ -1,13 +1,15 @@
 /** The first exchange on a connection: PING, whose answer tells whether a peer is there at all. */
 import { PeerError } from '../errors.js';
 import { PROTOCOL_VERSION } from '../wire/limits.js';
-import type { PeerInfo, Pong } from '../wire/messages.js';
+import type { PeerId, PeerInfo, Pong } from '../wire/messages.js';
 import { formatAddress, type PeerAddress } from './address.js';
 import type { Connection } from './connection.js';
 import { dial, type DialOptions } from './dialer.js';
 
 export interface Greeted {
   connection: Connection;
+  /** Its id: proven, if the connection has proven one, or what it says. */
+  id: PeerId | undefined;
   /** What the peer says of itself. */
   pong: Pong;
   /** Milliseconds from PING to its answer. */
@@ -33,12 +35,21 @@ export async function dialPeer(
     const pong = await connection.request({ type: 'PING', info }, options.signal);
     const rtt = performance.now() - begin;
     const { version } = pong.info;
-    if (version === PROTOCOL_VERSION) return { connection, pong, rtt };
-    throw new PeerError('ERR_UNSUPPORTED', `${name} speaks protocol version ${version}`);
+    if (version !== PROTOCOL_VERSION) {
+      throw new PeerError('ERR_UNSUPPORTED', `${name} speaks protocol version ${version}`);
+    }
+    checkId(connection, pong.info);
+    return { connection, id: connection.provenId ?? pong.info.id, pong, rtt };
   } catch (error) {
     connection.destroy();
     throw notAPeer(error, name);
   }
+}
+
+/** @throws PeerError ERR_MALFORMED when a peer says that it has another id than the one that it has proven */
+export function checkId({ provenId }: Connection, { id }: PeerInfo): void {
+  if (provenId === undefined || id === undefined || id === provenId) return;
+  throw new PeerError('ERR_MALFORMED', 'the id is not that of the certificate');
 }
 
 /** What an error on the very first exchange says about the other end. */

@@ -27,10 +27,12 @@ export class Refusals {
       tell('frames');
     };
     const timer = setTimeout(tellNow, WAIT);
-    socket.on('error', () => undefined).once('close', () => {
-      clearTimeout(timer);
-      this.#waiting.delete(socket);
-    });
+    socket
+      .on('error', () => undefined)
+      .once('close', () => {
+        clearTimeout(timer);
+        this.#waiting.delete(socket);
+      });
     this.#waiting.set(socket, tellNow);
     onLanguage(socket, tell);
     const [oldest] = this.#waiting.values();

@@ -56,7 +56,8 @@ export class InboundPeers {
     const connection = this.#links.get(id);
     const peer = connection === undefined ? undefined : this.#peers.get(connection);
     if (connection?.usable !== true || peer === undefined) return undefined;
-    return isSameMachine(peer.from, address) ? connection : undefined;
+    const isIt = connection.provenId === id || isSameMachine(peer.from, address);
+    return isIt ? connection : undefined;
   }
 
   /** The peers to which the one at the other end passes searches, requested at most once in `listCached` ms. */

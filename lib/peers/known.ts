@@ -13,6 +13,10 @@ export interface KnownPeer {
   named: boolean;
   /** Its id, once this node has reached it, now or in an earlier run. */
   id: PeerId | undefined;
+  /** TLS has proven that id. */
+  proven: boolean;
+  /** The id that the user says it must prove. */
+  key: PeerId | undefined;
   /** It was reached in this run, and no attempt has failed since. */
   up: boolean;
   /** When it was last reached, in ms since 1970; 0 for never. */
@@ -50,6 +54,8 @@ export function newPeer({ host, port }: PeerAddress, source: string, nextTry: nu
     nextTry,
     named: false,
     id: undefined,
+    proven: false,
+    key: undefined,
     up: false,
     seen: 0,
     rtt: undefined,
@@ -169,9 +175,10 @@ export class KnownPeers {
   }
 
   /** A peer has been reached under an id; it is in the table from now on, if it was not. */
-  setId(peer: KnownPeer, id: PeerId): void {
+  setId(peer: KnownPeer, id: PeerId, proven: boolean): void {
     this.#uncount(peer);
     if (peer.id !== id) this.#leave(peer);
+    peer.proven = proven;
     this.#peers.set(formatAddress(peer.address), peer);
     if (peer.id === undefined) count(this.#networks, networkOf(peer.address), 1);
     peer.id = id;
@@ -203,15 +210,15 @@ export class KnownPeers {
   /** What is kept over a restart: peers that were reached, the latest first. */
   save(): SavedPeer[] {
     const saved: SavedPeer[] = [];
-    for (const { id, address, seen } of this.#byId.values()) {
-      if (id !== undefined) saved.push({ id, ...address, seen });
+    for (const { id, address, seen, proven } of this.#byId.values()) {
+      if (id !== undefined) saved.push({ id, ...address, seen, proven });
     }
     return saved.sort((a, b) => b.seen - a.seen);
   }
 
   /** Take up what was kept. @param now ms since 1970 */
   restore(saved: readonly SavedPeer[], now: number): void {
-    for (const { id, host, port, seen } of saved) {
+    for (const { id, host, port, seen, proven } of saved) {
       const address = { host: literal(host) ?? host, port };
       if (!this.roomForReached) return;
       // At no such address a peer can be.
@@ -219,7 +226,7 @@ export class KnownPeers {
       if (this.at(address) !== undefined || this.withId(id) !== undefined) continue;
       const peer = newPeer(address, STORE, now);
       peer.seen = Math.min(seen, now);
-      this.setId(peer, id);
+      this.setId(peer, id, proven === true);
     }
   }
 
@@ -268,6 +275,9 @@ export class KnownPeers {
     if (peer.id === undefined) return;
     this.#byId.delete(peer.id);
     peer.id = undefined;
+    // Whatever is reached there next is another peer.
+    peer.losses = 0;
+    peer.nextLink = 0;
     count(this.#networks, networkOf(peer.address), -1);
   }
 

@@ -33,8 +33,7 @@ export class NamedPeers {
         if (addresses.some((address) => this.#table.at(address)?.up === true)) return;
         const hosts = await resolveHost(peer.host);
         // No answer is no reason to give up the addresses known so far.
-        const now =
-          hosts.length === 0 ? addresses : hosts.map((host) => ({ host, port: peer.port }));
+        const now = hosts.length === 0 ? addresses : hosts.map((host) => ({ ...peer, host }));
         for (const old of addresses) {
           if (!now.some(({ host }) => host === old.host)) this.#table.unname(old);
         }

@@ -1,4 +1,5 @@
 /** What the peers of a node need from it, and what they tell. */
+import type { PeerError } from '../errors.js';
 import type { PeerAddress } from '../net/address.js';
 import type { Connection, RequestHandler } from '../net/connection.js';
 import type { TlsOptions } from '../net/dialer.js';
@@ -31,6 +32,8 @@ export interface NeighboursOptions extends TlsOptions {
   /** A connection ends because it floods this node. */
   onFlood: (connection: Connection) => void;
   onInternalError: (error: Error) => void;
+  /** Told once of each address at which another peer answers than the one that the user named. */
+  onWrongPeer: (error: PeerError) => void;
   /** The table of the last run, and where to keep this one's. */
   store: { loadPeers(): Uint8Array | undefined; savePeers(bytes: Uint8Array): void };
 }

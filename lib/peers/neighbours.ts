@@ -159,12 +159,13 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   }
 
   /**
-   * The peer at the other end: of a link, or of a connection on which it said its id and which comes from
-   * where that peer was reached.
+   * The peer at the other end: of a link, or of a connection on which it has proven its id, or has said it and which
+   * comes from where that peer was reached.
    */
   idOf(connection: Connection): PeerId | undefined {
     const link = this.#links.on(connection);
     if (link !== undefined) return link.id;
+    if (connection.provenId !== undefined) return connection.provenId;
     const peer = this.#inbound.get(connection);
     const known = peer === undefined ? undefined : this.#table.withId(peer.id);
     if (peer === undefined || known === undefined) return undefined;

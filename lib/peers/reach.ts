@@ -24,6 +24,8 @@ export interface ReachOptions extends TlsOptions {
   /** Answers requests that peers send on connections that this node made. */
   handler: RequestHandler;
   onInternalError: (error: Error) => void;
+  /** Told once of each address at which another peer answers than the one that the user named. */
+  onWrongPeer: (error: PeerError) => void;
   /** What to say of this node. */
   info: () => PeerInfo;
   /** The link for which a peer would be dialled now, if it is this one. */
@@ -35,6 +37,8 @@ export interface ReachOptions extends TlsOptions {
 export class Reach {
   readonly #options: ReachOptions;
   readonly #closing = new AbortController();
+  /** What was said of peers with another key. */
+  readonly #said = new Set<string>();
 
   constructor(options: ReachOptions) {
     this.#options = options;
@@ -43,14 +47,13 @@ export class Reach {
   /** @throws PeerError what `dialPeer` throws; ERR_NOT_A_PEER for a peer without an id */
   async attempt(address: PeerAddress, forLink: Direction | undefined): Promise<void> {
     const { table } = this.#options;
-    const { connection, pong, rtt } = await this.#greet(address);
-    const { id } = pong.info;
+    const { connection, id, rtt } = await this.#greet(address);
     if (id === undefined || this.#closing.signal.aborted) {
       connection.destroy();
       throw new PeerError('ERR_NOT_A_PEER', `${connection.name} has no id`);
     }
     const wasUp = table.withId(id)?.up === true;
-    if (table.reached(address, id, rtt) === 'kept') {
+    if (table.reached(address, id, rtt, connection.provenId !== undefined) === 'kept') {
       await this.#use({ id, ...address }, connection, wasUp, forLink);
     } else {
       connection.destroy();
@@ -63,7 +66,7 @@ export class Reach {
 
   async #greet(address: PeerAddress): Promise<Greeted> {
     const { times, answerTimeout, stallTimeout, handler, onInternalError, info } = this.#options;
-    const { tls, key } = this.#options;
+    const { table, tls, key } = this.#options;
     const limit = new AbortController();
     const timer = setTimeout(() => {
       limit.abort();
@@ -74,7 +77,7 @@ export class Reach {
     this.#closing.signal.addEventListener('abort', onEnd, { once: true });
     try {
       return await dialPeer(
-        address,
+        { ...address, key: table.at(address)?.key },
         {
           connectTimeout: times.connect,
           answerTimeout,
@@ -87,10 +90,19 @@ export class Reach {
         },
         info(),
       );
+    } catch (error) {
+      if (error instanceof PeerError && error.code === 'ERR_WRONG_PEER') this.#sayOnce(error);
+      throw error;
     } finally {
       clearTimeout(timer);
       this.#closing.signal.removeEventListener('abort', onEnd);
     }
+  }
+
+  #sayOnce(error: PeerError): void {
+    if (this.#said.has(error.message)) return;
+    this.#said.add(error.message);
+    this.#options.onWrongPeer(error);
   }
 
   /** A peer has been reached: keep the connection, or learn from it and end it. */

@@ -110,11 +110,16 @@ export class PeerTable {
     for (const peer of this.#peers.allReached()) if (isUp(peer)) yield peer;
   }
 
-  /** The user names a peer. Whatever else is in the table makes room. */
+  /** The user names a peer, perhaps with its key. Whatever else is in the table makes room. */
   name(address: PeerAddress): void {
-    const known = this.#peers.at(address);
-    if (known !== undefined) this.#peers.setNamed(known);
-    else if (!this.#isElsewhere(address)) this.#peers.addNamed(this.#new(address, USER));
+    let known = this.#peers.at(address);
+    if (known !== undefined) {
+      this.#peers.setNamed(known);
+    } else if (!this.#isElsewhere(address)) {
+      known = this.#new(address, USER);
+      this.#peers.addNamed(known);
+    }
+    if (known !== undefined) known.key = address.key;
   }
 
   /** The user's name leads elsewhere now. */
@@ -171,8 +176,9 @@ export class PeerTable {
    * A peer has answered at an address.
    *
    * @param rtt milliseconds that its answer took
+   * @param proven whether TLS has proven its id, which counts for more than a claim
    */
-  reached(address: PeerAddress, id: PeerId, rtt: number): Reached {
+  reached(address: PeerAddress, id: PeerId, rtt: number, proven = false): Reached {
     const { self, now } = this.#options;
     this.#lastAnswer = now();
     // It was banned while it was dialled.
@@ -181,10 +187,14 @@ export class PeerTable {
     const holder = this.#peers.withId(id);
     if (id === self) return this.#alias(known, address, id, 'self');
     if (holder !== undefined && holder !== known) {
-      const isFormer = this.#aliases.isFormer(id, address);
-      if (holder.up && !isFormer) return this.#alias(known, address, id, 'alias');
-      if (!isFormer && !this.#failedLately(holder)) return this.#contest(known, address, holder);
-      // The address at which it was first comes back, or takes the place of one that does not work.
+      const isWeaker = holder.proven && !proven;
+      const isStronger = !holder.proven && proven;
+      const isFormer = this.#aliases.isFormer(id, address) && !isWeaker;
+      if (holder.up && !isFormer && !isStronger) return this.#alias(known, address, id, 'alias');
+      if (isWeaker || !(isFormer || isStronger || this.#failedLately(holder))) {
+        return this.#contest(known, address, holder);
+      }
+      // The address at which it was first comes back, or one takes the place of one that does not work or proves nothing.
       this.#peers.delete(holder);
       this.#aliases.moved(id, holder.address, address);
     } else if (holder === undefined && known?.named !== true) {
@@ -194,7 +204,7 @@ export class PeerTable {
       }
     }
     const peer = known ?? this.#new(address, groupOf(address.host));
-    this.#peers.setId(peer, id);
+    this.#peers.setId(peer, id, proven);
     this.#dropped.delete(formatAddress(address));
     this.#saw(peer, id, rtt);
     return 'kept';

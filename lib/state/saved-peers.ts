@@ -8,6 +8,8 @@ import type { PeerContact } from '../wire/messages.js';
 export interface SavedPeer extends PeerContact {
   /** When it was last reached, in ms since 1970. */
   seen: number;
+  /** TLS has proven its id. */
+  proven?: boolean | undefined;
 }
 
 /** Changes whenever the format does; a table of another version is not read. */
@@ -15,8 +17,8 @@ const VERSION = 1;
 const MAX_SAVED = 10_000;
 
 export function encodePeers(peers: readonly SavedPeer[]): Uint8Array {
-  const entries = peers.map(({ id, host, port, seen }) => {
-    const fields = { id: Buffer.from(id, 'hex'), host, port, seen: Math.floor(seen) };
+  const entries = peers.map(({ id, host, port, seen, proven = false }) => {
+    const fields = { id: Buffer.from(id, 'hex'), host, port, seen: Math.floor(seen), proven };
     return new Map<string, unknown>(Object.entries(fields));
   });
   return encodeCbor(
@@ -38,6 +40,7 @@ export function decodePeers(bytes: Uint8Array): SavedPeer[] {
       host: asText(peer.get('host'), 'host', MAX_HOST_BYTES),
       port: asUint(peer.get('port'), 'port', 65_535),
       seen: asUint(peer.get('seen'), 'seen'),
+      proven: peer.get('proven') === true,
     };
   });
 }

@@ -20,6 +20,27 @@ t.test('good ones', (t) => {
   t.end();
 });
 
+t.test('with the id of the peer', (t) => {
+  const key = 'ab'.repeat(32);
+  t.same(parseAddress(`${key}@[::1]:7001`), { host: '::1', port: 7001, key });
+  t.same(parseAddress(`${key.toUpperCase()}@example.org`), {
+    host: 'example.org',
+    port: 7000,
+    key,
+  });
+  for (const text of [
+    '@host',
+    `${key}@`,
+    `${key}0@host`,
+    `${key.slice(1)}@host`,
+    `${key}@a@b`,
+    `${key} @host`,
+  ]) {
+    t.throws(() => parseAddress(text), { code: 'ERR_USAGE' }, text);
+  }
+  t.end();
+});
+
 t.test('bad ones', (t) => {
   for (const text of [
     ...['', ':', ':7000', 'host:', 'host:0', 'host:65536', 'host:x', 'host:-1', 'host:1.5'],

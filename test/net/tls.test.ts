@@ -4,7 +4,12 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { connect as connectTls, createServer, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import {
+  connect as connectTls,
+  createServer,
+  type ConnectionOptions,
+  type TLSSocket,
+} from 'node:tls';
 import t, { type Test } from 'tap';
 import { connect } from '../../lib/fetch/peer.js';
 import { certificateOf } from '../../lib/net/tls/certificate.js';
@@ -79,7 +84,13 @@ t.test('nothing on the wire can be read', async (t) => {
   await peer.close();
   const all = Buffer.concat(sent);
   t.ok(all.length > CONTENT.length);
-  const readable = ['hidden-name', 'secret content', 'RPFL', 'ACKN', Buffer.from(file?.hash ?? '', 'hex')];
+  const readable = [
+    'hidden-name',
+    'secret content',
+    'RPFL',
+    'ACKN',
+    Buffer.from(file?.hash ?? '', 'hex'),
+  ];
   for (const text of readable) t.notOk(all.includes(text), String(text));
 });
 
@@ -222,7 +233,7 @@ t.test('a handshake that stops has a deadline, wherever it stops', async (t) => 
   const stops = Array.from({ length: 40 }, (_, i) => Math.ceil((handshake.length * (i + 1)) / 40));
   const sockets = [0, 1, 2, 5, 6, ...stops].map((bytes): Socket => {
     const socket = connectTcp(quick.address).on('error', () => undefined);
-    return socket.resume(), socket.write(handshake.subarray(0, bytes)), socket;
+    return (socket.resume(), socket.write(handshake.subarray(0, bytes)), socket);
   });
   await Promise.all(sockets.map(closed));
   while (quick.stats.openConnections > 0) await new Promise(setImmediate);

@@ -208,6 +208,38 @@ t.test('a peer has one address, this node none', (t) => {
   t.end();
 });
 
+t.test('a proven id counts for more than a claim', (t) => {
+  const { table, clock } = world();
+  t.equal(table.reached(at(1), idOf(1), 1), 'kept');
+  t.equal(table.reached(at(2), idOf(1), 1, true), 'kept', 'in the place of one that claims it');
+  t.equal(table.withId(idOf(1))?.address.host, at(2).host);
+  t.equal(table.at(at(1)), undefined);
+  t.equal(table.reached(at(3), idOf(1), 1), 'alias', 'a claim changes nothing');
+  t.equal(table.reached(at(1), idOf(1), 1), 'alias', 'nor at the former address');
+  table.failed(at(2));
+  t.equal(table.reached(at(3), idOf(1), 1), 'contested', 'nor when the peer cannot be reached');
+  t.equal(table.reached(at(1), idOf(1), 1), 'contested');
+  t.equal(table.reached(at(4), idOf(1), 1, true), 'kept', 'where it has moved it proves itself');
+  clock.now += alias;
+  const saved = table.save();
+  t.match(saved, [{ id: idOf(1), ...at(4), proven: true }]);
+  const again = world().table;
+  again.restore(saved);
+  t.equal(again.reached(at(5), idOf(1), 1), 'contested', 'after a restart, too');
+  t.end();
+});
+
+t.test('another key at an address is another peer', (t) => {
+  const { table, changes } = world();
+  table.reached(at(1), idOf(1), 1, true);
+  for (let n = 0; n < 3; n++) table.lost(idOf(1), 0);
+  t.equal(table.reached(at(1), idOf(2), 1, true), 'kept');
+  t.match(table.at(at(1)), { id: idOf(2), losses: 0, nextLink: 0, proven: true });
+  t.equal(table.withId(idOf(1)), undefined);
+  t.same(changes, ['up 10.0.0.1', 'down 10.0.0.1', 'up 10.0.0.1']);
+  t.end();
+});
+
 t.test('reached peers are visited again, the longest unvisited first', (t) => {
   const { table, clock } = world();
   table.reached(at(1), idOf(1), 1);

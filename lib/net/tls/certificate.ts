@@ -36,10 +36,7 @@ const SERIAL = der(0x02, Buffer.of(1));
 const ED25519 = sequence(der(0x06, Buffer.from('2b6570', 'hex')));
 /** Name: a set of one commonName (2.5.4.3), a UTF8String */
 const NAME = sequence(
-  der(
-    0x31,
-    sequence(der(0x06, Buffer.from('550403', 'hex')), der(0x0c, Buffer.from('p2p-serve'))),
-  ),
+  der(0x31, sequence(der(0x06, Buffer.from('550403', 'hex')), der(0x0c, Buffer.from('p2p-serve')))),
 );
 /** A UTCTime, and the GeneralizedTime that RFC 5280, section 4.1.2.5, has for "no end". */
 const VALIDITY = sequence(

@@ -21,7 +21,7 @@ import { processKey, tlsSettings } from './settings.js';
  */
 export function secureConnect(privateKey: KeyObject = processKey()): SecureConnect {
   const settings = tlsSettings(privateKey);
-  return ({ host, port, onread }, name) => {
+  return ({ host, port, onread }, expected) => {
     // Its type does not say that it takes these, too.
     const options: ConnectionOptions & { onread: OnReadOpts; allowHalfOpen: boolean } = {
       ...settings,
@@ -30,7 +30,7 @@ export function secureConnect(privateKey: KeyObject = processKey()): SecureConne
     };
     const socket = connect(options);
     const whenUsable: Connecting['whenUsable'] = (onUsable, onError) => {
-      onceSecure(socket, name, onUsable, onError);
+      onceSecure(socket, expected, onUsable, onError);
     };
     return { socket, whenUsable };
   };
@@ -48,7 +48,7 @@ function contextOf(privateKey: KeyObject): SecureContext {
 
 function onceSecure(
   socket: TLSSocket,
-  name: string,
+  { name, key }: { name: string; key: PeerId | undefined },
   onSecure: (id: PeerId) => void,
   onError: (error: PeerError) => void,
 ): void {
@@ -60,6 +60,9 @@ function onceSecure(
     let id: PeerId;
     try {
       id = provenId(socket, name);
+      if (key !== undefined && id !== key) {
+        throw new PeerError('ERR_WRONG_PEER', `${name} is another peer: ${id}, not ${key}`);
+      }
     } catch (error) {
       socket.destroy();
       onError(error as PeerError);

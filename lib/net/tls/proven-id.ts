@@ -23,5 +23,5 @@ export function provenId(socket: TLSSocket, name: string): PeerId {
   if (publicKey.asymmetricKeyType !== 'ed25519' || !certificate.verify(publicKey)) {
     throw refused('shows a certificate that is not one of an Ed25519 key, signed by that key');
   }
-  return publicKey.export({ type: 'spki', format: 'der' }).toString('hex', -KEY_BYTES);
+  return publicKey.export({ type: 'spki', format: 'der' }).subarray(-KEY_BYTES).toString('hex');
 }

@@ -61,7 +61,8 @@ const CIPHERS = [
 function hasAes(): boolean {
   try {
     // proc_cpuinfo(5): "flags" on x86, "Features" on ARM.
-    const [line] = /^(?:flags|Features)\s*:.*$/m.exec(readFileSync('/proc/cpuinfo', 'latin1')) ?? [];
+    const [line] =
+      /^(?:flags|Features)\s*:.*$/m.exec(readFileSync('/proc/cpuinfo', 'latin1')) ?? [];
     return line === undefined || /\baes\b/.test(line);
   } catch {
     return true;
