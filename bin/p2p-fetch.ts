@@ -101,13 +101,22 @@ await runCommand<Args>({
       const { fetchAllInto } = await import('./fetch/all.js');
       return fetchAllInto({ ...args, all, limit });
     }
-    if (hash !== undefined) return fetchFile({ ...args, hash, limit });
-    throw new PeerError(
-      'ERR_USAGE',
-      'Not enough arguments: a hash, or --all (see p2p-fetch --help)',
-    );
+    if (hash !== undefined) {
+      return fetchFile({ ...args, hash, limit }).catch((error: unknown) => {
+        throw namingHash(error, hash);
+      });
+    }
+    throw new PeerError('ERR_USAGE', '<hash> or --all is missing (see p2p-fetch --help)');
   },
 });
+
+/** Peers say "no file with this hash": of several commands in a script people must see which. */
+function namingHash(error: unknown, hash: string): unknown {
+  if (!(error instanceof PeerError) || !['ERR_NOT_FOUND', 'ERR_HASHING'].includes(error.code)) {
+    return error;
+  }
+  return new PeerError(error.code, `${error.message} (${hash})`, { cause: error });
+}
 
 async function fetchFile(
   args: Args & { hash: string; limit: RateLimiter | undefined },

@@ -26,6 +26,7 @@ export type WireErrorCode = keyof typeof WIRE_ERRORS;
 /** Codes that only ever arise on this side of a connection. */
 export type LocalErrorCode =
   | 'ERR_USAGE' // an option or argument is not valid
+  | 'ERR_IN_USE' // another process has the port or the state folder
   | 'ERR_UNREACHABLE' // no connection could be made
   | 'ERR_NOT_A_PEER' // something answered, but does not speak this protocol
   | 'ERR_WRONG_PEER' // the peer at an address has another key than the one that was named

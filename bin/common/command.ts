@@ -138,7 +138,7 @@ async function parse<T>({ name, usage, describe, build }: Command<T>): Promise<T
     .fail((message: string | null, error: unknown) => {
       if (error instanceof PeerError) throw error;
       const [line = ''] = (message ?? asError(error).message).split('\n');
-      throw new PeerError('ERR_USAGE', `${plain(line)} ${hint}`);
+      throw new PeerError('ERR_USAGE', `${plain(asTyped(line, usage, args))} ${hint}`);
     })
     .parseAsync(args, {}, (_error, _args, output) => {
       if (output !== '') printed.push(output);
@@ -156,6 +156,25 @@ async function parse<T>({ name, usage, describe, build }: Command<T>): Promise<T
     }
   }
   return values as T;
+}
+
+/** A message of yargs that names what is unknown as it was typed, and what is missing as help has it. */
+function asTyped(message: string, usage: string, args: readonly string[]): string {
+  const [, got] = /^Not enough non-option arguments: got (\d+)/.exec(message) ?? [];
+  if (got !== undefined) return `${usage.split(' ')[Number(got)] ?? usage} is missing`;
+  const [, keys] = /^Unknown arguments?: (.*)$/.exec(message) ?? [];
+  if (keys === undefined) return message;
+  // Without dashes, each as it was typed and in camel case.
+  const isOf = (arg: string, key: string): boolean => {
+    const [, dashes = '', name = ''] = /^(--?)(.*?)(?:=.*)?$/s.exec(arg) ?? [];
+    if (dashes === '-') return name.includes(key);
+    return dashes === '' ? arg === key : name === key || name === `no-${key}`;
+  };
+  const typed = keys
+    .split(', ')
+    .flatMap((key) => args.filter((arg) => isOf(arg, key)).map((arg) => arg.replace(/=.*$/s, '')));
+  const unknown = [...new Set(typed)].join(', ');
+  return unknown === '' ? message : `unknown: ${unknown}`;
 }
 
 /**

@@ -52,14 +52,16 @@ export function openSources(
 }
 
 function lineOf({ peer, state, error }: SourceEvent, isOnlyPeer: boolean): string | undefined {
-  const why = error?.message ?? '';
+  // Of a connection the message names the peer itself.
+  const message = error?.message ?? '';
+  const why = message.startsWith(`${peer}: `) ? message.slice(peer.length + 2) : message;
   switch (state) {
     case 'lied':
       return `${peer} lies and is not asked again: ${why}`;
     case 'stalled':
       return `${peer} stalls: others are asked for what it owes`;
     case 'lost':
-      return `${why}; others go on`;
+      return `${peer}: ${why}; others go on`;
     case 'dropped':
       // If nobody else is found it is said at the end.
       return isOnlyPeer ? undefined : `${peer} is skipped: ${why}`;

@@ -136,7 +136,8 @@ const REASONS = new Map([
 function refused(address: PeerAddress, error: unknown): PeerError {
   const code = systemCode(error) ?? 'unknown';
   const why = REASONS.get(code) ?? code;
-  return new PeerError('ERR_USAGE', `cannot listen on ${formatAddress(address)}: ${why}`, {
+  const kind = code === 'EADDRINUSE' ? 'ERR_IN_USE' : 'ERR_USAGE';
+  return new PeerError(kind, `cannot listen on ${formatAddress(address)}: ${why}`, {
     cause: error,
   });
 }

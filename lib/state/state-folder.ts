@@ -17,7 +17,7 @@ export interface StateFolder {
 /**
  * Make a state folder if it is missing, and lock it: one node at a time.
  *
- * @throws PeerError ERR_USAGE when it cannot be used, or another node uses it
+ * @throws PeerError ERR_USAGE when it cannot be used; ERR_IN_USE when another node uses it
  */
 export async function openStateFolder(folder: string): Promise<StateFolder> {
   try {
@@ -25,7 +25,7 @@ export async function openStateFolder(folder: string): Promise<StateFolder> {
     await makeFolder(join(folder, 'index'), 0o700);
     const path = await realpath(folder);
     const taken = (): PeerError =>
-      new PeerError('ERR_USAGE', `${path}: another node is using this state folder`);
+      new PeerError('ERR_IN_USE', `${path}: another node is using this state folder`);
     return { path, lock: await lockFile(join(path, 'lock'), taken) };
   } catch (error) {
     throw stateFolderError(folder, error);

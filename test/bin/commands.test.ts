@@ -206,19 +206,23 @@ t.test('wrong usage: one line, exit code 2', async (t) => {
   const used = await serve(t, [share, '--state', join(folder, 'state')]);
   const port = used.peer.split(':')[1] ?? '';
   const cases: [string, string[], RegExp][] = [
-    ['p2p-serve', [], /Not enough/],
+    ['p2p-serve', [], /^p2p-serve: <dir> is missing \(see p2p-serve --help\)/],
     ['p2p-serve', [join(folder, 'none')], /none: no such folder/],
     ['p2p-serve', [join(folder, 'file')], /file: not a folder/],
     ['p2p-serve', [share, '--port', '70000'], /port is a whole number from 0 to 65535/],
     ['p2p-serve', [share, '--port', 'x'], /port is a whole number/],
     ['p2p-serve', [share, '--port', '1', '--port', '2'], /--port is given more than once/],
     ['p2p-serve', [share, '--threads', '0'], /threads is a whole number/],
-    ['p2p-serve', [share, '--nonsense'], /Unknown argument: nonsense/],
-    ['p2p-serve', [share, 'another'], /Unknown argument: another/],
-    ['p2p-serve', [share, '--host', '127.0.0.1', '--port', port], /the port is in use/],
+    ['p2p-serve', [share, '--nonsense'], /: unknown: --nonsense \(/],
+    [
+      'p2p-serve',
+      [share, '--some-thing=3', '--no-other'],
+      /: unknown: --some-thing, --no-other \(/,
+    ],
+    ['p2p-serve', [share, 'another'], /: unknown: another \(/],
     ['p2p-serve', [share, '--host', '192.0.2.1'], /does not have that address/],
     ['p2p-serve', [share, '--state', join(folder, 'file')], /cannot keep state in/],
-    ['p2p-fetch', ['localhost'], /Not enough/],
+    ['p2p-fetch', ['localhost'], /: <hash> or --all is missing/],
     ['p2p-fetch', ['localhost', 'abc'], /is not a hash: that is 64 .*\(this has 3 characters\)/],
     ['p2p-fetch', ['localhost', 'g'.repeat(64)], /is not a hash/],
     ['p2p-fetch', ['localhost:0', ABSENT], /is not a peer \(a port is/],
@@ -227,7 +231,7 @@ t.test('wrong usage: one line, exit code 2', async (t) => {
     ['p2p-fetch', [used.peer, ABSENT, '--length', '1.5'], /--length is a whole number/],
     ['p2p-fetch', [used.peer, ABSENT, '--retry', '-1'], /--retry is a whole number/],
     ['p2p-fetch', [used.peer, ABSENT, '-o', folder], /is a folder/],
-    ['p2p-search', ['localhost'], /Not enough/],
+    ['p2p-search', ['localhost'], /: <words..> is missing/],
     ['p2p-search', [used.peer, 'x', '--ttl', '8'], /--ttl is a whole number from 0 to 7/],
     [
       'p2p-search',
@@ -238,7 +242,7 @@ t.test('wrong usage: one line, exit code 2', async (t) => {
     ['p2p-serve', [share, '--peer', 'a b'], /"a b" is not a peer/],
     ['p2p-serve', [share, '--advertise', 'host:0'], /is not a peer \(a port is/],
     ['p2p-serve', [share, '--max-peers', '0'], /maxPeers is a whole number from 1/],
-    ['p2p-peers', [], /Not enough/],
+    ['p2p-peers', [], /: <peer> is missing/],
     ['p2p-ping', ['a b'], /is not a peer/],
     ['p2p-ping', ['localhost', '--count', '0'], /--count is a whole number from 1/],
     ['p2p-ping', ['localhost', '--interval', '-1'], /--interval is a number of seconds/],
@@ -259,6 +263,11 @@ t.test('wrong usage: one line, exit code 2', async (t) => {
   };
   await Promise.all([runSome(), runSome(), runSome()]);
   t.same(readdirSync(folder).sort(), ['file', 'share', 'state', 'xdg'], 'nothing half-written');
+  const at = ['--host', '127.0.0.1', '--port', port, '--state', join(folder, 'other')];
+  const taken = await run('p2p-serve', [share, ...at]);
+  t.match(taken, { code: 1, stderr: /the port is in use\n$/ }, 'a failure, no wrong usage');
+  const locked = await run('p2p-serve', [share, '--port', '0', '--state', join(folder, 'state')]);
+  t.match(locked, { code: 1, stderr: /another node is using this state folder\n$/ });
 });
 
 t.test('not found, not reached: 3 and 4', async (t) => {
@@ -267,7 +276,10 @@ t.test('not found, not reached: 3 and 4', async (t) => {
   await indexed;
   const out = join(folder, 'out');
   const absent = await run('p2p-fetch', [peer, ABSENT, '-o', out]);
-  t.match(absent, { code: 3, stderr: /^p2p-fetch: .*no file with this hash\n$/ });
+  t.match(absent, {
+    code: 3,
+    stderr: `p2p-fetch: ${peer}: no file with this hash (${ABSENT})\n`,
+  });
   t.notOk(readdirSync(folder).some((name) => name.startsWith('out')));
   const http = createServer((_request, response) => response.end('hi'));
   http.listen(0, '127.0.0.1');
