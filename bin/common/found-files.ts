@@ -1,6 +1,6 @@
-/** What a search brings from several peers, grouped by file, so that each is printed once. */
+/** What a search brings from several peers, grouped by content and path, so that each is printed once. */
 import { formatAddress } from '../../lib/net/address.js';
-import type { FileMatch, Hash, PeerContact } from '../../lib/wire/messages.js';
+import type { FileMatch, PeerContact } from '../../lib/wire/messages.js';
 
 /** Milliseconds that a file waits for other peers that have it, too. */
 const GATHER = 300;
@@ -21,7 +21,8 @@ interface Group extends FoundFile {
 }
 
 export class FoundFiles {
-  readonly #groups = new Map<Hash, Group>();
+  /** By hash and path: one content may have several paths, and one path several contents. */
+  readonly #groups = new Map<string, Group>();
   /** Told of each file when it has waited; and again of sources that came after that. */
   readonly #onFile: (file: FoundFile) => void;
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -31,7 +32,7 @@ export class FoundFiles {
     this.#onFile = onFile;
   }
 
-  /** Different files, and peers that have some. */
+  /** Different files (two paths are two files), and peers that have some. */
   get files(): number {
     return this.#groups.size;
   }
@@ -42,10 +43,11 @@ export class FoundFiles {
   add(file: FileMatch, source: Source): void {
     const name = formatAddress(source.peer);
     this.#peers.add(name);
-    const group = this.#groups.get(file.hash);
+    const key = `${file.hash} ${file.path}`;
+    const group = this.#groups.get(key);
     if (group === undefined) {
       const fresh = { ...file, sources: [source], printed: 0 };
-      this.#groups.set(file.hash, fresh);
+      this.#groups.set(key, fresh);
       const timer = setTimeout(() => {
         this.#timers.delete(timer);
         this.#print(fresh);
