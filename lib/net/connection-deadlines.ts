@@ -9,7 +9,7 @@ import { SendProgress } from './send-progress.js';
 
 /** Milliseconds until the first frame of a peer that connects is whole, unless told otherwise. */
 export const FIRST_FRAME_TIMEOUT = 10_000;
-/** Milliseconds in which a frame that has begun is whole, or has grown by so many bytes. */
+/** Milliseconds in which a frame that is no answer is whole when it has begun, or has grown by so many bytes. */
 export const FRAME_TIMEOUT = 8_000;
 export const FRAME_PROGRESS = 4096;
 /** Bytes of an answer or a body that must come in the time in which an answer must; or its end. */
@@ -31,7 +31,7 @@ export interface DeadlineTimes {
   stallTimeout?: number | undefined;
   /** Milliseconds until the other side's first frame has come. @default none need come */
   firstFrameTimeout?: number | undefined;
-  /** Milliseconds in which a frame that has begun ends or grows by 4 KiB. @default FRAME_TIMEOUT */
+  /** Milliseconds in which a frame that is no answer ends or grows by 4 KiB. @default FRAME_TIMEOUT */
   frameTimeout?: number | undefined;
 }
 
@@ -102,16 +102,23 @@ export class ConnectionDeadlines {
   onFrame(): void {
     this.#first?.stop();
     this.#frame.stop();
+    this.#partial = 0;
   }
 
   /** What was read ends inside a frame. */
   onPartial(): void {
     const { partial, isAwaited } = this.#inbound();
-    const more = this.#frame.running ? partial - this.#partial : partial;
-    if (this.#frame.running) this.#frame.progress(more);
-    else this.#frame.start();
-    if (isAwaited) this.answer.progress(more);
+    const more = partial - this.#partial;
     this.#partial = partial;
+    if (isAwaited) {
+      // It has as much time as a body: on a line that others fill nothing may come for long.
+      this.#frame.stop();
+      this.answer.progress(more);
+    } else if (this.#frame.running) {
+      this.#frame.progress(more);
+    } else {
+      this.#frame.start();
+    }
   }
 
   close(): void {

@@ -170,6 +170,14 @@ t.test('bytes of an answer are progress as bytes of a body are', (t) => {
   }
   t.same(late, [], 'an answer that takes 50 s');
   whole();
+  for (let bytes = 3; bytes < 20_000; bytes += 1100) {
+    partial(bytes, bytes >= 12);
+    pass(7000);
+    partial(bytes + 10, true);
+    pass(20_000);
+  }
+  t.same(late, [], 'it has the time of a body, not that of a request');
+  whole();
   for (let bytes = 12; bytes < 400_000; bytes += 8000) {
     partial(bytes);
     pass(1000);
