@@ -1,11 +1,12 @@
 /**
  * Many clients at once: what they get together, against one alone; how fair it is; and what clients that
- * hardly read cost, in memory and for an honest one beside them.
+ * hardly read cost, in memory and for an honest one beside them. And one client that fetches many files.
  */
 import { createReadStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashStream } from '../lib/hash/path.js';
 import { measureAtOnce, type Served } from './clients/at-once.js';
+import { measureFolder } from './clients/folder.js';
 import { measureSlow } from './clients/slow.js';
 import { makeFile } from './common/files.js';
 import { startNginx } from './common/nginx.js';
@@ -16,8 +17,8 @@ import type { Progress, Settings, Subject } from './common/subject.js';
 export const clients: Subject = {
   name: 'clients',
   describe:
-    'many clients at once; against one alone, nginx, Node; 5 times as many that read 1 KiB/s',
-  defaults: { size: 2 ** 27, runs: 3 },
+    'many clients at once; against one alone, nginx, Node; 5 times as many that read 1 KiB/s; a folder',
+  defaults: { size: 2 ** 27, files: 2000, runs: 3 },
   run,
 };
 
@@ -62,6 +63,7 @@ async function run(settings: Settings, progress: Progress): Promise<Report[]> {
     return [
       ...(await measureAtOnce(servers, settings, progress)),
       ...(await measureSlow(ours, large, settings, progress)),
+      ...(await measureFolder(settings, progress)),
     ];
   } finally {
     await Promise.all(ends.map((end) => end()));
