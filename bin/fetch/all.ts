@@ -1,5 +1,7 @@
 /** `p2p-fetch <peer> --all <string> -o DIR`: every match of a search, into a folder. */
-import { connect, type Peer } from '../../lib/fetch/peer.js';
+import { Peer } from '../../lib/fetch/peer.js';
+import { retrying, type RetryOptions } from '../../lib/fetch/retry.js';
+import { parseAddress } from '../../lib/net/address.js';
 import { PeerError } from '../../lib/errors.js';
 import { fetchAll } from '../../lib/fetch/folder/fetch-all.js';
 import type { OpenSource } from '../../lib/fetch/folder/folder-fetch.js';
@@ -49,20 +51,20 @@ export async function fetchAllInto(args: AllArgs): Promise<number> {
     process.stderr.write(`${summaryOf(counts)}; stopped\n`);
   });
   const { onFound, onBytes, say } = progress;
+  const onRetry = ({ message }: PeerError, pause: number): void => {
+    say(`p2p-fetch: ${message}; again in ${(pause / 1000).toFixed(1)} s`);
+  };
   let peer: Peer | undefined;
   try {
-    peer = await connect(args.peer, { ...tlsOptions(args), signal: stop.signal });
+    peer = await connectTo(args, { signal: stop.signal, retries, onRetry });
     const files = fetchAll(peer, args.all, folder, {
-      ...{ signal: stop.signal, limit: args.limit, fsync: args.fsync, onBytes, retries },
+      ...{ signal: stop.signal, limit: args.limit, fsync: args.fsync, onBytes, retries, onRetry },
       sourceOf: sourcesOf(args, say),
       onFound: (found) => {
         onFound(found);
         if (found.leftOut === undefined) return;
         counts.leftOut = true;
         say(`p2p-fetch: left out of what the peer lists: ${found.leftOut}`);
-      },
-      onRetry: ({ message }, pause) => {
-        say(`p2p-fetch: ${message}; again in ${(pause / 1000).toFixed(1)} s`);
       },
     });
     for await (const { path, size, outcome, error } of files) {
@@ -90,6 +92,17 @@ export async function fetchAllInto(args: AllArgs): Promise<number> {
   }
 }
 
+/** @throws PeerError as `connect`, when all attempts have failed */
+async function connectTo(args: AllArgs, options: RetryOptions): Promise<Peer> {
+  const peer = new Peer(parseAddress(args.peer), tlsOptions(args));
+  await retrying(
+    () => peer.open(options),
+    () => 0,
+    options,
+  );
+  return peer;
+}
+
 /** @returns the folder */
 function checkArgs({ hash, output, offset, length }: AllArgs): string {
   const wrong =
@@ -111,9 +124,12 @@ function sourcesOf(
 ): OpenSource | undefined {
   if (from.length === 0 && !find) return undefined;
   const sources = { named: [peer, ...from], find, tls: tlsOptions(args), window: WINDOW };
+  // What is wrong with a peer is said once, not for each file.
+  const said = new Set<string>();
   return ({ hash }) => {
     const { peers, close } = openSources(hash, sources, (line) => {
-      say(`p2p-fetch: ${line}`);
+      if (!said.has(line)) say(`p2p-fetch: ${line}`);
+      said.add(line);
     });
     return {
       source: peers,

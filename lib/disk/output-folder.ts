@@ -73,9 +73,7 @@ export class OutputFolder {
   constructor(path: string, { fsync = true }: OutputFolderOptions = {}) {
     this.path = path;
     this.#fsync = fsync;
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === false) {
-      throw new PeerError('ERR_USAGE', `${path} is not a folder`);
-    }
+    checkFolder(path);
     mkdirSync(path, { recursive: true });
     const real = realpathSync(path);
     this.#root = entryOf(BY_DESCRIPTOR ? openSync(real, O_RDONLY | O_DIRECTORY) : undefined, real);
@@ -194,6 +192,13 @@ export class OutputFolder {
         this.#syncs.delete(synced);
       });
     this.#syncs.add(synced);
+  }
+}
+
+/** @throws PeerError ERR_USAGE when a file stands there; the system's error */
+export function checkFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === false) {
+    throw new PeerError('ERR_USAGE', `${path} is not a folder`);
   }
 }
 

@@ -14,11 +14,7 @@
  * - A part of more than 255 bytes in UTF-8 is cut on a character's border; it keeps its extension and gets
  *   a mark, `~` and eight digits of the hash of what it was.
  *
- * Of several paths that a file system may take for one (case, Unicode's normal forms and what shows
- * nothing left aside) one keeps its name, and a folder goes before a file; the others get the mark of
- * their whole path in front of the extension. One that nothing was done to goes before one that was
- * changed, then the order is that of the paths' code units: it does not depend on the order in which a
- * peer lists them. Work and memory grow with the bytes of the paths, whatever they are.
+ * Paths that become the same are told apart in distinct-paths.ts.
  */
 import { createHash } from 'node:crypto';
 
@@ -29,14 +25,12 @@ export const PART_SUFFIX = '.part';
 export const MAX_NAME_BYTES = 255;
 /** An extension of more bytes than this is none. */
 const MAX_EXTENSION_BYTES = 32;
-/** Hexadecimal digits of a mark; up to eight times as many when two marks are the same. */
-const MARK_DIGITS = 8;
-const MAX_MARKS = 8;
+/** Hexadecimal digits of a mark. */
+export const MARK_DIGITS = 8;
 
 const BAD = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\\:*?"<>|/]/gu;
 /** Zero-width joiners, and variation selectors. */
 const JOINER = /^[\u200c\u200d\ufe00-\ufe0f]$/u;
-const SHOWS_NOTHING = /\p{Default_Ignorable_Code_Point}/gu;
 const TRAILING = /[.\p{Zs}]+$/u;
 /** Most names are like that: nothing is done to them, unless they are a device's. */
 const PLAIN = /^[A-Za-z0-9_-][A-Za-z0-9_ .,()-]{0,62}[A-Za-z0-9_-]$/;
@@ -50,117 +44,8 @@ export function safePath(path: string): string {
   return parts.length === 0 ? '_' : parts.map(safePart).join('/');
 }
 
-/**
- * A path for each of several, no two the same and none a folder of another, as above.
- *
- * @returns by the path that was given
- */
-export function distinctPaths(paths: Iterable<string>): Map<string, string> {
-  const names = new DistinctPaths();
-  const given = new Set(paths);
-  for (const path of given) names.add(path);
-  const steps = names.settle();
-  while (steps.next().done !== true);
-  return new Map(Array.from(given, (path) => [path, names.nameOf(path)]));
-}
-
-/** Paths with one key: most often there is one. */
-type Group = string | Set<string>;
-
-/** The same step by step: `add` all paths, `settle`, then ask for names. */
-export class DistinctPaths {
-  /** Numbers of folders: by path as it was given, and by the number of the one above and the key of the name. */
-  readonly #folders = new Map<string, number>([['', 0]]);
-  readonly #folderKeys = new Map<string, number>();
-  /** By folder and key. */
-  readonly #files = new Map<string, Group>();
-  /** Only of paths that are not called as `safePath` says. */
-  readonly #names = new Map<string, string>();
-  #count = 0;
-
-  /** Different folders so far. */
-  get folders(): number {
-    return this.#folders.size - 1;
-  }
-
-  /** Whether a path's folder is one of those so far. */
-  knowsFolderOf(path: string): boolean {
-    return this.#folders.has(split(path).folder);
-  }
-
-  add(path: string): void {
-    const { folder, name } = split(path);
-    const key = `${this.#folder(folder)}/${keyOf(safePart(name))}`;
-    const group = this.#files.get(key);
-    if (group === undefined) this.#files.set(key, path);
-    else if (typeof group === 'object') group.add(path);
-    else if (group !== path) this.#files.set(key, new Set([group, path]));
-  }
-
-  /** Choose names; more than once a millisecond it lets others go on. */
-  *settle(): Generator<undefined, void, void> {
-    let rest: string[] = [];
-    for (const [key, group] of this.#files) {
-      const isFolder = this.#folderKeys.has(key);
-      if (!isFolder && typeof group === 'string') continue;
-      const paths = typeof group === 'string' ? [group] : group;
-      const first = isFolder ? undefined : firstOf(paths);
-      for (const path of paths) {
-        if (path !== first) rest.push(path);
-        if (rest.length % 128 === 0) yield;
-      }
-    }
-    for (let more = 1; rest.length > 0; more++) {
-      // Another file may be called like that on purpose: then the mark is longer.
-      const chosen = new Map<string, { path: string; name: string }>();
-      const again: string[] = [];
-      for (const [i, path] of rest.entries()) {
-        if (i % 128 === 0) yield;
-        const text = more <= MAX_MARKS ? path : `${path}/${more}`;
-        const name = withMark(leafOf(path), markOf(text, MARK_DIGITS * Math.min(MAX_MARKS, more)));
-        const key = `${this.#folder(split(path).folder)}/${keyOf(name)}`;
-        const other = chosen.get(key);
-        if (this.#files.has(key) || this.#folderKeys.has(key)) again.push(path);
-        else if (other === undefined) chosen.set(key, { path, name });
-        else if (firstOf([path, other.path]) === path) {
-          again.push(other.path);
-          chosen.set(key, { path, name });
-        } else again.push(path);
-      }
-      for (const [key, { path, name }] of chosen) {
-        this.#files.set(key, path);
-        this.#names.set(path, name);
-      }
-      rest = again;
-    }
-    // What is only needed to choose.
-    this.#files.clear();
-    this.#folders.clear();
-    this.#folderKeys.clear();
-  }
-
-  /** The path to use, separated by `/`. */
-  nameOf(path: string): string {
-    const safe = safePath(path);
-    const name = this.#names.get(path);
-    return name === undefined ? safe : safe.slice(0, safe.lastIndexOf('/') + 1) + name;
-  }
-
-  #folder(path: string): number {
-    const known = this.#folders.get(path);
-    if (known !== undefined) return known;
-    const { folder, name } = split(path);
-    const above = this.#folder(folder);
-    const key = `${above}/${keyOf(safePart(name))}`;
-    const number = this.#folderKeys.get(key) ?? ++this.#count;
-    this.#folderKeys.set(key, number);
-    this.#folders.set(path, number);
-    return number;
-  }
-}
-
 /** A path's folder, and its last part; empty parts left out. */
-function split(path: string): { folder: string; name: string } {
+export function split(path: string): { folder: string; name: string } {
   let end = path.length;
   while (path[end - 1] === '/') end--;
   const slash = path.lastIndexOf('/', end - 1);
@@ -169,31 +54,12 @@ function split(path: string): { folder: string; name: string } {
   return { folder: path.slice(0, above), name: path.slice(slash + 1, end) };
 }
 
-function leafOf(path: string): string {
+export function leafOf(path: string): string {
   const safe = safePath(path);
   return safe.slice(safe.lastIndexOf('/') + 1);
 }
 
-/** The path that keeps its name. */
-function firstOf(paths: Iterable<string>): string | undefined {
-  let first: string | undefined;
-  let plain = false;
-  for (const path of paths) {
-    const isPlain = safePath(path) === path;
-    if (first !== undefined && (plain === isPlain ? path >= first : plain)) continue;
-    first = path;
-    plain = isPlain;
-  }
-  return first;
-}
-
-/** What file systems may take for the same. */
-function keyOf(name: string): string {
-  const visible = name.normalize('NFC').replace(SHOWS_NOTHING, '');
-  return visible.toUpperCase().toLowerCase().normalize('NFC');
-}
-
-function safePart(part: string): string {
+export function safePart(part: string): string {
   // An empty path.
   if (part === '') return '_';
   if (PLAIN.test(part) && !DEVICE.test(part) && !PART.test(part)) return part;
@@ -216,7 +82,7 @@ function shows(part: string, at: number): boolean {
 }
 
 /** `name~mark.extension`, cut to what fits. */
-function withMark(name: string, mark: string): string {
+export function withMark(name: string, mark: string): string {
   const dot = name.lastIndexOf('.');
   const hasExtension = dot > 0 && Buffer.byteLength(name.slice(dot)) <= MAX_EXTENSION_BYTES;
   const end = `~${mark}${hasExtension ? name.slice(dot) : ''}`;
@@ -236,7 +102,7 @@ export function cut(text: string, bytes: number): string {
   return text.slice(0, length);
 }
 
-function markOf(text: string, digits: number): string {
+export function markOf(text: string, digits: number): string {
   // UTF-16, so that halves of surrogate pairs differ.
   return createHash('sha256').update(text, 'utf16le').digest('hex').slice(0, digits);
 }

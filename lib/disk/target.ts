@@ -23,6 +23,7 @@ import {
   constants,
   fchmodSync,
   fstatSync,
+  futimesSync,
   linkSync,
   lstatSync,
   openSync,
@@ -50,6 +51,8 @@ const TOKEN_BYTES = 8;
 /** What a part's name has behind that of the file, at most: `.mark-token.part`. */
 const END_BYTES = 1 + MARK_DIGITS + 1 + 2 * TOKEN_BYTES + PART_SUFFIX.length;
 
+/** Seconds between two times that a file system can tell apart, at most: FAT's. */
+const CLOCK_STEP = 2;
 /** Times that a part is named anew because another run renamed it at the same moment. */
 const TRIES = 5;
 /** File systems without hard links say one of these. */
@@ -165,6 +168,23 @@ export class Target {
       }
       const there = this.open();
       if (there !== undefined) return there;
+    }
+  }
+
+  /**
+   * Set when the part was last changed, as far as its file system can hold that: else it is left as it is.
+   *
+   * @param seconds since 1970
+   */
+  setModified(fd: number, seconds: number): void {
+    const now = Date.now() / 1000;
+    try {
+      futimesSync(fd, now, seconds);
+      // What is beyond its range Linux sets to the end of it.
+      if (Math.abs(fstatSync(fd).mtimeMs / 1000 - seconds) > CLOCK_STEP) futimesSync(fd, now, now);
+    } catch (error) {
+      // Some file systems keep no times. The file is whole without.
+      if (systemCode(error) === undefined) throw error;
     }
   }
 

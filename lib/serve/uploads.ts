@@ -105,6 +105,7 @@ export class Uploads {
       type: 'ACKN',
       of: 'RQFH',
       size: file.size,
+      modified: file.modified,
       ...grantRange(request, file.size),
     };
     const client = clientOf(connection.remoteHost ?? '');

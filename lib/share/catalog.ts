@@ -219,13 +219,16 @@ export class Catalog {
     }
   }
 
+  /** What is listed of a file. */
+  match(slot: number): FileMatch {
+    const columns = this.#columns;
+    const [hash, size] = [columns.hash(slot), columns.size(slot)];
+    return { path: this.#pathOf(slot), hash, size, modified: columns.modified(slot) };
+  }
+
   /** One page of the files that match: as `searchPage`. */
   search(query: string, max?: number, after?: Uint8Array): Generator<number, Page> {
-    const matchAt = (slot: number): FileMatch => {
-      const { path, hash, identity } = this.#fileAt(slot);
-      return { path, hash, size: identity.size };
-    };
-    return searchPage(this.#names, matchAt, { query, max, after });
+    return searchPage(this.#names, (slot) => this.match(slot), { query, max, after });
   }
 
   #fileAt(slot: number): SharedFile {

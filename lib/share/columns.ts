@@ -2,36 +2,16 @@
  * What is known of each file, in columns indexed by slot: 80 bytes a file and no object, so that a
  * million of them fit beside the search index.
  */
-import { randomBytes } from 'node:crypto';
 import { endianness } from 'node:os';
 import { sameBirth, type FileIdentity } from '../disk/open.js';
 import { HASH_BYTES } from '../wire/limits.js';
 import type { Hash } from '../wire/messages.js';
-import { SlotTable } from './slot-table.js';
+import { SlotTable } from '../support/slot-table.js';
+import { hashText } from '../support/text-hash.js';
 
 const HASH_WORDS = HASH_BYTES / 4;
 /** Which of a 64-bit number's two words is the low one. */
 const LOW = endianness() === 'LE' ? 0 : 1;
-
-/** Random, so that nobody can choose file names whose hashes collide. */
-const [SEED_LOW, SEED_HIGH] = new Uint32Array(new Uint8Array(randomBytes(8)).buffer) as unknown as [
-  number,
-  number,
-];
-
-/** 64 bits of a path, in two halves (after cyrb53). */
-function hashPath(path: string): [number, number] {
-  let low = SEED_LOW;
-  let high = SEED_HIGH;
-  for (let i = 0; i < path.length; i++) {
-    const c = path.charCodeAt(i);
-    low = Math.imul(low ^ c, 2654435761);
-    high = Math.imul(high ^ c, 1597334677);
-  }
-  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909);
-  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909);
-  return [low >>> 0, high >>> 0];
-}
 
 export class Columns {
   #capacity = 0;
@@ -71,7 +51,7 @@ export class Columns {
       if (this.#slots < slot) this.#free.push(this.#slots);
       this.#slots++;
     }
-    [this.#pathLow[slot], this.#pathHigh[slot]] = hashPath(path);
+    [this.#pathLow[slot], this.#pathHigh[slot]] = hashText(path);
     this.#hashes.set(hash, slot * HASH_BYTES);
     this.#write(slot, identity);
     this.#byPath.add(slot);
@@ -96,7 +76,7 @@ export class Columns {
 
   /** The slot of a path, or -1. */
   find(path: string): number {
-    const [low, high] = hashPath(path);
+    const [low, high] = hashText(path);
     return this.#byPath.first(
       low,
       (slot) => this.#pathLow[slot] === low && this.#pathHigh[slot] === high,
@@ -146,6 +126,12 @@ export class Columns {
 
   size(slot: number): number {
     return this.#sizes[slot] ?? 0;
+  }
+
+  /** When it was last changed, in seconds since 1970; undefined before that. */
+  modified(slot: number): number | undefined {
+    const seconds = Math.floor(Number(this.#times[slot] ?? -1n) / 1e9);
+    return seconds >= 0 ? seconds : undefined;
   }
 
   /** Whether the content can be taken as unchanged, as `sameContent` says. */

@@ -165,10 +165,10 @@ export class Share extends EventEmitter<ShareEvents> {
 
   /** Files with this content: some of them, if they are many. */
   withHash(hash: Hash, max = Infinity): Page {
-    const all = this.#catalog?.withHash(hash) ?? [];
-    const files = all.slice(0, Math.max(max, 1)).map(({ path, identity }) => {
-      return { path, hash, size: identity.size };
-    });
+    const catalog = this.#catalog;
+    if (catalog === undefined) return { total: 0, files: [], after: undefined };
+    const all = catalog.withHash(hash);
+    const files = all.slice(0, Math.max(max, 1)).map(({ slot }) => catalog.match(slot));
     return { total: all.length, files, after: undefined };
   }
 

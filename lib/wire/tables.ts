@@ -94,6 +94,28 @@ const files: Codec<readonly FileMatch[]> = {
   },
 };
 
+/** `files`, and beside it in `mtimes`, in the same order, when each was changed. */
+const datedFiles: Field<readonly FileMatch[]> = {
+  put(list, map) {
+    map.set('files', files.encode(list));
+    if (list.every(({ modified }) => modified === undefined)) return;
+    map.set(
+      'mtimes',
+      list.map(({ modified }) => modified ?? null),
+    );
+  },
+  take(map) {
+    const list = files.decode(map.get('files'), 'files');
+    if (!map.has('mtimes')) return list;
+    const times = asArray(map.get('mtimes'), 'mtimes', limits.MAX_FILES);
+    if (times.length !== list.length) throw malformed('mtimes are not as many as files');
+    return list.map((file, i) => {
+      const modified = times[i];
+      return modified === null ? file : { ...file, modified: asUint(modified, 'mtime') };
+    });
+  },
+};
+
 function unhex(hex: string): Buffer {
   return Buffer.from(hex, 'hex');
 }
@@ -167,7 +189,7 @@ export const MESSAGES: { readonly [Id in Exclude<MessageId, 'ACKN'>]: ShapeOf<Id
   RPFL: shape<FileList>({
     type: constant('RPFL'),
     total: required('n', uint()),
-    files: required('files', files),
+    files: datedFiles,
     after: optional('after', cursor),
     duplicate: flag('dup'),
   }),
@@ -222,6 +244,7 @@ export const ACKNOWLEDGEMENTS: { readonly [Of in AckOf]: AckShape<Of> } = {
       type: constant('ACKN'),
       of: constant('RQFH', 'of'),
       size: required('size', uint()),
+      modified: optional('mtime', uint()),
       offset: required('offset', uint()),
       length: required('length', uint()),
     },

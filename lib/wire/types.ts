@@ -32,6 +32,8 @@ export interface FileMatch {
   hash: Hash;
   /** Bytes. */
   size: number;
+  /** When the file was last changed, in seconds since 1970 (UTC). A claim; only RPFL has it. */
+  modified?: number | undefined;
 }
 
 /** How to reach a peer. */
@@ -150,6 +152,8 @@ export interface FileHead {
   of: 'RQFH';
   /** Bytes of the whole file. */
   size: number;
+  /** When it was last changed, in seconds since 1970 (UTC). A claim. */
+  modified?: number | undefined;
   /** First byte and number of bytes granted, clipped to the file's end. */
   offset: number;
   length: number;

@@ -1,7 +1,21 @@
 /** Paths of a peer as paths on this disk: a corpus of bad ones, and properties of any. */
 import fc from 'fast-check';
 import t from 'tap';
-import { distinctPaths, safePath } from '../../lib/disk/safe-name.js';
+import { DistinctPaths } from '../../lib/disk/distinct-paths.js';
+import { safePath } from '../../lib/disk/safe-name.js';
+
+/** The names of paths, by path. */
+function distinctPaths(paths: readonly string[]): Map<string, string> {
+  const names = new DistinctPaths();
+  for (const path of paths) names.add(path);
+  const steps = names.settle((i) => paths[i] ?? '');
+  let step = steps.next();
+  while (step.done !== true) step = steps.next();
+  const repeated = step.value;
+  const different = paths.filter((_, i) => !repeated.has(i));
+  if (new Set(different).size < different.length) throw new Error('a path is left twice');
+  return new Map(different.map((path) => [path, names.nameOf(path)]));
+}
 
 /** What is given, and what must become of it. */
 const CORPUS: readonly (readonly [string, string])[] = [

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { DistinctPaths } from '../../lib/disk/safe-name.js';
+import { DistinctPaths } from '../../lib/disk/distinct-paths.js';
 import { connect } from '../../lib/fetch/peer.js';
 import { fetchAll } from '../../lib/fetch/folder/fetch-all.js';
 import { formatAddress } from '../../lib/net/address.js';
@@ -24,7 +24,7 @@ t.test('what is beyond a limit is said once, and the rest is fetched', async (t)
   const said: (string | undefined)[] = [];
   const files = await listOf(
     fetchAll(peer, '', out, {
-      listingLimits: { files: 1000, characters: 1_000_000, folders: 30, levels: 64 },
+      listingLimits: { files: 1000, pathBytes: 1_000_000, folders: 30, levels: 64 },
       onFound: ({ leftOut }) => said.push(leftOut),
     }),
   );
@@ -48,9 +48,9 @@ t.test('no folder is made for what is then refused', async (t) => {
 t.test('names cost time and memory by their bytes', (t) => {
   const count = size(20_000, 400_000);
   const names = new DistinctPaths();
-  for (let i = 0; i < count; i++)
-    names.add(`${'a/'.repeat(60)}${i % 2 === 0 ? 'F' : 'f'}${i >> 1}`);
-  const steps = names.settle();
+  const pathAt = (i: number): string => `${'a/'.repeat(60)}${i % 2 === 0 ? 'F' : 'f'}${i >> 1}`;
+  for (let i = 0; i < count; i++) names.add(pathAt(i));
+  const steps = names.settle(pathAt);
   let turns = 0;
   while (steps.next().done !== true) turns++;
   t.ok(turns > count / 1000, 'others have their turn');

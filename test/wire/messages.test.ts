@@ -93,6 +93,11 @@ const BAD: [string, Parameters<typeof decodeMessage>[0], unknown][] = [
     { n: 1001, files: new Map(Array.from({ length: 1001 }, (_, i) => [`${i}`, [bytes32, 1]])) },
   ],
   ['a dup that is a number', 'RPFL', { n: 0, files: new Map(), dup: 1 }],
+  ...[7, [], [1, 2], ['x'], [1.5]].map((mtimes): (typeof BAD)[number] => [
+    `the times ${JSON.stringify(mtimes)} of one file`,
+    'RPFL',
+    { n: 1, files: file('x', bytes32, 1), mtimes },
+  ]),
   ['neither query nor hash', 'TPHF', { peer: contact, hops: 1, n: 0 }],
   ['a query and a hash', 'TPHF', { peer: contact, q: 'x', hash: bytes32, hops: 1, n: 0 }],
   ['no peer', 'TPHF', { q: 'x', hops: 1, n: 0 }],
@@ -134,6 +139,8 @@ t.test('random payloads give a message or ERR_MALFORMED', (t) => {
     ...['v', 'id', 'port', 'agent', 'feat', 'max', 'q', 'ttl', 'qid', 'ms', 'after', 'hash', 'of'],
     ...[
       'dup',
+      'mtimes',
+      'mtime',
       'offset',
       'length',
       'n',

@@ -46,6 +46,11 @@ const files = fc.uniqueArray(
   fc.record({ path: some.filter((path) => pathFault(path) === undefined), hash, size: uint }),
   { selector: ({ path }) => path, maxLength: 8 },
 );
+const datedFiles = fc
+  .tuple(files, fc.array(maybe(uint), { minLength: 8, maxLength: 8 }))
+  .map(([files, times]) =>
+    files.map((file, i) => (times[i] === undefined ? file : { ...file, modified: times[i] })),
+  );
 const wanted = fc.oneof(
   text.map((query) => ({ query })),
   hash.map((hash) => ({ hash })),
@@ -69,7 +74,13 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     )
     .map(([wanted, rest]) => ({ ...wanted, ...rest })),
   fc.record({ type: one('RQFH'), hash, offset: maybe(uint), length: maybe(uint) }),
-  fc.record({ type: one('RPFL'), total: uint, files, after: maybe(bytes), duplicate: isTrue }),
+  fc.record({
+    type: one('RPFL'),
+    total: uint,
+    files: datedFiles,
+    after: maybe(bytes),
+    duplicate: isTrue,
+  }),
   fc
     .tuple(wanted, fc.record({ type: one('TPHF'), peer, hops: fc.nat(255), total: uint, files }))
     .map(([wanted, rest]) => ({ ...wanted, ...rest })),

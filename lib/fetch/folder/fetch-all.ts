@@ -8,7 +8,7 @@
  */
 import { signalOf } from '../../support/signal.js';
 import type { Peer } from '../peer.js';
-import { OutputFolder } from '../../disk/output-folder.js';
+import { OutputFolder, checkFolder } from '../../disk/output-folder.js';
 import { PeerError, abortError } from '../../errors.js';
 import { retrying, type RetryOptions } from '../retry.js';
 import { FolderFetch, type FetchAllOptions, type FetchedFile } from './folder-fetch.js';
@@ -18,7 +18,7 @@ export type { FetchAllOptions, FetchedFile };
 
 /**
  * @param query terms, as in `Peer.search`; '' is every file
- * @param folder made if it is not there; symbolic links in it are not followed
+ * @param folder made if it is not there and something is found; symbolic links in it are not followed
  * @returns each file's outcome, in any order. Leaving the loop stops the rest; what was verified of files
  *   that are not whole stays in their parts.
  * @throws PeerError ERR_USAGE when `folder` is a file; ERR_FORBIDDEN when it was moved meanwhile;
@@ -33,12 +33,14 @@ export async function* fetchAll(
 ): AsyncGenerator<FetchedFile, void, void> {
   const { signal, onFound, listingLimits, fsync } = options;
   if (signal?.aborted === true) throw abortError(signal);
+  checkFolder(folder);
+  const listing = await list(peer, query, options, listingLimits);
+  const { leftOut } = listing;
+  const found = { files: listing.count, bytes: listing.bytes };
+  onFound?.(leftOut === undefined ? found : { ...found, leftOut });
+  if (listing.count === 0) return;
   const output = new OutputFolder(folder, { fsync });
   try {
-    const listing = await list(peer, query, options, listingLimits);
-    const { leftOut } = listing;
-    const found = { files: listing.files.length, bytes: listing.bytes };
-    onFound?.(leftOut === undefined ? found : { ...found, leftOut });
     const fetch = new FolderFetch(peer, listing, output, options);
     try {
       yield* fetch.outcomes();

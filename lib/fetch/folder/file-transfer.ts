@@ -59,40 +59,32 @@ export class FileTransfer {
 
   /** Fetch it from the peer. @throws PeerError; the system's error */
   async fetch(file: string, match: FileMatch, signal: AbortSignal, onHead: OnHead): Promise<void> {
-    const { hash, size } = match;
+    const { hash, size, modified } = match;
     if (size > SMALL_BYTES) {
-      const source: FileSource = {
-        fetchTo: (what, sink, options) =>
-          this.#peer.fetchTo(what, sink, {
-            ...options,
-            onHead: (head) => {
-              onHead(head);
-              options?.onHead?.(head);
-            },
-          }),
-      };
-      await this.fetchFrom(source, file, match, signal);
+      await this.fetchFrom(this.#peer, file, match, signal, onHead);
       return;
     }
     const { limit, onBytes } = this.#options;
     const bytes = await this.#peer.fetchSmall(hash, size, { signal, limit, onHead });
     onBytes(size);
-    await this.#named(file, () => this.#put(file, hash, bytes));
+    await this.#named(file, () => this.#put(file, hash, bytes, modified));
   }
 
   /** Fetch it from any source, resuming what is there. */
   async fetchFrom(
     source: FileSource,
     file: string,
-    { hash, size }: FileMatch,
+    match: FileMatch,
     signal: AbortSignal,
+    onHead: OnHead,
   ): Promise<void> {
     await this.#named(file, async () => {
-      const fetch = this.#openLarge(file, hash, size);
+      const fetch = this.#openLarge(file, match);
       let before = 0;
       try {
         await fetch.from(source, {
           signal,
+          onHead,
           onProgress: ({ phase, bytes }) => {
             if (phase !== 'fetching') return;
             this.#options.onBytes(bytes - before);
@@ -107,7 +99,7 @@ export class FileTransfer {
     });
   }
 
-  #openLarge(file: string, hash: string, size: number): FileFetch {
+  #openLarge(file: string, { hash, size, modified }: FileMatch): FileFetch {
     const { limit, fsync } = this.#options;
     const held: HeldPlace[] = [];
     const hold = (place: HeldPlace): Target => {
@@ -122,7 +114,7 @@ export class FileTransfer {
       const target = there && hold(there);
       const make = (): Target => target ?? hold(this.#output.make(file));
       const part = new PartFile({ target, make, fsync, onClose: release });
-      return new FileFetch(hash, part, { size, limit });
+      return new FileFetch(hash, part, { size, modified, limit });
     } catch (error) {
       release(false);
       throw error;
@@ -130,7 +122,12 @@ export class FileTransfer {
   }
 
   /** A small file is there at once, and nothing of it is worth keeping if it cannot be written. */
-  async #put(file: string, hash: string, bytes: Uint8Array): Promise<void> {
+  async #put(
+    file: string,
+    hash: string,
+    bytes: Uint8Array,
+    modified: number | undefined,
+  ): Promise<void> {
     const place = this.#output.make(file);
     let named = false;
     try {
@@ -142,6 +139,7 @@ export class FileTransfer {
           done += writeSync(part.fd, bytes, done, bytes.length - done, done);
         }
         if (part.size > bytes.length) ftruncateSync(part.fd, bytes.length);
+        if (modified !== undefined) target.setModified(part.fd, modified);
         if (this.#options.fsync !== false) await datasync(part.fd);
         target.commit(part.fd);
         named = true;

@@ -78,7 +78,7 @@ export class FolderFetch {
   constructor(peer: Peer, listing: Listing, output: OutputFolder, options: FetchAllOptions) {
     this.#options = options;
     this.#listing = listing;
-    this.#files = listing.files.values();
+    this.#files = listing.files();
     const stop = this.#stop.signal;
     const signal = signalOf(options);
     this.#signal = signal === undefined ? stop : AbortSignal.any([signal, stop]);
@@ -209,7 +209,11 @@ export class FolderFetch {
     }
     const { source, close } = sourceOf(match);
     try {
-      await this.#transfer.fetchFrom(source, file, match, signal);
+      await this.#attempts.persist(
+        (onHead) => this.#transfer.fetchFrom(source, file, match, signal, onHead),
+        signal,
+        alone,
+      );
     } finally {
       close();
     }

@@ -2,16 +2,17 @@
  * What a peer lists, and what each file is to be called. Whatever it lists, memory and time are bounded:
  * what is beyond a limit is left out and counted, and the rest is fetched.
  */
-import { DistinctPaths } from '../../disk/safe-name.js';
+import { DistinctPaths } from '../../disk/distinct-paths.js';
 import { abortError } from '../../errors.js';
 import { TimeSlicer } from '../../support/time-slicer.js';
 import type { FileMatch } from '../../wire/messages.js';
+import { PackedFiles } from './packed-files.js';
 
 export interface ListingLimits {
   /** Files. */
   files: number;
-  /** Characters of all paths: what the names take in memory. */
-  characters: number;
+  /** Bytes of all paths. */
+  pathBytes: number;
   /** Different folders. */
   folders: number;
   /** Folders above a file, and the file. */
@@ -20,19 +21,20 @@ export interface ListingLimits {
 
 export const LISTING_LIMITS: ListingLimits = {
   files: 1_000_000,
-  characters: 64 * 1024 * 1024,
+  pathBytes: 64 * 1024 * 1024,
   folders: 100_000,
   levels: 64,
 };
 
 export class Listing {
-  readonly files: FileMatch[] = [];
   /** Of all files. */
   bytes = 0;
   readonly #limits: ListingLimits;
+  readonly #files = new PackedFiles();
   readonly #names = new DistinctPaths();
-  readonly #paths = new Set<string>();
-  #characters = 0;
+  /** Of files that are listed more than once, all but one. */
+  #repeated: ReadonlySet<number> = new Set();
+  #pathBytes = 0;
   readonly #leftOut = { deep: 0, folders: 0, more: false };
 
   private constructor(limits: ListingLimits) {
@@ -56,20 +58,31 @@ export class Listing {
       await pause();
       if (!listing.#add(match)) break;
     }
-    const steps = listing.#names.settle();
-    while (steps.next().done !== true) await pause();
-    listing.#paths.clear();
+    const steps = listing.#names.settle((i) => listing.#files.pathAt(i));
+    let step = steps.next();
+    for (; step.done !== true; step = steps.next()) await pause();
+    listing.#repeated = step.value;
+    for (const i of step.value) listing.bytes -= listing.#files.at(i).size;
     return listing;
+  }
+
+  /** How many. */
+  get count(): number {
+    return this.#files.count - this.#repeated.size;
+  }
+
+  *files(): Generator<FileMatch, void, void> {
+    for (let i = 0; i < this.#files.count; i++) if (!this.#repeated.has(i)) yield this.#files.at(i);
   }
 
   /** What was left out, in words; undefined when nothing was. */
   get leftOut(): string | undefined {
-    const { files, characters, folders, levels } = this.#limits;
+    const { files, pathBytes, folders, levels } = this.#limits;
     const { deep, folders: other, more } = this.#leftOut;
     const parts = [
       deep > 0 ? `${deep} files below more than ${levels} folders` : undefined,
       other > 0 ? `${other} files in more than ${folders} folders` : undefined,
-      more ? `what is behind ${files} files or ${characters} characters of paths` : undefined,
+      more ? `what is behind ${files} files or ${pathBytes} bytes of paths` : undefined,
     ].filter((part) => part !== undefined);
     return parts.length === 0 ? undefined : parts.join(', ');
   }
@@ -82,12 +95,11 @@ export class Listing {
   /** @returns false when nothing more is taken */
   #add(match: FileMatch): boolean {
     const { path, size } = match;
-    this.#characters += path.length;
-    if (this.files.length === this.#limits.files || this.#characters > this.#limits.characters) {
+    this.#pathBytes += Buffer.byteLength(path);
+    if (this.#files.count === this.#limits.files || this.#pathBytes > this.#limits.pathBytes) {
       this.#leftOut.more = true;
       return false;
     }
-    if (this.#paths.has(path)) return true;
     if (levelsOf(path) > this.#limits.levels) {
       this.#leftOut.deep++;
       return true;
@@ -96,9 +108,8 @@ export class Listing {
       this.#leftOut.folders++;
       return true;
     }
-    this.#paths.add(path);
     this.#names.add(path);
-    this.files.push(match);
+    this.#files.add(match);
     this.bytes += size;
     return true;
   }

@@ -34,6 +34,8 @@ export interface FetchProgress {
 export interface AttemptOptions {
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: FetchProgress) => void) | undefined;
+  /** Told that bytes are about to come, again and again. */
+  onHead?: ((head: FileHead) => void) | undefined;
 }
 
 /** `there`: the file was there already, with the same bytes. */
@@ -61,6 +63,8 @@ export interface WantedRange {
   limit?: RateLimiter | undefined;
   /** Bytes of the file, if they are known. Another size is ERR_MISMATCH. */
   size?: number | undefined;
+  /** When it was last changed, in seconds since 1970. @default what the peer says with it */
+  modified?: number | undefined;
 }
 
 /** What a file is to hold, as a text that differs for other bytes. */
@@ -87,13 +91,16 @@ export class FileFetch implements Fetch {
   readonly #sink: ByteSink;
   #plan: Plan | undefined;
   #bytes = 0;
+  #modified: number | undefined;
   /** Whether the file that stands at the name was compared, and with what result. */
   #existing: 'unknown' | 'other' | 'equal' = 'unknown';
   #onProgress: AttemptOptions['onProgress'];
+  #onAnswer: AttemptOptions['onHead'];
 
   constructor(hash: Hash, part: PartFile, wanted: WantedRange = {}) {
     this.#hash = hash;
     this.#wanted = wanted;
+    this.#modified = wanted.modified;
     this.#part = part;
     this.#sink = {
       write: (bytes, position) =>
@@ -107,8 +114,12 @@ export class FileFetch implements Fetch {
     return this.#bytes;
   }
 
-  async from(source: FileSource, { signal, onProgress }: AttemptOptions = {}): Promise<void> {
+  async from(
+    source: FileSource,
+    { signal, onProgress, onHead }: AttemptOptions = {},
+  ): Promise<void> {
     this.#onProgress = onProgress;
+    this.#onAnswer = onHead;
     const { offset, length } = this.#wanted;
     // With nothing to compare, all is asked for at once; else it must be known first how large the file is.
     const { found, existing } = this.#part;
@@ -134,9 +145,10 @@ export class FileFetch implements Fetch {
       await this.#part.close();
       return 'there';
     }
-    const { first, end, there, length } = this.#known();
+    const { first, end, there, length, size } = this.#known();
     if (there.missing(first, end).next().done !== true) throw new TypeError('blocks are missing');
-    await this.#part.finish(length);
+    // Of a part of it that would say nothing.
+    await this.#part.finish(length, length === size ? this.#modified : undefined);
     return 'fetched';
   }
 
@@ -152,7 +164,9 @@ export class FileFetch implements Fetch {
   }
 
   #onHead(head: FileHead): void {
-    const { size } = head;
+    this.#onAnswer?.(head);
+    const { size, modified } = head;
+    this.#modified ??= modified;
     if (this.#plan === undefined) this.#plan = this.#makePlan(size);
     else if (size !== this.#plan.size) {
       throw new PeerError('ERR_MISMATCH', 'the peer says that the file has another size');

@@ -130,13 +130,15 @@ export class PartFile implements ByteSink {
    * All is there: give it its name.
    *
    * @param length bytes that belong to it; what the part has behind them is cut off
+   * @param modified when it was last changed, in seconds since 1970
    * @throws PeerError ERR_FORBIDDEN when another file has got the name meanwhile; the system's error
    */
-  async finish(length: number): Promise<void> {
+  async finish(length: number, modified?: number): Promise<void> {
     const { fd } = this.#open();
     await Promise.allSettled(this.#writes);
     if (!this.isNamed) {
       if (fstatSync(fd).size !== length) await truncate(fd, length);
+      if (modified !== undefined) this.#target?.setModified(fd, modified);
       if (this.#options.fsync !== false) await datasync(fd);
       this.#target?.commit(fd);
     }

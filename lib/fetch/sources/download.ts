@@ -139,7 +139,7 @@ export class Download {
       if (claim === 0) {
         checkHead({ type: 'RQFH', hash: this.#options.hash }, wantedBlocks({}, 0).head);
       }
-      if (this.#size === undefined && this.#options.prove !== true) this.#plan(claim);
+      if (this.#size === undefined && this.#options.prove !== true) this.#plan(session);
     } catch (error) {
       session.fail(error as PeerError);
       return;
@@ -156,14 +156,14 @@ export class Download {
   }
 
   /**
-   * Make the plan for a file of `size` bytes.
+   * Make the plan for a file of as many bytes as a source claims.
    *
    * @throws PeerError ERR_RANGE, ERR_MISMATCH when the size cannot be or is not what was asked for
    */
-  #plan(size: number): void {
+  #plan({ source, claim: size }: Session): void {
     const { onHead, ordered } = this.#options;
     const { head, first, end } = wantedBlocks(this.#options, size);
-    onHead?.(head);
+    onHead?.({ ...head, modified: source.modified });
     this.#range = head;
     this.#size = size;
     this.#have = copyOf(this.#have ?? this.#options.have, blockCount(size));
@@ -221,7 +221,7 @@ export class Download {
     if (this.#pool.isEnded() || this.#proven || !this.#pool.has(session)) return;
     this.#proven = true;
     try {
-      this.#plan(claim);
+      this.#plan(session);
     } catch (error) {
       this.#reject(asError(error));
       return;

@@ -37,6 +37,8 @@ export class Source {
   readonly name: string;
   readonly throughput = new Throughput();
   readonly counts: SourceCounts = { blocks: 0, duplicates: 0 };
+  /** When the file was last changed, as it says. */
+  modified: number | undefined;
   /** Ranges that came whole. */
   ranges = 0;
   readonly #peer: SourcePeer;
@@ -80,6 +82,7 @@ export class Source {
         (head) => {
           checkHead(request, head);
           size = head.size;
+          this.modified = head.modified;
           return new DiscardSink(0);
         },
         signal,

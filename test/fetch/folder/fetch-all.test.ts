@@ -118,6 +118,7 @@ t.test('everything comes, and only what is not there comes again', async (t) => 
   const matching = Object.keys(files).filter((path) => path.includes('many/1/file-1'));
   t.equal((await all(peer, some, { query: 'FILE-1 many/1/' })).length, matching.length);
   t.same(await all(peer, join(folder, 'none'), { query: 'nothing like it' }), []);
+  t.notOk(existsSync(join(folder, 'none')), 'no folder for nothing');
 });
 
 t.test('links, folders and devices that stand in the way', async (t) => {
