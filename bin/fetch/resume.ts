@@ -70,7 +70,7 @@ export async function complete(
     if (isStdout(output)) {
       // Whoever reads has had enough (`| head`): nothing is wrong.
       if (systemCode(error) === 'EPIPE') return;
-      throw error;
+      throw onDisk ? Object.assign(error as Error, { path: 'stdout' }) : error;
     }
     if (kept !== undefined) process.stderr.write(`what was verified is in ${printable(kept)}\n`);
     throw onDisk ? Object.assign(error as Error, { path: output }) : error;

@@ -41,7 +41,7 @@ class Keys {
       this.#low = doubled(this.#low);
       this.#high = doubled(this.#high);
     }
-    [this.#low[i], this.#high[i]] = hashText(key) as [number, number];
+    [this.#low[i], this.#high[i]] = hashText(key);
     this.#table.add(i);
     return i;
   }

@@ -86,10 +86,15 @@ t.test('--retry: the peer comes late, and is away in between', async (t) => {
   t.ok(relay.bytes < 2 * BYTES, 'what had come does not come again');
 
   relay.reset();
-  relay.at = { bytes: 1_000_000, then: relay.cut };
+  relay.at = {
+    bytes: 1_000_000,
+    then: () => {
+      relay.cut();
+    },
+  };
   relay.aim(node.address);
-  const once = await fetchAll(relay.address, join(folder, 'once'), [], () => undefined);
-  t.equal(once.stderr, ALL_CAME, 'a connection that breaks once needs no --retry');
+  const cut = await fetchAll(relay.address, join(folder, 'once'), [], () => undefined);
+  t.equal(cut.stderr, ALL_CAME, 'a connection that breaks once needs no --retry');
 });
 
 t.test('--from: large files come from all, and from others when one is lost', async (t) => {
