@@ -35,6 +35,8 @@ interface Args extends TlsArgs {
   'max-peers': number;
   'max-peers-per-network': number;
   discover: boolean;
+  allow: string[];
+  'allow-file': string | undefined;
   'max-connections': number | undefined;
   'max-uploads': number | undefined;
   'up-limit': string | undefined;
@@ -87,6 +89,20 @@ await runCommand<Args>({
         ...pick(OPTIONS.maxPeersPerNetwork),
       })
       .option('discover', { type: 'boolean', ...pick(OPTIONS.discover) })
+      .option('allow', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        nargs: 1,
+        default: [] as string[],
+        defaultDescription: 'everybody may',
+        describe: OPTIONS.allow.describe,
+      })
+      .option('allow-file', {
+        type: 'string',
+        requiresArg: true,
+        describe: OPTIONS.allowFile.describe,
+      })
       .option('max-connections', {
         type: 'number',
         requiresArg: true,
@@ -140,6 +156,8 @@ async function serve(args: Args): Promise<number> {
     maxPeers: args['max-peers'],
     maxPeersPerNetwork: args['max-peers-per-network'],
     discover: args.discover,
+    allow: args.allow,
+    allowFile: args['allow-file'],
     tls: tlsOptions(args).tls,
     maxConnections: args['max-connections'],
     maxUploads: args['max-uploads'],

@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import { PeerError, asError } from './errors.js';
+import { AllowList, parseId } from './limits/allow-list.js';
 import { RequestQuota } from './limits/request-quota.js';
 import { SendBudget } from './limits/send-budget.js';
 import { parseAddress, type PeerAddress } from './net/address.js';
@@ -22,7 +23,7 @@ import { NodeSearch } from './search/node-search.js';
 import type { Uploads } from './serve/uploads.js';
 import type { Share } from './share/share.js';
 import { AGENT } from './support/version.js';
-import type { PeerContact } from './wire/messages.js';
+import type { PeerContact, PeerId } from './wire/messages.js';
 
 export interface NetworkOptions {
   readonly settings: Settings;
@@ -41,6 +42,10 @@ export interface NetworkOptions {
 /** Of all connections: what one client may have, and what may be open without having been answered. */
 const CLIENT_SHARE = 1 / 4;
 
+/** What those are told that may not use the node. */
+const NEEDS_TLS = 'this peer is there for some peers alone, which prove who they are with TLS';
+const NOT_ALLOWED = 'this peer is there for some peers alone';
+
 /** The name under which the peer table is kept beside the index. */
 const PEERS_NOTE = 'peers';
 
@@ -49,6 +54,8 @@ export class Network {
   readonly #handler: RequestHandler;
   readonly #connections: InboundConnections;
   #identity: Identity | undefined;
+  /** Undefined: everybody may use this node. */
+  #allowed: AllowList | undefined;
   #tls: Promise<TlsServer> | undefined;
   #listener: Listener | undefined;
   #neighbours: Neighbours | undefined;
@@ -85,6 +92,17 @@ export class Network {
   /** Accept connections. @throws PeerError ERR_USAGE when the port cannot be used */
   async listen(self: Identity): Promise<PeerAddress> {
     this.#identity = self;
+    const { allow: ids, allowFile: file } = this.#options.settings;
+    if (this.#isPrivate) {
+      this.#allowed = await AllowList.open({
+        ...{ ids: ids.map(parseId), file },
+        onWarning: this.#options.onWarning,
+        onChange: () => {
+          this.#connections.judgeAgain();
+          this.#neighbours?.judgeAgain();
+        },
+      });
+    }
     const { host, port } = this.#options.settings;
     const { accept, shed } = this.#connections;
     const callbacks = { onSocket: accept, onShortage: shed };
@@ -119,6 +137,7 @@ export class Network {
 
   /** End all connections. Resolves when they have ended. */
   async close(): Promise<void> {
+    this.#allowed?.close();
     const ended = this.#listener?.close();
     this.#searches?.close();
     this.#neighbours?.close();
@@ -138,6 +157,10 @@ export class Network {
       limits: { total, perClient: maxPerClient ?? part, pending: maxPending ?? part },
       clientOf,
       blockFor: this.#options.times.blocked,
+      refusal: (provenId) => {
+        if (this.#isAllowed(provenId)) return undefined;
+        return provenId === undefined ? NEEDS_TLS : NOT_ALLOWED;
+      },
       isKept: (connection) => this.#neighbours?.isLinked(connection) === true,
       onAccept: (connection) => {
         this.#neighbours?.accepted(connection);
@@ -154,12 +177,26 @@ export class Network {
     return new TlsServer(this.#identity.privateKey);
   }
 
+  get #isPrivate(): boolean {
+    const { allow, allowFile } = this.#options.settings;
+    return allow.length > 0 || allowFile !== undefined;
+  }
+
+  readonly #isAllowed = (provenId: PeerId | undefined): boolean =>
+    !this.#isPrivate || this.#allowed?.has(provenId) === true;
+
   #makeNeighbours({ id, privateKey }: Identity, listening: PeerAddress): Neighbours {
-    const { peers, advertise } = this.#options.settings;
+    const { peers, advertise, tls, discover } = this.#options.settings;
+    const isPrivate = this.#isPrivate;
     const neighbours = new Neighbours({
       ...this.#options.settings,
       self: id,
       key: privateKey,
+      isPrivate,
+      isAllowed: this.#isAllowed,
+      // What it would dial has not asked to be told who it is.
+      discover: discover && !isPrivate,
+      tls: isPrivate || tls,
       listening,
       advertise: advertise === undefined ? undefined : parseAddress(advertise),
       agent: AGENT,
@@ -193,6 +230,7 @@ export class Network {
     return new NodeSearch({
       self,
       links: () => neighbours.links(),
+      isAllowed: this.#isPrivate ? this.#isAllowed : undefined,
       idOf: (connection) => neighbours.idOf(connection),
       peerIdsOf: (connection) => neighbours.peerIdsOf(connection),
       answer: (search, client) => ownMatches(this.#options.share, search, client),

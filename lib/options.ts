@@ -8,6 +8,7 @@ import { DEFAULT_PORT, parseAddress } from './net/address.js';
 import { FIRST_FRAME_TIMEOUT, FRAME_TIMEOUT, STALL_TIMEOUT } from './net/connection-deadlines.js';
 import type { TlsOptions } from './net/dialer.js';
 import type { PeerTimes } from './peers/times.js';
+import { parseId } from './limits/allow-list.js';
 import { MAX_RATE, MIN_RATE } from './limits/rate.js';
 
 /** Options of a node. */
@@ -79,6 +80,10 @@ export interface NodeOptions {
    * others want it. @default all but those on loopback
    */
   tls?: boolean | undefined;
+  /** Ids of the peers that may use this node; nobody else may then. @default everybody may */
+  allow?: readonly string[] | undefined;
+  /** A file with more of them, an id a line, followed when it changes. @default none */
+  allowFile?: string | undefined;
   /** Intervals and limits of what is done with peers, for tests. @default PEER_TIMES */
   times?: Partial<PeerTimes> | undefined;
 }
@@ -266,6 +271,19 @@ export const OPTIONS = {
     describe: 'encrypt connections also to peers on this machine',
     check: yesOrNo,
   }),
+  allow: withDefault<readonly string[]>({
+    describe: 'id of a peer that may use this one (repeatable); nobody else may then',
+    default: [],
+    check: (ids) => {
+      // Says itself what is wrong.
+      for (const id of ids) parseId(id);
+      return undefined;
+    },
+  }),
+  allowFile: without<string>({
+    describe: 'file with such ids, one a line, # begins a comment; followed when it changes',
+    check: text,
+  }),
   connectTimeout: time({ describe: 'until a connection must be there', default: 10_000 }),
   answerTimeout: time({
     describe: 'without a byte from a peer that owes an answer, until it is given up',
@@ -301,6 +319,9 @@ export function option<N extends OptionName>(
 
 /** The values of all options. @throws PeerError ERR_USAGE */
 export function settings(given: Given): Settings {
+  if (given.tls === false && ((given.allow?.length ?? 0) > 0 || given.allowFile !== undefined)) {
+    throw new PeerError('ERR_USAGE', 'only with TLS do peers prove who they are: allow needs it');
+  }
   const names = Object.keys(OPTIONS) as OptionName[];
   return Object.fromEntries(names.map((name) => [name, option(name, given[name])])) as Settings;
 }

@@ -197,7 +197,7 @@ function withoutOperands(given: readonly string[]): {
   return { args, plain };
 }
 
-const REPEATABLE = new Set(['ignore', 'file', 'peer', 'from', 'words']);
+const REPEATABLE = new Set(['ignore', 'file', 'peer', 'from', 'words', 'allow']);
 
 const SYSTEM = new Map([
   ['ENOENT', 'no such file or folder'],

@@ -6,6 +6,11 @@ import { formatAddress, type PeerAddress } from './address.js';
 import type { Connection } from './connection.js';
 import { dial, type DialOptions } from './dialer.js';
 
+export interface GreetOptions extends DialOptions {
+  /** Whether anything may be said to a peer, by the id that it has proven. @default to everybody */
+  isAllowed?: ((provenId: PeerId | undefined) => boolean) | undefined;
+}
+
 export interface Greeted {
   connection: Connection;
   /** Its id: proven, if the connection has proven one, or what it says. */
@@ -25,11 +30,15 @@ export interface Greeted {
  */
 export async function dialPeer(
   address: PeerAddress,
-  options: DialOptions,
+  options: GreetOptions,
   info: PeerInfo,
 ): Promise<Greeted> {
   const connection = await dial(address, options);
   const name = formatAddress(address);
+  if (options.isAllowed?.(connection.provenId) === false) {
+    connection.destroy();
+    throw new PeerError('ERR_FORBIDDEN', `${name} is not on the list of those allowed`);
+  }
   try {
     const begin = performance.now();
     const pong = await connection.request({ type: 'PING', info }, options.signal);

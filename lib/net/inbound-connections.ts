@@ -7,7 +7,7 @@ import type { PeerId } from '../wire/messages.js';
 import { formatAddress } from './address.js';
 import { Connection, type ConnectionOptions } from './connection.js';
 import { Opening } from './opening.js';
-import { Refusals, sayLast } from './refusals.js';
+import { Refusals, sayLast, sendAway } from './refusals.js';
 import type { TlsServer } from './tls/server.js';
 
 export interface InboundConnectionsOptions extends Omit<
@@ -19,6 +19,12 @@ export interface InboundConnectionsOptions extends Omit<
   limits: AdmissionLimits;
   /** Milliseconds for which no connection of a blocked client is accepted. */
   blockFor: number;
+  /**
+   * Whether the other side may use the node at all, by the id that it has proven; undefined: it has proven none.
+   *
+   * @returns why not
+   */
+  refusal: (provenId: PeerId | undefined) => string | undefined;
   /** On whose behalf a connection from this address counts. */
   clientOf: (host: string) => string;
   /** Whether this is a neighbour's, which stays. */
@@ -111,7 +117,16 @@ export class InboundConnections {
     socket: Socket,
     provenId: PeerId | undefined,
   ): void {
-    const { onInternalError } = this.#options;
+    const { onInternalError, refusal } = this.#options;
+    const why = refusal(provenId);
+    if (why !== undefined) {
+      this.#stats.refused++;
+      socket.once('close', () => {
+        this.#delete(candidate);
+      });
+      sendAway(socket, { code: 'ERR_FORBIDDEN', message: why });
+      return;
+    }
     const connection = new Connection(socket, {
       ...this.#options,
       name,
@@ -141,6 +156,14 @@ export class InboundConnections {
   #delete(candidate: InboundCandidate): void {
     this.#candidates.delete(candidate);
     this.#admission.delete(candidate);
+  }
+
+  /** End those that would not be let in any more. */
+  judgeAgain(): void {
+    for (const connection of this.#byConnection.keys()) {
+      const why = this.#options.refusal(connection.provenId);
+      if (why !== undefined) connection.dismiss(new PeerError('ERR_FORBIDDEN', why));
+    }
   }
 
   /** Accept nothing more of this connection's client for a while. What is open may stay. */

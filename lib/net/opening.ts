@@ -75,7 +75,10 @@ export class Opening {
     this.#socket.off('end', this.#onEnd);
     const tls = await this.#options.tls();
     if (this.#socket.destroyed) return;
+    // That the other side goes in the middle of the handshake must end it; later a half may stay open.
+    this.#socket.allowHalfOpen = false;
     tls.accept(this.#socket, (secure, id) => {
+      secure.allowHalfOpen = true;
       this.#open(secure.pause(), id);
     });
   }

@@ -3,6 +3,7 @@
  * as soon as it is connected. Few of them wait, for a short time.
  */
 import type { Socket } from 'node:net';
+import type { WireErrorCode } from '../errors.js';
 import { encodeMessage } from '../wire/messages.js';
 import { onLanguage, type Language } from './opening.js';
 
@@ -42,6 +43,30 @@ export class Refusals {
   close(): void {
     for (const socket of this.#waiting.keys()) socket.destroy();
   }
+}
+
+/** Milliseconds in which a connection that is told to go has gone. */
+const LAST = 1000;
+
+/**
+ * Say why a connection ends, and end it when that has gone out: what the other side still sends is read, or the
+ * system would take back what is on its way.
+ *
+ * @param socket TLS's own, after the handshake, or a plain one
+ */
+export function sendAway(
+  socket: Socket,
+  { code, message }: { code: WireErrorCode; message: string },
+): void {
+  const timer = setTimeout(() => {
+    socket.destroy();
+  }, LAST);
+  socket
+    .on('error', () => socket.destroy())
+    .once('close', () => {
+      clearTimeout(timer);
+    });
+  socket.resume().end(encodeMessage({ type: 'ERRR', code, message }, 0));
 }
 
 /** Say why a connection ends, as far as the kernel takes it at once, and end it. */

@@ -15,6 +15,8 @@ export interface KnownPeer {
   id: PeerId | undefined;
   /** TLS has proven that id. */
   proven: boolean;
+  /** It is there for some peers alone: it is told to nobody. */
+  isPrivate: boolean;
   /** The id that the user says it must prove. */
   key: PeerId | undefined;
   /** It was reached in this run, and no attempt has failed since. */
@@ -55,6 +57,7 @@ export function newPeer({ host, port }: PeerAddress, source: string, nextTry: nu
     named: false,
     id: undefined,
     proven: false,
+    isPrivate: false,
     key: undefined,
     up: false,
     seen: 0,

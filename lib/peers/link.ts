@@ -11,6 +11,17 @@ import type { PeerTimes } from './times.js';
 /** Which side wanted the link: this node chose the peer, or the peer asked for it. */
 export type Direction = 'out' | 'in';
 
+export interface LinkTo {
+  /** The peer, at the address at which this node has reached it. */
+  readonly contact: PeerContact;
+  readonly connection: Connection;
+  readonly direction: Direction;
+  /** The user named the peer. */
+  readonly isNamed: boolean;
+  /** It is there for some peers alone. */
+  readonly isPrivate: boolean;
+}
+
 export interface LinkOwner {
   /** What to say of this node. */
   info(): PeerInfo;
@@ -21,12 +32,12 @@ export interface LinkOwner {
   onEnd(link: Link, lost: boolean): void;
 }
 
-export class Link {
+export class Link implements LinkTo {
   readonly contact: PeerContact;
   readonly connection: Connection;
   readonly direction: Direction;
-  /** The user named the peer. */
   readonly isNamed: boolean;
+  readonly isPrivate: boolean;
   readonly #since = performance.now();
   readonly #times: PeerTimes;
   readonly #owner: LinkOwner;
@@ -36,19 +47,12 @@ export class Link {
   #nextList: number;
   #ended = false;
 
-  /** @param contact the peer, at the address at which this node has reached it */
-  constructor(
-    contact: PeerContact,
-    connection: Connection,
-    direction: Direction,
-    isNamed: boolean,
-    times: PeerTimes,
-    owner: LinkOwner,
-  ) {
-    this.contact = contact;
-    this.connection = connection;
-    this.direction = direction;
-    this.isNamed = isNamed;
+  constructor(to: LinkTo, times: PeerTimes, owner: LinkOwner) {
+    this.contact = to.contact;
+    this.connection = to.connection;
+    this.direction = to.direction;
+    this.isNamed = to.isNamed;
+    this.isPrivate = to.isPrivate;
     this.#times = times;
     this.#owner = owner;
     this.#nextList = times.firstList;

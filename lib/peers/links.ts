@@ -5,7 +5,7 @@
 import type { Connection } from '../net/connection.js';
 import type { PeerAddress } from '../net/address.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
-import { Link, type Direction, type LinkOwner } from './link.js';
+import { Link, type Direction, type LinkOwner, type LinkTo } from './link.js';
 import { networksOf, type Networks } from './networks.js';
 import type { PeerTimes } from './times.js';
 
@@ -71,14 +71,15 @@ export class Links {
   }
 
   /** Keep a connection to a peer to which there is no link; `hasRoom` was asked, or `makeRoom`. */
-  add(contact: PeerContact, connection: Connection, direction: Direction, isNamed = false): void {
+  add(to: LinkTo): void {
+    const { contact, direction } = to;
     const { times, owner, onChange, onLink } = this.#options;
     if (direction === 'in' && !this.#hasInboundRoom()) {
       const victim = this.#evictable(contact);
       if (victim !== undefined) this.remove(victim);
     }
     if (this.full || this.#links.has(contact.id)) throw new TypeError('no such link can be made');
-    const link = new Link(contact, connection, direction, isNamed, times, {
+    const link = new Link(to, times, {
       ...owner,
       onEnd: (ended, lost) => {
         this.remove(ended);

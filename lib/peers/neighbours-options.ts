@@ -29,6 +29,10 @@ export interface NeighboursOptions extends TlsOptions {
   stallTimeout: number;
   /** Answers requests that peers send on connections that this node made. */
   handler: RequestHandler;
+  /** This node is there for some peers alone. */
+  isPrivate: boolean;
+  /** Whether a peer may use this node, by the id that it has proven. */
+  isAllowed: (provenId: PeerId | undefined) => boolean;
   /** A connection ends because it floods this node. */
   onFlood: (connection: Connection) => void;
   onInternalError: (error: Error) => void;

@@ -5,7 +5,7 @@
 import { EventEmitter } from 'node:events';
 import { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
-import { MAX_PEERS, PROTOCOL_VERSION } from '../wire/limits.js';
+import { MAX_PEERS, PRIVATE, PROTOCOL_VERSION } from '../wire/limits.js';
 import type { ListedPeer, PeerContact, PeerId, PeerInfo } from '../wire/messages.js';
 import { InboundPeers, isSameMachine } from './inbound-peers.js';
 import { Random } from '../support/random.js';
@@ -132,9 +132,10 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
 
   /** What this node says of itself in PING and its answer. */
   info(): PeerInfo {
-    const { self: id, agent } = this.#options;
+    const { self: id, agent, isPrivate } = this.#options;
     const { host, port } = this.#advertised;
-    return { version: PROTOCOL_VERSION, id, port, host, agent };
+    const features = isPrivate ? [PRIVATE] : undefined;
+    return { version: PROTOCOL_VERSION, id, port, host, agent, features };
   }
 
   /** Peers that can be reached. */
@@ -180,6 +181,13 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
     const id = this.idOf(connection);
     const link = id === undefined ? undefined : this.#links.to(id);
     return link?.peerIds ?? this.#inbound.peerIdsOf(connection);
+  }
+
+  /** End the links to peers that may not use this node any more. */
+  judgeAgain(): void {
+    for (const link of this.#links) {
+      if (!this.#options.isAllowed(link.connection.provenId)) this.#links.remove(link);
+    }
   }
 
   /** A peer has connected: what it does wrong is counted. */

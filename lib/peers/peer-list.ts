@@ -23,7 +23,8 @@ export function listPeers(
 ): (PeerContact & { seen: number })[] {
   const before: (PeerContact & { seen: number })[] = [];
   const others: typeof before = [];
-  for (const { id, address, seen } of peers) {
+  for (const { id, address, seen, isPrivate } of peers) {
+    if (isPrivate) continue;
     const age = Math.max(0, now - seen);
     const peer = { id, ...address, seen: Math.floor(age / 1000) };
     if (age <= fresh && wanted(peer)) (first?.(peer) === true ? before : others).push(peer);

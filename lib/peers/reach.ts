@@ -1,12 +1,13 @@
 /** Reaches peers: connects, asks each for its id, keeps the connection as a link or learns its peers. */
 import { PeerError } from '../errors.js';
 import { formatAddress, type PeerAddress } from '../net/address.js';
-import type { Connection, RequestHandler } from '../net/connection.js';
+import type { RequestHandler } from '../net/connection.js';
 import type { TlsOptions } from '../net/dialer.js';
 import { dialPeer, type Greeted } from '../net/hello.js';
 import type { Random } from '../support/random.js';
-import type { ListedPeer, PeerContact, PeerInfo } from '../wire/messages.js';
-import type { Direction } from './link.js';
+import { PRIVATE } from '../wire/limits.js';
+import type { ListedPeer, PeerContact, PeerId, PeerInfo } from '../wire/messages.js';
+import type { Direction, LinkTo } from './link.js';
 import type { Links } from './links.js';
 import type { PeerTable } from './table.js';
 import type { PeerTimes } from './times.js';
@@ -23,6 +24,8 @@ export interface ReachOptions extends TlsOptions {
   stallTimeout: number;
   /** Answers requests that peers send on connections that this node made. */
   handler: RequestHandler;
+  /** Whether anything may be said to a peer, by the id that it has proven. */
+  isAllowed: (provenId: PeerId | undefined) => boolean;
   onInternalError: (error: Error) => void;
   /** Told once of each address at which another peer answers than the one that the user named. */
   onWrongPeer: (error: PeerError) => void;
@@ -47,14 +50,17 @@ export class Reach {
   /** @throws PeerError what `dialPeer` throws; ERR_NOT_A_PEER for a peer without an id */
   async attempt(address: PeerAddress, forLink: Direction | undefined): Promise<void> {
     const { table } = this.#options;
-    const { connection, id, rtt } = await this.#greet(address);
+    const { connection, id, pong, rtt } = await this.#greet(address);
     if (id === undefined || this.#closing.signal.aborted) {
       connection.destroy();
       throw new PeerError('ERR_NOT_A_PEER', `${connection.name} has no id`);
     }
     const wasUp = table.withId(id)?.up === true;
-    if (table.reached(address, id, rtt, connection.provenId !== undefined) === 'kept') {
-      await this.#use({ id, ...address }, connection, wasUp, forLink);
+    const isPrivate = pong.info.features?.includes(PRIVATE) === true;
+    const what = { proven: connection.provenId !== undefined, isPrivate };
+    if (table.reached(address, id, rtt, what) === 'kept') {
+      const contact = { id, ...address };
+      await this.#use({ contact, connection, isPrivate }, wasUp, forLink);
     } else {
       connection.destroy();
     }
@@ -66,7 +72,7 @@ export class Reach {
 
   async #greet(address: PeerAddress): Promise<Greeted> {
     const { times, answerTimeout, stallTimeout, handler, onInternalError, info } = this.#options;
-    const { table, tls, key } = this.#options;
+    const { table, tls, key, isAllowed } = this.#options;
     const limit = new AbortController();
     const timer = setTimeout(() => {
       limit.abort();
@@ -87,6 +93,7 @@ export class Reach {
           onInternalError,
           tls,
           key,
+          isAllowed,
         },
         info(),
       );
@@ -107,8 +114,7 @@ export class Reach {
 
   /** A peer has been reached: keep the connection, or learn from it and end it. */
   async #use(
-    contact: PeerContact,
-    connection: Connection,
+    { contact, connection, isPrivate }: Pick<LinkTo, 'contact' | 'connection' | 'isPrivate'>,
     wasUp: boolean,
     forLink: Direction | undefined,
   ): Promise<void> {
@@ -121,7 +127,7 @@ export class Reach {
     if (links.to(contact.id) === undefined) {
       const direction = isNamed ? this.#placeForNamed(contact.id) : (forLink ?? linkFor(contact));
       if (direction !== undefined && (isNamed || links.hasRoom(contact, direction))) {
-        links.add(contact, connection, direction, isNamed);
+        links.add({ contact, connection, direction, isNamed, isPrivate });
         return;
       }
     }

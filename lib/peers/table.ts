@@ -176,9 +176,15 @@ export class PeerTable {
    * A peer has answered at an address.
    *
    * @param rtt milliseconds that its answer took
-   * @param proven whether TLS has proven its id, which counts for more than a claim
+   * @param what.proven whether TLS has proven its id, which counts for more than a claim @default false
+   * @param what.isPrivate whether it is to be told to nobody @default false
    */
-  reached(address: PeerAddress, id: PeerId, rtt: number, proven = false): Reached {
+  reached(
+    address: PeerAddress,
+    id: PeerId,
+    rtt: number,
+    { proven = false, isPrivate = false }: { proven?: boolean; isPrivate?: boolean } = {},
+  ): Reached {
     const { self, now } = this.#options;
     this.#lastAnswer = now();
     // It was banned while it was dialled.
@@ -205,6 +211,7 @@ export class PeerTable {
     }
     const peer = known ?? this.#new(address, groupOf(address.host));
     this.#peers.setId(peer, id, proven);
+    peer.isPrivate = isPrivate;
     this.#dropped.delete(formatAddress(address));
     this.#saw(peer, id, rtt);
     return 'kept';

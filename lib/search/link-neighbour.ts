@@ -8,25 +8,34 @@ import type { RelayTarget, SearchEvents } from './roles.js';
 
 const policy = new AddressPolicy(interfaceAddresses);
 
+/** A connection that is kept, to pass searches over. */
+export interface SearchLink {
+  /** Where the peer was reached. */
+  readonly contact: PeerContact;
+  readonly connection: Connection;
+  /** It is there for some peers alone. */
+  readonly isPrivate?: boolean;
+}
+
 export class LinkNeighbour implements RelayTarget {
   readonly contact: PeerContact;
+  readonly isPrivate: boolean;
   readonly #connection: Connection;
 
   readonly #onFail: (error: PeerError) => void;
   readonly #onOffence: (offence: Offence) => void;
 
   /**
-   * @param contact where the peer was reached
    * @param onFail told why a search came to nothing
    * @param onOffence told of what no honest peer does
    */
   constructor(
-    contact: PeerContact,
-    connection: Connection,
+    { contact, connection, isPrivate = false }: SearchLink,
     onFail: (error: PeerError) => void = () => undefined,
     onOffence: (offence: Offence) => void = () => undefined,
   ) {
     this.contact = contact;
+    this.isPrivate = isPrivate;
     this.#connection = connection;
     this.#onFail = onFail;
     this.#onOffence = onOffence;

@@ -7,16 +7,10 @@ import type { FileList, PeerContact, PeerId, Search, Wanted } from '../wire/mess
 import type { Offence } from '../limits/peer-score.js';
 import { clientOf } from '../net/scope.js';
 import { RELAY_LIMITS, type RelayLimits } from './limits.js';
-import { LinkNeighbour } from './link-neighbour.js';
+import { LinkNeighbour, type SearchLink } from './link-neighbour.js';
 import type { Asker, RelayStats } from './roles.js';
 import { Relay } from './relay.js';
 import { newQueryId, results, type NetworkSearchOptions, type SearchResult } from './results.js';
-
-/** A connection that is kept, to pass searches over. */
-export interface SearchLink {
-  readonly contact: PeerContact;
-  readonly connection: Connection;
-}
 
 export interface NodeSearchHost {
   /** This node, as others reach it. */
@@ -33,6 +27,8 @@ export interface NodeSearchHost {
    */
   answer(search: Search, client: AbortSignal | undefined): Promise<FileList>;
   onError(error: unknown): void;
+  /** Whether a peer may use this node; undefined: every one may, and none is asked who it is. */
+  isAllowed?: ((id: PeerId) => boolean) | undefined;
   /** The peer at the other end has done what no honest one does. */
   offends?(connection: Connection, offence: Offence): void;
   limits?: Partial<RelayLimits> | undefined;
@@ -87,9 +83,11 @@ export class NodeSearch {
   /**
    * Answer RQFS. Resolves when the last answer has been sent, or the asker is gone.
    *
-   * @throws PeerError ERR_BUSY
+   * @throws PeerError ERR_BUSY, ERR_FORBIDDEN
    */
-  async handle(search: Search, exchange: Exchange, connection: Connection): Promise<void> {
+  async handle(asked: Search, exchange: Exchange, connection: Connection): Promise<void> {
+    const via = this.#chain(asked, connection);
+    const search = via === asked.via ? asked : { ...asked, via };
     if (search.ttl === 0 && search.queryId === undefined) {
       // Meant for this node alone, like any other page of its list.
       await exchange.sendPrepared((ample) => {
@@ -122,13 +120,26 @@ export class NodeSearch {
     this.#relay.close();
   }
 
+  /**
+   * The peers on whose behalf a search comes, where that counts: in a private share.
+   *
+   * @throws PeerError ERR_FORBIDDEN when one of them may not use it
+   */
+  #chain({ via = [] }: Search, { provenId }: Connection): readonly PeerId[] | undefined {
+    const { isAllowed } = this.#host;
+    if (isAllowed === undefined) return undefined;
+    const chain = [...via, ...(provenId === undefined ? [] : [provenId])];
+    if (provenId !== undefined && chain.every(isAllowed)) return chain;
+    throw new PeerError('ERR_FORBIDDEN', 'it is asked for a peer that is not on the list');
+  }
+
   *#neighbours(): Generator<LinkNeighbour> {
     const { busyPause: pause } = { ...RELAY_LIMITS, ...this.#host.limits };
-    for (const { contact, connection } of this.#host.links()) {
+    for (const link of this.#host.links()) {
+      const { connection } = link;
       if (!connection.usable || (this.#busy.get(connection) ?? 0) > performance.now()) continue;
       yield new LinkNeighbour(
-        contact,
-        connection,
+        link,
         ({ code }) => {
           if (code === 'ERR_BUSY') this.#busy.set(connection, performance.now() + pause);
         },

@@ -196,16 +196,20 @@ export class OpenSearch implements RelayLegOwner {
       const max = Math.min(search.max ?? filesPerResult, filesPerResult);
       // Frozen: it is the same for all.
       const next = Object.freeze<Search>({ ...search, ttl, budget, max, after: undefined });
+      // Who asks is no business of others.
+      const open = Object.freeze<Search>({ ...next, via: undefined });
       const chosen: RelayTarget[] = [];
       for (const neighbour of host.neighbours()) {
         if (neighbour.id === host.self || neighbour.id === asker.id) continue;
-        if (coverage.has(neighbour.id, ttl)) continue;
+        if (!this.#mayAsk(neighbour) || coverage.has(neighbour.id, ttl)) continue;
         coverage.tell(neighbour.id, ttl);
         chosen.push(neighbour);
       }
       for (const [i, share] of this.#quota.divide(chosen.length).entries()) {
         const neighbour = chosen[i];
-        if (neighbour !== undefined) this.#legs.push(new RelayLeg(this, neighbour, next, share));
+        if (neighbour === undefined) continue;
+        const asked = neighbour.isPrivate === true ? next : open;
+        this.#legs.push(new RelayLeg(this, neighbour, asked, share));
       }
       // All are chosen before the first is asked: asking may lose a neighbour at once.
       this.#waiting += this.#legs.length;
@@ -215,6 +219,12 @@ export class OpenSearch implements RelayLegOwner {
       }
     }
     this.ended();
+  }
+
+  /** A private peer is asked on behalf of peers that have proven who they are, or of this one alone. */
+  #mayAsk({ isPrivate = false }: RelayTarget): boolean {
+    const { search, asker, host } = this.#options;
+    return !isPrivate || search.via !== undefined || asker.id === host.self;
   }
 
   #timeUp(): void {

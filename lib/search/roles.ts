@@ -23,6 +23,8 @@ export interface RelayTarget {
   readonly id: PeerId;
   /** Where others reach it. */
   readonly contact: PeerContact;
+  /** It is there for some peers alone, and must know for whom it is asked. */
+  readonly isPrivate?: boolean | undefined;
   /**
    * Send the search and tell what comes. Events may come before this returns.
    *

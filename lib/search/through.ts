@@ -29,7 +29,7 @@ export async function* searchThrough(
   // Names are not told on: whoever dials results dials addresses.
   const host = literal(first.host) ?? connection.remoteHost ?? first.host;
   const contact = { ...first, host };
-  const neighbour = new LinkNeighbour(contact, connection, (error) => {
+  const neighbour = new LinkNeighbour({ contact, connection }, (error) => {
     failure ??= error;
   });
   const relay = new Relay({

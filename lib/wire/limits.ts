@@ -27,6 +27,9 @@ export const MAX_FEATURE_BYTES = 32;
 export const MAX_ERROR_ID_BYTES = 32;
 export const MAX_ERROR_MESSAGE_BYTES = 1024;
 
+/** The feature of a peer that is there for some alone, and listed to nobody. */
+export const PRIVATE = 'private';
+
 /** Longest paging cursor, in bytes. It is opaque to everybody but the peer that made it. */
 export const MAX_CURSOR_BYTES = 8192;
 
@@ -34,6 +37,8 @@ export const MAX_CURSOR_BYTES = 8192;
 export const MAX_FEATURES = 32;
 export const MAX_PEERS = 50;
 export const MAX_TTL = 255;
+/** Peers through which a search of private peers has come. */
+export const MAX_VIA = 16;
 /** Entries in one RPFL or TPHF at most, whatever `max` asks for. */
 export const MAX_FILES = 1000;
 /** Path bytes an answerer puts in one RPFL at most; keeps the payload below its limit. */

@@ -177,6 +177,7 @@ export const MESSAGES: { readonly [Id in Exclude<MessageId, 'ACKN'>]: ShapeOf<Id
       budget: optional('ms', uint(limits.MAX_BUDGET_MS)),
       max: optional('max', uint()),
       after: optional('after', cursor),
+      via: optional('via', array(peerId, limits.MAX_VIA)),
     },
     checkWanted,
   ),

@@ -22,6 +22,7 @@ export interface PeerInfo {
   link?: boolean | undefined;
   /** Program and version, for people. */
   agent?: string | undefined;
+  /** Among them `private`: it is listed to nobody. */
   features?: readonly string[] | undefined;
 }
 
@@ -75,6 +76,8 @@ export type Search = Wanted & {
   max?: number | undefined;
   /** Cursor of an earlier answer: continue after it. */
   after?: Uint8Array | undefined;
+  /** The peers on whose behalf the sender asks a private peer, the first one first; absent: on its own. */
+  via?: readonly PeerId[] | undefined;
 };
 export interface GetFile {
   type: 'RQFH';

@@ -240,6 +240,29 @@ t.test('a handshake that stops has a deadline, wherever it stops', async (t) => 
   t.equal(quick.stats.connections, sockets.length);
 });
 
+t.test('a client that goes in the middle of the handshake is not waited for', async (t) => {
+  const handshake = await recordedHandshake(t);
+  const folder = t.testdir({ share: {} });
+  const options = { workers: false, firstFrameTimeout: 2 ** 31 - 1 };
+  const patient = await startIndexed(t, join(folder, 'share'), options);
+  const stops = Array.from({ length: 20 }, (_, i) => Math.ceil((handshake.length * i) / 20));
+  const sockets = stops.map((bytes): Socket => {
+    const socket = connectTcp(patient.address).on('error', () => undefined);
+    return (socket.resume(), socket.end(handshake.subarray(0, bytes)), socket);
+  });
+  await Promise.all(sockets.map(closed));
+  while (patient.stats.openConnections > 0) await new Promise(setImmediate);
+  t.equal(patient.stats.connections, sockets.length);
+});
+
+t.test('a client that ends its half after its last request gets the answer', async (t) => {
+  const peer = new RawPeer(tls({ allowHalfOpen: true } as ConnectionOptions));
+  await once(peer.socket, 'secureConnect');
+  peer.socket.end(PING);
+  t.match(await peer.next(), { tag: 1, message: { of: 'PING' } });
+  t.equal(await peer.next(), undefined);
+});
+
 t.test('no room: a client that wants TLS is told in TLS', async (t) => {
   const folder = t.testdir({ share: { hello: 'hello\n' } });
   const options = { workers: false, maxPerClient: 1, upLimit: 1000 };

@@ -211,7 +211,11 @@ t.test('a peer has one address, this node none', (t) => {
 t.test('a proven id counts for more than a claim', (t) => {
   const { table, clock } = world();
   t.equal(table.reached(at(1), idOf(1), 1), 'kept');
-  t.equal(table.reached(at(2), idOf(1), 1, true), 'kept', 'in the place of one that claims it');
+  t.equal(
+    table.reached(at(2), idOf(1), 1, { proven: true }),
+    'kept',
+    'in the place of one that claims it',
+  );
   t.equal(table.withId(idOf(1))?.address.host, at(2).host);
   t.equal(table.at(at(1)), undefined);
   t.equal(table.reached(at(3), idOf(1), 1), 'alias', 'a claim changes nothing');
@@ -219,7 +223,11 @@ t.test('a proven id counts for more than a claim', (t) => {
   table.failed(at(2));
   t.equal(table.reached(at(3), idOf(1), 1), 'contested', 'nor when the peer cannot be reached');
   t.equal(table.reached(at(1), idOf(1), 1), 'contested');
-  t.equal(table.reached(at(4), idOf(1), 1, true), 'kept', 'where it has moved it proves itself');
+  t.equal(
+    table.reached(at(4), idOf(1), 1, { proven: true }),
+    'kept',
+    'where it has moved it proves itself',
+  );
   clock.now += alias;
   const saved = table.save();
   t.match(saved, [{ id: idOf(1), ...at(4), proven: true }]);
@@ -231,9 +239,9 @@ t.test('a proven id counts for more than a claim', (t) => {
 
 t.test('another key at an address is another peer', (t) => {
   const { table, changes } = world();
-  table.reached(at(1), idOf(1), 1, true);
+  table.reached(at(1), idOf(1), 1, { proven: true });
   for (let n = 0; n < 3; n++) table.lost(idOf(1), 0);
-  t.equal(table.reached(at(1), idOf(2), 1, true), 'kept');
+  t.equal(table.reached(at(1), idOf(2), 1, { proven: true }), 'kept');
   t.match(table.at(at(1)), { id: idOf(2), losses: 0, nextLink: 0, proven: true });
   t.equal(table.withId(idOf(1)), undefined);
   t.same(changes, ['up 10.0.0.1', 'down 10.0.0.1', 'up 10.0.0.1']);

@@ -89,6 +89,7 @@ const node = createNode({
   host: '::',
   watch: false,
   workers: false,
+  tls: false,
   peers: [speaker.includes(':') ? `[${speaker}]:7777` : `${speaker}:7777`],
   times: TIMES,
 });
