@@ -21,7 +21,8 @@ t.test('of files, copies and large files', async (t) => {
   writeFiles(at('share'), { old: 'same', 'a/copy': 'same', large, ancient: 'x', empty: '' });
   const times = { old: 1_000_000_000, 'a/copy': 1_100_000_000, large: 123, empty: 0 };
   for (const [name, time] of Object.entries(times)) utimesSync(at('share', name), 1, time);
-  utimesSync(at('share/ancient'), 1, -1000);
+  // Node takes a negative number for now.
+  utimesSync(at('share/ancient'), 1, new Date(-1_000_000));
   const node = await startIndexed(t, at('share'), { workers: false });
   const peer = await connectTo(t, node);
   const before = Date.now() / 1000 - 1;

@@ -58,7 +58,7 @@ export class SourceMonitor {
     this.#total = 0;
     for (const session of sessions) {
       const { source } = session;
-      source.sample(now);
+      source.sample(now, scheduler.waiting(session));
       const { rate } = source.throughput;
       if (rate === undefined) continue;
       scheduler.measured(session, rate);

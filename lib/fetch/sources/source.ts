@@ -17,6 +17,18 @@ export interface SourcePeer {
   connect(signal: AbortSignal): Promise<Connection>;
   /** One that is not used any more and owes nothing. */
   release(connection: Connection): void;
+  /** What it said of a file last: it is not asked again. */
+  claim?: FileClaim | undefined;
+}
+
+/** What a peer says of a file, and how long that took. */
+export interface FileClaim {
+  readonly hash: Hash;
+  readonly size: number;
+  /** When it was last changed, in seconds since 1970. */
+  readonly modified: number | undefined;
+  /** Milliseconds from the question to the answer. */
+  readonly roundTrip: number;
 }
 
 /** Bytes of the file. */
@@ -37,15 +49,13 @@ export class Source {
   readonly name: string;
   readonly throughput = new Throughput();
   readonly counts: SourceCounts = { blocks: 0, duplicates: 0 };
-  /** When the file was last changed, as it says. */
-  modified: number | undefined;
   /** Ranges that came whole. */
   ranges = 0;
   readonly #peer: SourcePeer;
   readonly #hash: Hash;
   readonly #rate: ClientRate | undefined;
   #connection: Connection | undefined;
-  #claim: number | undefined;
+  #claim: FileClaim | undefined;
   /** Bytes of bodies that have come, and at the last look. */
   #bytes = 0;
   #sampledBytes = 0;
@@ -74,19 +84,10 @@ export class Source {
    */
   async open(offset: number, signal: AbortSignal): Promise<number> {
     const connection = await this.#peer.connect(signal);
-    const request: GetFile = { type: 'RQFH', hash: this.#hash, offset, length: 0 };
-    let size = 0;
     try {
-      await connection.requestBody(
-        request,
-        (head) => {
-          checkHead(request, head);
-          size = head.size;
-          this.modified = head.modified;
-          return new DiscardSink(0);
-        },
-        signal,
-      );
+      const known = this.#peer.claim;
+      const isKnown = known?.hash === this.#hash;
+      this.#claim = isKnown ? known : await this.#ask(connection, offset, signal);
     } catch (error) {
       connection.destroy();
       throw error;
@@ -96,8 +97,31 @@ export class Source {
       throw abortError(signal);
     }
     this.#connection = connection;
-    this.#claim = size;
-    return size;
+    this.#peer.claim = this.#claim;
+    return this.#claim.size;
+  }
+
+  /** When the file was last changed, as it says. */
+  get modified(): number | undefined {
+    return this.#claim?.modified;
+  }
+
+  async #ask(connection: Connection, offset: number, signal: AbortSignal): Promise<FileClaim> {
+    const request: GetFile = { type: 'RQFH', hash: this.#hash, offset, length: 0 };
+    const begin = performance.now();
+    let claim: FileClaim | undefined;
+    await connection.requestBody(
+      request,
+      (head) => {
+        checkHead(request, head);
+        const { size, modified } = head;
+        claim = { hash: this.#hash, size, modified, roundTrip: performance.now() - begin };
+        return new DiscardSink(0);
+      },
+      signal,
+    );
+    if (claim === undefined) throw new TypeError('no head came');
+    return claim;
   }
 
   /**
@@ -136,8 +160,13 @@ export class Source {
     if (!full) this.#connection?.resume();
   }
 
-  /** Take stock of what came since the last time. @param now milliseconds (performance.now) */
-  sample(now: number): void {
+  /**
+   * Take stock of what came since the last time.
+   *
+   * @param now milliseconds (performance.now)
+   * @param waiting blocks that it is asked for
+   */
+  sample(now: number, waiting: number): void {
     const came = this.#bytes - this.#sampledBytes;
     this.#sampledBytes = this.#bytes;
     let busy = this.#busy;
@@ -147,7 +176,8 @@ export class Source {
       this.#busySince = now;
     }
     if (came > 0 || this.#isStarved || this.#requests === 0) this.#silentSince = now;
-    if (!this.#isStarved && busy > 0) this.throughput.add(came, busy);
+    const roundTrip = this.#claim?.roundTrip ?? 0;
+    if (!this.#isStarved && busy > 0) this.throughput.add(came, busy, roundTrip, waiting);
     this.#sampledAt = now;
   }
 
@@ -176,7 +206,7 @@ export class Source {
     output: BlockOutput,
     onList: OnList | undefined,
   ): BodyReceiver {
-    if (head.size !== this.#claim) {
+    if (head.size !== this.#claim?.size) {
       throw new PeerError('ERR_MALFORMED', `${this.name} says two sizes of one file`);
     }
     const onBytes = (n: number): void => {

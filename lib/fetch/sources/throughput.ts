@@ -3,8 +3,9 @@ import { BLOCK_BYTES } from '../../wire/body.js';
 
 /** Share of the newest sample in the mean. */
 const WEIGHT = 0.3;
-/** Milliseconds that make a sample. */
+/** Milliseconds that make a sample, at least; a round trip, if that is longer, up to so many. */
 const SAMPLE = 20;
+const MAX_SAMPLE = 1000;
 
 /** The exponentially weighted mean of a source's rate while it owes something. */
 export class Throughput {
@@ -17,13 +18,22 @@ export class Throughput {
     return this.#rate;
   }
 
-  /** What came while so much time passed. */
-  add(bytes: number, milliseconds: number): void {
+  /**
+   * What came while so much time passed.
+   *
+   * @param roundTrip milliseconds from a request to its answer
+   * @param waiting blocks that are asked for. When they are no more than what comes in two round trips, the
+   *   source sends all it is asked for: a higher rate then counts at once, so that more is asked for.
+   */
+  add(bytes: number, milliseconds: number, roundTrip = 0, waiting = Infinity): void {
     this.#bytes += bytes;
     this.#milliseconds += milliseconds;
-    if (this.#milliseconds < SAMPLE) return;
+    const delay = Math.min(roundTrip, MAX_SAMPLE);
+    if (this.#milliseconds < Math.max(SAMPLE, delay)) return;
     const sample = this.#bytes / BLOCK_BYTES / (this.#milliseconds / 1000);
-    this.#rate = this.#rate === undefined ? sample : this.#rate + WEIGHT * (sample - this.#rate);
+    const isWaitedFor = waiting > 2 * sample * (delay / 1000);
+    if (this.#rate === undefined || (sample > this.#rate && !isWaitedFor)) this.#rate = sample;
+    else this.#rate += WEIGHT * (sample - this.#rate);
     this.#bytes = 0;
     this.#milliseconds = 0;
   }

@@ -284,3 +284,47 @@ t.test('how much at once', (t) => {
   t.ok(Math.abs((pace.rate ?? 0) - 10) < 1, 'it follows');
   t.end();
 });
+
+/**
+ * Tenths of a second until a source has sent single blocks, each asked for by itself, over a line with a
+ * round trip of two tenths.
+ *
+ * @param told what the rate is told of the line
+ * @param most blocks that the source sends in a tenth
+ */
+function tenthsFor(
+  blocks: number,
+  told: number,
+  most = Infinity,
+): { tenths: number; ahead: number } {
+  const throughput = new Throughput();
+  /** Blocks asked for in each tenth. */
+  const asked: number[] = [];
+  let [sent, waiting, ready, ahead] = [0, 0, 0, 0];
+  for (let tenth = 0; ; tenth++) {
+    ready += asked[tenth - 2] ?? 0;
+    const came = Math.min(ready, most);
+    ready -= came;
+    throughput.add(came * BLOCK_BYTES, 100, told, waiting);
+    waiting -= came;
+    sent += came;
+    if (sent >= blocks) return { tenths: tenth, ahead };
+    const { rate } = throughput;
+    const known = { fastest: rate ?? 0, total: rate ?? 0, window: Infinity, ranges: sent };
+    const range = rangeOf({ ...known, rate });
+    const more = Math.max(0, (RANGES_AHEAD - 1) * range + 1 - waiting);
+    asked.push(more);
+    waiting += more;
+    ahead = Math.max(ahead, waiting);
+  }
+}
+
+t.test('single blocks over a long line: as many ahead as it takes, and no more', (t) => {
+  const { tenths } = tenthsFor(240, 200);
+  t.ok(tenths <= 12, `${tenths / 10} s`);
+  const blind = tenthsFor(240, 0).tenths;
+  t.ok(blind > tenths + 1, `${blind / 10} s: it has to know how long the line is`);
+  const slow = tenthsFor(240, 200, 1);
+  t.ok(slow.ahead < 30, `${slow.ahead} blocks at once are asked of a source of ten a second`);
+  t.end();
+});
