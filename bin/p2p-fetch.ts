@@ -5,11 +5,12 @@ import { PeerError } from '../lib/errors.js';
 import { OPTIONS } from '../lib/options.js';
 import { RateLimiter } from '../lib/limits/rate-limiter.js';
 import { optionalRate, runCommand, wholeNumber } from './common/command.js';
-import { addTlsOptions, tlsOptions, type TlsArgs } from './common/tls-options.js';
+import { addClientOptions, clientOptions, type IdentityArgs } from './common/tls-options.js';
+import { SCHEME } from '../lib/net/address.js';
 import { complete, openOutput } from './fetch/resume.js';
 import type { OpenSources } from './fetch/sources.js';
 
-interface Args extends TlsArgs {
+interface Args extends IdentityArgs {
   peer: string;
   hash: string | undefined;
   all: string | undefined;
@@ -29,11 +30,12 @@ await runCommand<Args>({
   describe:
     'Fetch a file by its hash, or every file that matches. Every byte is verified before it is written.',
   build: (argv) =>
-    addTlsOptions(argv)
+    addClientOptions(argv)
       .positional('peer', {
         type: 'string',
         demandOption: true,
-        describe: 'host, host:port or [v6]:port; ID@host:port must prove that id',
+        describe:
+          'host, host:port or [v6]:port; ID@host:port must prove that id; or a link, p2p://…',
       })
       .positional('hash', {
         type: 'string',
@@ -90,10 +92,14 @@ await runCommand<Args>({
       .example('$0 host 7f83b1…c9 --from host2 --from host3 > out', 'from three peers at once')
       .example('$0 host 7f83b1…c9 --find > out', 'from all peers in the network that have it')
       .example('$0 host --all "holiday .jpg" -o photos', 'all that match, into a folder')
+      .example('$0 p2p://ID@host:7000/7f83b1…c9/film.mkv', 'all from a link: into ./film.mkv')
       .example('$0 -- host 7f83b1…c9', 'after -- nothing is an option')
       .example('$0 host 7f83b1…c9 --offset 1000 --length 24', '24 bytes of it'),
-  run: async (args) => {
-    const { all, hash } = args;
+  run: async (given) => {
+    const { all } = given;
+    const isLink = given.peer.startsWith(SCHEME) && all === undefined && given.hash === undefined;
+    const args = isLink ? await (await import('./fetch/link.js')).ofLink(given) : given;
+    const { hash } = args;
     const rate = optionalRate('down-limit', args['down-limit']);
     const limit = rate === undefined ? undefined : new RateLimiter(rate);
     if (all !== undefined) {
@@ -140,7 +146,7 @@ async function fetchFile(
     let peer: Peer | undefined;
     try {
       await complete(fetch, args.output, retries, async (options) => {
-        peer ??= await connect(args.peer, tlsOptions(args));
+        peer ??= await connect(args.peer, clientOptions(args));
         await fetch.from(peer, options);
       });
     } finally {
@@ -153,7 +159,7 @@ async function fetchFile(
   let sources: OpenSources | undefined;
   try {
     await complete(fetch, args.output, retries, async (options, say) => {
-      sources ??= openSources(hash, { named, find: args.find, tls: tlsOptions(args) }, say);
+      sources ??= openSources(hash, { named, find: args.find, tls: clientOptions(args) }, say);
       await fetch.from(sources.peers, options);
     });
   } finally {

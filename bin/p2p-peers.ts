@@ -4,9 +4,9 @@ import { connect } from '../lib/fetch/peer.js';
 import { formatAddress } from '../lib/net/address.js';
 import { printable, printableJson } from '../lib/support/printable.js';
 import { runCommand, wholeNumber } from './common/command.js';
-import { addTlsOptions, tlsOptions, type TlsArgs } from './common/tls-options.js';
+import { addClientOptions, clientOptions, type IdentityArgs } from './common/tls-options.js';
 
-interface Args extends TlsArgs {
+interface Args extends IdentityArgs {
   peer: string;
   max: number | undefined;
   json: boolean;
@@ -19,7 +19,7 @@ await runCommand<Args>({
     'Ask a peer which other peers it has reached lately (at most 50). ' +
     'Prints lines of: id  host:port  seconds since then',
   build: (argv) =>
-    addTlsOptions(argv)
+    addClientOptions(argv)
       .positional('peer', {
         type: 'string',
         demandOption: true,
@@ -33,7 +33,7 @@ await runCommand<Args>({
 
 async function listPeers(args: Args): Promise<undefined> {
   const max = wholeNumber('max', args.max);
-  const peer = await connect(args.peer, tlsOptions(args));
+  const peer = await connect(args.peer, clientOptions(args));
   try {
     const listed = await peer.listPeers({ max });
     for (const { id, host, port, seen, link = false } of listed.slice(0, max)) {

@@ -6,9 +6,9 @@ import { connect, type Peer } from '../lib/fetch/peer.js';
 import { PeerError } from '../lib/errors.js';
 import { printable, printableJson } from '../lib/support/printable.js';
 import { EXIT, describe, runCommand } from './common/command.js';
-import { addTlsOptions, tlsOptions, type TlsArgs } from './common/tls-options.js';
+import { addClientOptions, clientOptions, type IdentityArgs } from './common/tls-options.js';
 
-interface Args extends TlsArgs {
+interface Args extends IdentityArgs {
   peer: string;
   count: number;
   interval: number;
@@ -20,7 +20,7 @@ await runCommand<Args>({
   usage: '<peer>',
   describe: 'Ask a peer who it is, what it shares and how fast it answers.',
   build: (argv) =>
-    addTlsOptions(argv)
+    addClientOptions(argv)
       .positional('peer', {
         type: 'string',
         demandOption: true,
@@ -52,7 +52,7 @@ async function ping(args: Args): Promise<number | undefined> {
   if (!(interval >= 0 && interval <= 86_400)) {
     throw new PeerError('ERR_USAGE', '--interval is a number of seconds from 0 to 86400');
   }
-  const peer = await connect(args.peer, tlsOptions(args));
+  const peer = await connect(args.peer, clientOptions(args));
   try {
     await pingOnce(peer, json);
     return count === 1 ? undefined : await pingMore(peer, args);

@@ -3,25 +3,30 @@
 import { once } from 'node:events';
 import { connect, type Peer } from '../lib/fetch/peer.js';
 import { PeerError } from '../lib/errors.js';
+import { formatLink } from '../lib/fetch/link.js';
 import { formatAddress } from '../lib/net/address.js';
 import { printable, printableJson } from '../lib/support/printable.js';
 import { MAX_HOPS, MAX_TIMEOUT, type SearchSummary } from '../lib/search/results.js';
 import type { FileMatch, PeerContact } from '../lib/wire/messages.js';
 import { EXIT, runCommand, wholeNumber } from './common/command.js';
-import { addTlsOptions, tlsOptions, type TlsArgs } from './common/tls-options.js';
+import { addClientOptions, clientOptions, type IdentityArgs } from './common/tls-options.js';
 import { FoundFiles, type FoundFile } from './common/found-files.js';
+
+/** Peers in a link. */
+const LINK_PEERS = 4;
 
 /** Seconds that a search takes at most: in the network, and of one peer alone. */
 const SECONDS = { network: 5, one: 60 };
 const MAX_SECONDS = { network: MAX_TIMEOUT / 1000, one: 3600 };
 
-interface Args extends TlsArgs {
+interface Args extends IdentityArgs {
   peer: string;
   words: string[];
   ttl: number;
   max: number | undefined;
   timeout: number | undefined;
   json: boolean;
+  links: boolean;
 }
 
 await runCommand<Args>({
@@ -31,7 +36,7 @@ await runCommand<Args>({
     'Search the files of a peer and of those behind it: every word is part of the path, in upper or ' +
     'lower case. Prints lines of: hash  size  host:port,...  path',
   build: (argv) =>
-    addTlsOptions(argv)
+    addClientOptions(argv)
       .positional('peer', {
         type: 'string',
         demandOption: true,
@@ -63,6 +68,11 @@ await runCommand<Args>({
         type: 'boolean',
         default: false,
         describe: 'one JSON object a line, for each file of each peer',
+      })
+      .option('links', {
+        type: 'boolean',
+        default: false,
+        describe: 'print each file as a link, p2p://ID@host:port/HASH/name, for p2p-fetch',
       })
       .example('$0 localhost holiday', 'files with "holiday" in their path')
       .example('$0 localhost holiday .jpg --ttl 0', 'both words, on this peer alone'),
@@ -99,7 +109,7 @@ async function connectWithin({ peer, ...args }: Args, seconds: number): Promise<
     late.abort(new PeerError('ERR_TIMED_OUT', `${peer} did not answer within ${seconds} s`));
   }, seconds * 1000);
   try {
-    return await connect(peer, { ...tlsOptions(args), signal: late.signal });
+    return await connect(peer, { ...clientOptions(args), signal: late.signal });
   } finally {
     clearTimeout(timer);
   }
@@ -108,14 +118,18 @@ async function connectWithin({ peer, ...args }: Args, seconds: number): Promise<
 /** This peer's files, all of them. @returns how many were printed */
 async function searchPeer(
   peer: Peer,
-  { words, json }: Args,
+  { words, json, links }: Args,
   max: number,
   timeout: number,
 ): Promise<number> {
   let found = 0;
   for await (const file of peer.search(words.join(' '), { max, timeout })) {
     found++;
-    await print(json ? asJson(file, contactOf(peer), 0) : line(file, peer.name));
+    const contact = contactOf(peer);
+    const text = links
+      ? asLink({ ...file, sources: [{ peer: contact, hops: 0 }] })
+      : line(file, peer.name);
+    await print(json ? asJson(file, contact, 0) : text);
   }
   return found;
 }
@@ -127,7 +141,8 @@ async function searchAll(peer: Peer, args: Args, max: number, timeout: number): 
   const times: { first?: number; last?: number } = {};
   let summary: SearchSummary | undefined;
   const files = new FoundFiles((file) => {
-    if (!args.json) process.stdout.write(`${line(file, names(file))}\n`);
+    if (args.json) return;
+    process.stdout.write(`${args.links ? asLink(file) : line(file, names(file))}\n`);
   });
   const take = async (file: FileMatch, contact: PeerContact, hops: number): Promise<void> => {
     if (stop.signal.aborted) return;
@@ -197,6 +212,14 @@ function names({ sources }: FoundFile): string {
 
 function line({ hash, size, path }: FileMatch, peers: string): string {
   return `${hash}  ${size}  ${peers}  ${printable(path)}`;
+}
+
+/** A link to all peers that have a file, each with its id; a loopback address is of no use to others, but here. */
+function asLink({ hash, path, sources }: FoundFile): string {
+  const peers = sources.slice(0, LINK_PEERS).map(({ peer: { id, host, port } }) => {
+    return { host, port, key: id === '' ? undefined : id };
+  });
+  return formatLink({ peers, hash, name: path });
 }
 
 function asJson({ hash, size, path }: FileMatch, peer: PeerContact, hops: number): string {

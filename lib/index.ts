@@ -9,6 +9,7 @@ export {
 } from './fetch/sources/fetch-many.js';
 export { fetchAll, type FetchAllOptions, type FetchedFile } from './fetch/folder/fetch-all.js';
 export { PeerError, type ErrorCode } from './errors.js';
+export { formatLink, parseLink, type Link } from './fetch/link.js';
 export { hashPath, hashStream } from './hash/path.js';
 export { HashPool } from './hash/pool.js';
 export { parseAddress, formatAddress, type PeerAddress } from './net/address.js';

@@ -120,7 +120,7 @@ async function parse<T>({ name, usage, describe, build }: Command<T>): Promise<T
   const argv = build(
     yargs()
       .scriptName(name)
-      .usage(`$0 ${usage}\n\n${describe}`)
+      .usage(`${`$0 ${usage}`.trim()}\n\n${describe}`)
       .strict()
       .version(VERSION)
       .alias({ help: 'h', version: 'V' })
@@ -133,7 +133,7 @@ async function parse<T>({ name, usage, describe, build }: Command<T>): Promise<T
   const empty = args.find((arg) => /^--[a-z-]+=$/.test(arg));
   if (empty !== undefined) throw new PeerError('ERR_USAGE', `${empty} needs a value ${hint}`);
   const parsed = await argv
-    .command(`$0 ${usage}`, false)
+    .command(`$0 ${usage}`.trim(), false)
     .exitProcess(false)
     .fail((message: string | null, error: unknown) => {
       if (error instanceof PeerError) throw error;

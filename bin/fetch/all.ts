@@ -8,10 +8,10 @@ import type { OpenSource } from '../../lib/fetch/folder/folder-fetch.js';
 import { printable } from '../../lib/support/printable.js';
 import type { RateLimiter } from '../../lib/limits/rate-limiter.js';
 import { EXIT, SIGNALS, describe, wholeNumber } from '../common/command.js';
-import { tlsOptions, type TlsArgs } from '../common/tls-options.js';
+import { clientOptions, type IdentityArgs } from '../common/tls-options.js';
 import { openSources } from './sources.js';
 
-export interface AllArgs extends TlsArgs {
+export interface AllArgs extends IdentityArgs {
   peer: string;
   hash: string | undefined;
   all: string;
@@ -94,7 +94,7 @@ export async function fetchAllInto(args: AllArgs): Promise<number> {
 
 /** @throws PeerError as `connect`, when all attempts have failed */
 async function connectTo(args: AllArgs, options: RetryOptions): Promise<Peer> {
-  const peer = new Peer(parseAddress(args.peer), tlsOptions(args));
+  const peer = new Peer(parseAddress(args.peer), clientOptions(args));
   await retrying(
     () => peer.open(options),
     () => 0,
@@ -123,7 +123,7 @@ function sourcesOf(
   say: (line: string) => void,
 ): OpenSource | undefined {
   if (from.length === 0 && !find) return undefined;
-  const sources = { named: [peer, ...from], find, tls: tlsOptions(args), window: WINDOW };
+  const sources = { named: [peer, ...from], find, tls: clientOptions(args), window: WINDOW };
   // What is wrong with a peer is said once, not for each file.
   const said = new Set<string>();
   return ({ hash }) => {

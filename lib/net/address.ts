@@ -4,6 +4,9 @@ import { PeerError } from '../errors.js';
 import { MAX_HOST_BYTES } from '../wire/limits.js';
 import type { PeerId } from '../wire/messages.js';
 
+/** How a link begins, which is no address. */
+export const SCHEME = 'p2p://';
+
 /** The port a peer listens on unless told otherwise. */
 export const DEFAULT_PORT = 7000;
 
@@ -56,6 +59,11 @@ function split(text: string): { host: string; port: string | undefined } {
   return colon === -1
     ? { host: text, port: undefined }
     : { host: text.slice(0, colon), port: text.slice(colon + 1) };
+}
+
+/** `ID@host:port`, or without the id if it has none. */
+export function formatPeer(peer: PeerAddress): string {
+  return (peer.key === undefined ? '' : `${peer.key}@`) + formatAddress(peer);
 }
 
 /** `host:port`, without an id. */

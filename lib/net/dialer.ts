@@ -13,7 +13,7 @@ export interface TlsOptions {
   /** True: with everybody; false: with nobody. @default with everybody but on loopback */
   tls?: boolean | undefined;
   /** The Ed25519 key by which this side proves its id, or what reads it. @default one of this process */
-  key?: KeyObject | (() => Promise<KeyObject>) | undefined;
+  key?: KeyObject | (() => Promise<KeyObject | undefined>) | undefined;
 }
 
 export interface DialOptions extends Omit<ConnectionOptions, 'name' | 'provenId'>, TlsOptions {

@@ -19,7 +19,7 @@ export interface Identity {
   readonly privateKey: KeyObject;
 }
 
-const KEY_FILE = 'key.pem';
+export const KEY_FILE = 'key.pem';
 
 /** A key that is not kept. */
 export function newIdentity(): Identity {
@@ -34,15 +34,25 @@ export function newIdentity(): Identity {
  */
 export async function loadIdentity(folder: string): Promise<Identity> {
   const file = join(folder, KEY_FILE);
-  const pem = await readFile(file).catch((error: unknown) => {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (pem !== undefined) return identityFrom(readKey(file, pem));
+  const known = await readIdentity(file);
+  if (known !== undefined) return known;
   const made = newIdentity();
   const bytes = made.privateKey.export({ type: 'pkcs8', format: 'pem' });
   await replaceFile(file, Buffer.from(bytes), 0o600);
   return made;
+}
+
+/**
+ * The key in a file; undefined when there is no such file.
+ *
+ * @throws PeerError ERR_USAGE when it is not a key; the system's error
+ */
+export async function readIdentity(file: string): Promise<Identity | undefined> {
+  const pem = await readFile(file).catch((error: unknown) => {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+  return pem === undefined ? undefined : identityFrom(readKey(file, pem));
 }
 
 function readKey(file: string, pem: Buffer): KeyObject {

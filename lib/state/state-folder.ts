@@ -50,7 +50,8 @@ export async function defaultStateFolder(share: string): Promise<string> {
   return join(userFolder(), `${basename(real) || 'root'}-${mark}`);
 }
 
-function userFolder(): string {
+/** Where what the programs of a user keep is. */
+export function userFolder(): string {
   // env-paths calls the XDG state folder `log`, after what is often kept there.
   const { data, log } = envPaths('p2p-serve', { suffix: '' });
   if (process.platform !== 'linux') return data;

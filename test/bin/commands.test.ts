@@ -38,11 +38,15 @@ const VERSION = (
 
 t.test('help and version', async (t) => {
   for (const name of [
-    ...['p2p-serve', 'p2p-fetch', 'p2p-search', 'p2p-peers', 'p2p-ping', 'p2p-hash'],
+    ...['p2p-serve', 'p2p-fetch', 'p2p-search', 'p2p-peers', 'p2p-ping', 'p2p-hash', 'p2p-id'],
   ]) {
     const help = await run(name, ['--help']);
     t.equal(help.code, 0);
-    t.match(help.stdout.toString(), new RegExp(`^${name} [<[][^]*Examples:[^]*${name}`), name);
+    t.match(
+      help.stdout.toString(),
+      new RegExp(`^${name}(?: [<[]|\n)[^]*Examples:[^]*${name}`),
+      name,
+    );
     const version = await run(name, ['--version']);
     t.match(version, { code: 0, stderr: '' });
     t.equal(version.stdout.toString(), `${VERSION}\n`);
