@@ -20,7 +20,7 @@ const SILENT = `
   });
 `;
 
-/** An address at which the kernel drops who wants to connect, until `accept`. */
+/** An address at which the kernel drops connections, until `accept`. */
 async function silent(t: Test, host: string) {
   const child = spawn(process.execPath, ['-e', SILENT, host], {
     stdio: ['pipe', 'pipe', 'inherit'],

@@ -63,16 +63,6 @@ t.test('a long answer that nobody waits for is skipped', (t) => {
   t.end();
 });
 
-t.test('and the connection goes on', async (t) => {
-  const node = await startIndexed(t, t.testdir({ hello: 'hello\n' }));
-  const peer = await RawPeer.to(t, node.address);
-  const long = Buffer.alloc(12 + 70_000);
-  long.write('RPFL');
-  long.writeUInt32BE(70_000, 8);
-  peer.raw(long).send({ type: 'RQLT' }, 3);
-  t.match(await peer.next(), { tag: 3, message: { type: 'ACKN' } });
-});
-
 t.test('too many requests of all connections', async (t) => {
   const quota = new RequestQuota(10);
   let go: () => void = () => undefined;
@@ -134,7 +124,7 @@ t.test('a full house', async (t) => {
   await idle.next();
   const second = await connectTo(t, node);
   t.match(await idle.next(), { tag: 0, message: { type: 'ERRR', code: 'ERR_BUSY' } });
-  t.equal(await idle.next(), undefined, 'who was of no use goes');
+  t.equal(await idle.next(), undefined, 'the one that was of no use is evicted');
   t.equal((await second.ping()).files, 1);
   t.equal((await first.ping()).files, 1);
   t.match(node.stats, { openConnections: 2, evicted: 1, refused: 0 });

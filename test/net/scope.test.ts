@@ -68,7 +68,7 @@ t.test('scopes', (t) => {
 const OWN = ['192.168.1.10', '2a00:1::10', 'fe80::10', '198.41.0.10'];
 const policy = new AddressPolicy(() => OWN);
 
-t.test('who may name what', (t) => {
+t.test('which peer may name what', (t) => {
   const { believed } = { believed: policy.believed.bind(policy) };
   const port = 7000;
   for (const [speaker, host, used] of [
@@ -111,7 +111,7 @@ t.test('who may name what', (t) => {
     ['8.8.8.8', '198.41.0.10', false],
     ['10.0.0.1', '192.168.1.10', false],
     ['8.8.8.8', '2a00:1:0::10', false],
-    // Nobody is there, or it cannot be told who.
+    // No peer is there, or it is not known which.
     ['127.0.0.1', '0.0.0.0', false],
     ['127.0.0.1', '::', false],
     ['127.0.0.1', '224.0.0.1', false],
@@ -138,7 +138,7 @@ t.test('who may name what', (t) => {
   t.end();
 });
 
-t.test('who is told what', (t) => {
+t.test('which peer is told what', (t) => {
   for (const [asker, host, told] of [
     ['127.0.0.1', '127.0.0.2', true],
     ['127.0.0.1', '8.8.8.8', true],

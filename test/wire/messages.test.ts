@@ -72,7 +72,7 @@ const BAD: [string, Parameters<typeof decodeMessage>[0], unknown][] = [
   ['a long query', 'RQFS', { q: 'x'.repeat(1025) }],
   ['ttl 256', 'RQFS', { q: 'x', ttl: 256 }],
   ['a query id of 15 bytes', 'RQFS', { q: 'x', qid: Buffer.alloc(15) }],
-  ['a long budget', 'RQFS', { q: 'x', ms: 600_001 }],
+  ['a long time', 'RQFS', { q: 'x', ms: 600_001 }],
   ['a long cursor', 'RQFS', { q: 'x', after: Buffer.alloc(8193) }],
   ['no hash', 'RQFH', {}],
   ['a hash of 33 bytes', 'RQFH', { hash: Buffer.alloc(33) }],
