@@ -3,9 +3,9 @@
  * name is on the disk before anybody relies on it (fsync(2), "Calling fsync() does not necessarily
  * ensure that the entry in the directory containing the file has also reached disk").
  */
-import { constants, fsync } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { constants, fsync, mkdirSync, statSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { systemCode } from '../errors.js';
 
@@ -37,14 +37,32 @@ export async function syncFolder(folder: string | number): Promise<void> {
   }
 }
 
-/** Make a folder, and those above it that are missing. The modes of existing ones stay. */
-export async function makeFolder(folder: string, mode: number): Promise<void> {
-  const first = await mkdir(folder, { recursive: true, mode });
-  if (first === undefined) return;
-  const top = dirname(resolve(first));
-  for (let made = resolve(folder); made !== top; made = dirname(made)) {
-    await syncFolder(dirname(made));
+/**
+ * Make a folder, and those above it that are missing. (mkdir's own `recursive` tries for ever, in Node 20,
+ * where a folder cannot be made: in /proc.)
+ *
+ * @returns the folders that were made
+ * @throws the system's error
+ */
+export function makeFolders(folder: string, mode = 0o777): string[] {
+  try {
+    mkdirSync(folder, { mode });
+    return [folder];
+  } catch (error) {
+    if (isFolder(folder)) return [];
+    const above = dirname(folder);
+    if (systemCode(error) !== 'ENOENT' || above === folder || isFolder(above)) throw error;
+    return [...makeFolders(above, mode), ...makeFolders(folder, mode)];
   }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** The same, and their names are on the disk. */
+export async function makeFolder(folder: string, mode: number): Promise<void> {
+  for (const made of makeFolders(folder, mode)) await syncFolder(dirname(made));
 }
 
 /**

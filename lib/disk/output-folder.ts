@@ -20,7 +20,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { PeerError, asError, systemCode } from '../errors.js';
-import { syncFolder } from './durable.js';
+import { makeFolders, syncFolder } from './durable.js';
 import type { Place } from './target.js';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
@@ -74,7 +74,7 @@ export class OutputFolder {
     this.path = path;
     this.#fsync = fsync;
     checkFolder(path);
-    mkdirSync(path, { recursive: true });
+    makeFolders(path);
     const real = realpathSync(path);
     this.#root = entryOf(BY_DESCRIPTOR ? openSync(real, O_RDONLY | O_DIRECTORY) : undefined, real);
   }

@@ -3,7 +3,7 @@
  *
  * What becomes of a path:
  *
- * - It is cut at `/`. Empty parts are left out, so that it is relative; if nothing is left, it is `_`.
+ * - It is cut at `/`. Empty parts are dropped, so that it is relative; if nothing is left, it is `_`.
  * - In each part these become `_`: control characters and NUL; what Windows reserves (`\ : * ? " < > |`);
  *   line and paragraph separators; characters that show nothing or turn the reading direction (Unicode's
  *   Cf and Default_Ignorable_Code_Point), except joiners and variation selectors behind something that
@@ -44,7 +44,7 @@ export function safePath(path: string): string {
   return parts.length === 0 ? '_' : parts.map(safePart).join('/');
 }
 
-/** A path's folder, and its last part; empty parts left out. */
+/** A path's folder, and its last part, without empty parts. */
 export function split(path: string): { folder: string; name: string } {
   let end = path.length;
   while (path[end - 1] === '/') end--;

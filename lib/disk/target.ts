@@ -5,7 +5,7 @@
  * to hold (the file's hash and the range). Whoever opens that part writes the same bytes to the same
  * places, and only verified ones. So two runs that share a part do no harm to one another, which no lock
  * could promise: not between two containers or machines that share a volume, nor against a process that
- * was stopped, lost its lock, and goes on. Nothing tells a run that a part is in use, nothing can be
+ * was stopped, lost its lock, and resumes. Nothing tells a run that a part is in use, nothing can be
  * left locked, and the same command after a SIGKILL finds its part. Runs that want other bytes under the
  * same name have parts of their own; the first that is done gives the name, the other is refused.
  *
@@ -54,7 +54,7 @@ const END_BYTES = 1 + MARK_DIGITS + 1 + 2 * TOKEN_BYTES + PART_SUFFIX.length;
 /** Seconds between two times that a file system can tell apart, at most: FAT's. */
 const CLOCK_STEP = 2;
 /** Times that a part is named anew because another run renamed it at the same moment. */
-const TRIES = 5;
+const MAX_ATTEMPTS = 5;
 /** File systems without hard links say one of these. */
 const NO_LINKS = new Set(['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EACCES']);
 
@@ -160,11 +160,11 @@ export class Target {
 
   /** The part, made if there is none. Errors as `open`. */
   create(): OpenPart {
-    for (let tries = 0; ; tries++) {
+    for (let attempts = 0; ; attempts++) {
       try {
         return { fd: openSync(this.#part, CREATE, MODE), size: 0, made: true };
       } catch (error) {
-        if (systemCode(error) !== 'EEXIST' || tries === TRIES) throw error;
+        if (systemCode(error) !== 'EEXIST' || attempts === MAX_ATTEMPTS) throw error;
       }
       const there = this.open();
       if (there !== undefined) return there;
@@ -206,7 +206,7 @@ export class Target {
    * @throws PeerError ERR_FORBIDDEN when another file has got the name meanwhile, or the part is gone
    */
   commit(fd: number): void {
-    for (let tries = 0; ; tries++) {
+    for (let attempts = 0; ; attempts++) {
       const own = this.#claim(fd);
       if (own !== undefined) {
         try {
@@ -219,7 +219,7 @@ export class Target {
       }
       // Another run of the same command may have been first, with the same file.
       if (this.isNamed(fd)) return;
-      if (tries === TRIES || (own === undefined && !this.holds(fd))) {
+      if (attempts === MAX_ATTEMPTS || (own === undefined && !this.holds(fd))) {
         throw new PeerError('ERR_FORBIDDEN', `${this.part} was moved or removed meanwhile`);
       }
     }

@@ -1,8 +1,7 @@
 /** The folder in which a node keeps what must survive a restart. */
 import { realpath } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import { basename, isAbsolute, join, resolve } from 'node:path';
-import envPaths from 'env-paths';
 import { makeFolder } from '../disk/durable.js';
 import { lockFile, type Lock } from '../disk/file-lock.js';
 import { PeerError, asError, systemCode } from '../errors.js';
@@ -43,17 +42,29 @@ export function stateFolderError(folder: string, cause: unknown): PeerError {
  * The state folder of a share, unless another is named: one for each share, in the user's state folder.
  * On Linux that is below `$XDG_STATE_HOME`, or `~/.local/state` where that is unset or, which the XDG
  * Base Directory Specification calls invalid, relative.
+ *
+ * @throws PeerError ERR_USAGE when the user has no home folder
  */
 export async function defaultStateFolder(share: string): Promise<string> {
   const real = await realpath(share).catch(() => resolve(share));
   const mark = Buffer.from(hashBlock(Buffer.from(real))).toString('hex', 0, 8);
-  return join(userFolder(), `${basename(real) || 'root'}-${mark}`);
+  return join(await userFolder(), `${basename(real) || 'root'}-${mark}`);
 }
 
-/** Where what the programs of a user keep is. */
-export function userFolder(): string {
-  // env-paths calls the XDG state folder `log`, after what is often kept there.
-  const { data, log } = envPaths('p2p-serve', { suffix: '' });
-  if (process.platform !== 'linux') return data;
-  return isAbsolute(log) ? log : join(homedir(), '.local/state/p2p-serve');
+/** Where what the programs of a user keep is. @throws PeerError ERR_USAGE when the user has no home folder */
+export async function userFolder(): Promise<string> {
+  try {
+    // Not before it is needed: it looks for the user's home folder at once.
+    const { default: envPaths } = await import('env-paths');
+    // env-paths calls the XDG state folder `log`, after what is often kept there.
+    const { data, log } = envPaths('p2p-serve', { suffix: '' });
+    if (process.platform !== 'linux') return data;
+    if (isAbsolute(log)) return log;
+    const home = homedir();
+    return join(isAbsolute(home) ? home : userInfo().homedir, '.local/state/p2p-serve');
+  } catch (cause) {
+    // Neither $HOME nor an entry in the user database.
+    const text = 'this user has no home folder: name a folder for the state';
+    throw new PeerError('ERR_USAGE', text, { cause });
+  }
 }

@@ -1,4 +1,4 @@
-/** The key by which the commands of a user prove who they are: made at its first use, and kept for that user alone. */
+/** The key by which the commands of a user prove their id: made at its first use, and kept for that user alone. */
 import { chmod, link, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder } from '../disk/durable.js';
@@ -15,7 +15,7 @@ const FOLDER = 'identity';
  */
 export async function userIdentity(file?: string): Promise<Identity> {
   if (file !== undefined) return readOrMake(file);
-  const folder = join(userFolder(), FOLDER);
+  const folder = join(await userFolder(), FOLDER);
   // By an index beside the key a folder is known as one that must not be shared.
   await makeFolder(join(folder, 'index'), 0o700);
   return readOrMake(join(folder, KEY_FILE));

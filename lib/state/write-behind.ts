@@ -1,6 +1,6 @@
 /**
  * Writes that a store has not committed yet. While the disk is full, or refuses them for another reason,
- * they wait here, each until a later one supersedes it, and are retried now and then: the node goes on
+ * they wait here, each until a later one supersedes it, and are retried now and then: the node continues
  * meanwhile, and what it learned is kept when there is room.
  */
 import { statfsSync } from 'node:fs';

@@ -120,7 +120,7 @@ t.test('an error that passes is no damage', { skip: skipTrace }, async (t) => {
   t.equal(env(...check, index).status, CHECK.damaged);
 });
 
-t.test('a user who may not read the index', async (t) => {
+t.test('a user that may not read the index', async (t) => {
   const other = ['setpriv', '--reuid', '65534', '--clear-groups'];
   if (process.getuid?.() === 0 && env(...other, 'true').status !== 0) return;
   const folder = t.testdir();

@@ -9,7 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { lockFile } from '../../lib/disk/file-lock.js';
@@ -137,19 +137,26 @@ t.test('the key survives a start that was killed while it was written', async (t
   t.equal(statSync(join(state, 'key.pem')).mode & 0o777, 0o600);
 });
 
-t.test('a relative $XDG_STATE_HOME is ignored', async (t) => {
-  const before = process.env['XDG_STATE_HOME'];
+t.test('a relative $XDG_STATE_HOME or $HOME is ignored', async (t) => {
+  const before = { XDG_STATE_HOME: undefined, ...process.env };
   t.teardown(() => {
-    if (before === undefined) delete process.env['XDG_STATE_HOME'];
-    else process.env['XDG_STATE_HOME'] = before;
+    for (const name of ['XDG_STATE_HOME', 'HOME'] as const) {
+      if (before[name] === undefined) Reflect.deleteProperty(process.env, name);
+      else process.env[name] = before[name];
+    }
   });
+  if (process.platform !== 'linux') return;
   const folder = t.testdir();
   process.env['XDG_STATE_HOME'] = 'here';
-  const plain = await defaultStateFolder(folder);
-  if (process.platform === 'linux')
-    t.ok(plain.startsWith(join(homedir(), '.local/state/p2p-serve/')));
+  process.env['HOME'] = folder;
+  t.ok((await defaultStateFolder(folder)).startsWith(join(folder, '.local/state/p2p-serve/')));
+  for (const home of ['', 'here']) {
+    process.env['HOME'] = home;
+    const there = join(userInfo().homedir, '.local/state/p2p-serve/');
+    t.ok((await defaultStateFolder(folder)).startsWith(there), `HOME=${home}`);
+  }
   process.env['XDG_STATE_HOME'] = folder;
-  if (process.platform === 'linux') t.ok((await defaultStateFolder(folder)).startsWith(folder));
+  t.ok((await defaultStateFolder(folder)).startsWith(folder));
 });
 
 t.test('a state folder that cannot be used: one line, code 2', async (t) => {
