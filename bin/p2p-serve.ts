@@ -3,46 +3,41 @@
 import prettyBytes from 'pretty-bytes';
 import { formatAddress } from '../lib/net/address.js';
 import { createNode, type PeerNode } from '../lib/node.js';
-import { OPTIONS, option } from '../lib/options.js';
+import { OPTIONS, type NodeOptions } from '../lib/options.js';
 import type { Progress } from '../lib/share/share.js';
 import { defaultStateFolder } from '../lib/state/state-folder.js';
 import { printable } from '../lib/support/printable.js';
-import { EXIT, describe, optionalRate, runCommand } from './common/command.js';
+import { EXIT, describe, runCommand } from './common/command.js';
+import { LOG_FORMATS, makeLog, type LogFormat, type Logger } from './common/log.js';
 import { addTlsOptions, tlsOptions, type TlsArgs } from './common/tls-options.js';
-import { makeLog, type Logger } from './common/log.js';
 import { ProgressBar } from './common/progress.js';
+import { OptionSources } from './serve/option-sources.js';
 
-/** Lines about files that are left out; of the others only the number is said. */
+/** Lines about files that are skipped; of the others only the number is said. */
 const MAX_WARNINGS = 50;
 /** Bytes that could be hashed in the time it takes to open a file, about. */
 const FILE_COST = 256 * 1024;
 /** Milliseconds between lines of progress where there is no terminal. */
 const LINE_EVERY = 5000;
 
+/** What the other options are is in OPTIONS. */
 interface Args extends TlsArgs {
   dir: string;
-  port: number;
-  host: string;
-  dotfiles: boolean;
-  ignore: string[];
-  threads: number | undefined;
-  state: string | undefined;
-  watch: boolean;
-  sendfile: boolean;
-  rescan: number;
-  peer: string[];
-  advertise: string | undefined;
-  'max-peers': number;
-  'max-peers-per-network': number;
-  discover: boolean;
-  allow: string[];
-  'allow-file': string | undefined;
-  'max-connections': number | undefined;
-  'max-uploads': number | undefined;
-  'up-limit': string | undefined;
-  grace: number;
-  verbose: boolean;
+  config: string | undefined;
 }
+
+const LOG = {
+  describe: 'lines for people, or JSON lines with the same in fields',
+  check: (format: string) =>
+    LOG_FORMATS.some((one) => one === format) ? undefined : `is one of ${LOG_FORMATS.join(', ')}`,
+};
+/** As any option that is true or false. */
+const { check: checkBoolean } = OPTIONS.watch;
+const VERBOSE = { describe: 'say more in the log', check: checkBoolean };
+const CONFIG = {
+  describe: 'JSON file with options, such as {"port": 7001, "ignore": ["*.tmp"]}',
+  check: OPTIONS.state.check,
+};
 
 await runCommand<Args>({
   name: 'p2p-serve',
@@ -119,11 +114,24 @@ await runCommand<Args>({
         describe: OPTIONS.upLimit.describe,
       })
       .option('grace', { type: 'number', requiresArg: true, ...inSeconds(OPTIONS.grace) })
-      .option('verbose', { type: 'boolean', default: false, describe: 'say more in the log' })
+      .option('log', {
+        type: 'string',
+        requiresArg: true,
+        default: 'text',
+        choices: LOG_FORMATS,
+        describe: LOG.describe,
+      })
+      .option('verbose', { type: 'boolean', default: false, describe: VERBOSE.describe })
+      .option('config', { type: 'string', requiresArg: true, describe: CONFIG.describe })
+      .epilogue(
+        'Each option can be given as a variable, too (P2P_SERVE_MAX_PEERS=8), and in the file: ' +
+          'the command line counts first, then the environment, then the file.',
+      )
       .example('$0 ./data', 'share ./data on port 7000')
       .example('$0 ./data --peer example.org', 'join the network that a peer there is part of')
       .example('$0 ./data --port 0 --ignore "*.tmp"', 'on a free port, without *.tmp')
       .example('$0 ./data --up-limit 2M --max-uploads 20', 'at most 2 MB/s, to 20 clients at once'),
+  isServer: true,
   run: serve,
 });
 
@@ -138,36 +146,86 @@ function inSeconds(spec: { describe: string; default: number }): ReturnType<type
   return { describe: `seconds ${spec.describe}`, default: spec.default / 1000 };
 }
 
-async function serve(args: Args): Promise<number> {
-  const log = makeLog(args.verbose ? 'debug' : 'info');
-  const grace = option('grace', args.grace * 1000);
-  const node = createNode({
-    share: args.dir,
-    port: args.port,
-    host: args.host,
-    dotfiles: args.dotfiles,
-    ignore: args.ignore,
-    threads: args.threads,
-    watch: args.watch,
-    sendfile: args.sendfile,
-    rescan: args.rescan * 1000,
-    peers: args.peer,
-    advertise: args.advertise,
-    maxPeers: args['max-peers'],
-    maxPeersPerNetwork: args['max-peers-per-network'],
-    discover: args.discover,
-    allow: args.allow,
-    allowFile: args['allow-file'],
-    tls: tlsOptions(args).tls,
-    maxConnections: args['max-connections'],
-    maxUploads: args['max-uploads'],
-    upLimit: optionalRate('up-limit', args['up-limit']),
-    state: option('state', args.state ?? (await defaultStateFolder(args.dir))),
-  });
+interface Settings {
+  node: NodeOptions;
+  /** Milliseconds. */
+  grace: number;
+  level: string;
+  format: LogFormat;
+}
+
+async function readSettings({ dir, ...args }: Args, given: ReadonlySet<string>): Promise<Settings> {
+  const from = new OptionSources(args, given, process.env);
+  const config = from.text('config', CONFIG);
+  if (config !== undefined) await from.readFile(config);
+  const settings = {
+    node: {
+      share: dir,
+      port: from.number('port', OPTIONS.port),
+      host: from.text('host', OPTIONS.host),
+      dotfiles: from.boolean('dotfiles', OPTIONS.dotfiles),
+      ignore: from.list('ignore', OPTIONS.ignore),
+      threads: from.number('threads', OPTIONS.threads),
+      watch: from.boolean('watch', OPTIONS.watch),
+      sendfile: from.boolean('sendfile', OPTIONS.sendfile),
+      rescan: from.seconds('rescan', OPTIONS.rescan),
+      peers: from.list('peer', OPTIONS.peers),
+      advertise: from.text('advertise', OPTIONS.advertise),
+      maxPeers: from.number('max-peers', OPTIONS.maxPeers),
+      maxPeersPerNetwork: from.number('max-peers-per-network', OPTIONS.maxPeersPerNetwork),
+      discover: from.boolean('discover', OPTIONS.discover),
+      ...tlsOptions({
+        plain: from.boolean('plain', { check: checkBoolean }),
+        tls: from.boolean('tls', OPTIONS.tls),
+      }),
+      allow: from.list('allow', OPTIONS.allow),
+      allowFile: from.text('allow-file', OPTIONS.allowFile),
+      maxConnections: from.number('max-connections', OPTIONS.maxConnections),
+      maxUploads: from.number('max-uploads', OPTIONS.maxUploads),
+      upLimit: from.rate('up-limit'),
+      state: from.text('state', OPTIONS.state),
+    },
+    grace: from.seconds('grace', OPTIONS.grace),
+    level: from.boolean('verbose', VERBOSE) ? 'debug' : 'info',
+    format: from.text('log', LOG) as LogFormat,
+  };
+  from.end();
+  settings.node.state ??= await defaultStateFolder(dir);
+  return settings;
+}
+
+async function serve(args: Args, given: ReadonlySet<string>): Promise<number> {
+  const settings = await readSettings(args, given);
+  const log = makeLog(settings.level, settings.format);
+  try {
+    return await run(settings, log);
+  } catch (thrown) {
+    if (settings.format === 'text') throw thrown;
+    const { text, code } = describe(thrown);
+    log.fatal(printable(text));
+    return code;
+  }
+}
+
+async function run({ node: options, grace, format }: Settings, log: Logger): Promise<number> {
+  /** Said on stdout, for programs that wait for it; in JSON lines with all others. */
+  const announce = (fields: object, name: string, text: string): void => {
+    if (format === 'json') log.info(fields, name);
+    else process.stdout.write(`${text}\n`);
+  };
+  const node = createNode(options);
   const ended = untilStopped(node, log);
-  const endReport = reportProgress(node, log);
-  node.once('listening', (address) => {
-    process.stdout.write(`listening on ${formatAddress(address)} as ${node.id}\n`);
+  const bar = format === 'text' && process.stderr.isTTY ? new ProgressBar() : undefined;
+  const endReport = reportProgress(node, log, bar);
+  node.once('listening', (at) => {
+    const address = formatAddress(at);
+    announce({ address, id: node.id }, 'listening', `listening on ${address} as ${node.id}`);
+  });
+  node.once('indexed', (indexed) => {
+    const { files, bytes, hashed, milliseconds } = indexed;
+    const seconds = (milliseconds / 1000).toFixed(1);
+    announce(indexed, 'indexed', `indexed ${files} files, ${bytes} bytes in ${seconds} s`);
+    log.debug(`${hashed} of them were hashed, the others were known`);
   });
   // A signal ends also a start that hangs, on a dead mount for example.
   const code = await Promise.race([node.start(), ended]);
@@ -179,7 +237,9 @@ async function serve(args: Args): Promise<number> {
   endReport();
   const { uploads } = node.stats;
   if (uploads > 0 && grace > 0) {
-    log.info(`stopping: ${uploads} transfers may take up to ${args.grace} s more (again: at once)`);
+    log.info(
+      `stopping: ${uploads} transfers may take up to ${grace / 1000} s more (again: at once)`,
+    );
   }
   await node.close({ grace });
   return result;
@@ -213,9 +273,8 @@ function untilStopped(node: PeerNode, log: Logger): Promise<number> {
 }
 
 /** Say what the node does while it indexes. @returns ends the bar */
-function reportProgress(node: PeerNode, log: Logger): () => void {
+function reportProgress(node: PeerNode, log: Logger, bar: ProgressBar | undefined): () => void {
   let ended = false;
-  const bar = process.stderr.isTTY ? new ProgressBar() : undefined;
   let warnings = 0;
   let lastLine = performance.now();
   node.on('progress', (progress) => {
@@ -236,13 +295,13 @@ function reportProgress(node: PeerNode, log: Logger): () => void {
     // What is said of the share as a whole, or after the start, is never one of many.
     if (!ended && path !== '.' && warnings > MAX_WARNINGS) return;
     bar?.stop();
-    log.warn(`${printable(path)}: ${printable(reason)}`);
+    log.warn({ path, reason }, `${printable(path)}: ${printable(reason)}`);
   });
   node.on('change', ({ kind, path }) => {
-    log.debug(`${kind}: ${printable(path)}`);
+    log.debug({ kind, path }, `${kind}: ${printable(path)}`);
   });
   node.on('peer', ({ kind, id, host, port }) => {
-    log.debug(`peer ${kind}: ${formatAddress({ host, port })} is ${id}`);
+    log.debug({ kind, id, host, port }, `peer ${kind}: ${formatAddress({ host, port })} is ${id}`);
   });
   node.on('watching', ({ folders }) => {
     log.debug(`watching ${folders} folders`);
@@ -251,12 +310,9 @@ function reportProgress(node: PeerNode, log: Logger): () => void {
     ended = true;
     bar?.stop();
   };
-  node.once('indexed', ({ files, bytes, hashed, milliseconds }) => {
+  node.once('indexed', () => {
     endBar();
     if (warnings > MAX_WARNINGS) log.warn(`${warnings - MAX_WARNINGS} more files were skipped`);
-    const seconds = (milliseconds / 1000).toFixed(1);
-    process.stdout.write(`indexed ${files} files, ${bytes} bytes in ${seconds} s\n`);
-    log.debug(`${hashed} of them were hashed, the others were known`);
   });
   return endBar;
 }

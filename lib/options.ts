@@ -21,7 +21,7 @@ export interface NodeOptions {
   host?: string | undefined;
   /** Share files and folders whose names begin with a dot, too. @default false */
   dotfiles?: boolean | undefined;
-  /** Globs of files and folders to leave out; one without a slash counts in every folder. */
+  /** Globs of files and folders not to share; one without a slash counts in every folder. */
   ignore?: readonly string[] | undefined;
   /** Hashing threads. @default one per core */
   threads?: number | undefined;
@@ -47,7 +47,7 @@ export interface NodeOptions {
   /** Milliseconds in which a frame that has begun ends, or grows by 4 KiB. @default 8000 */
   frameTimeout?: number | undefined;
   /**
-   * Connections of others at once; when there are more those of least use go.
+   * Inbound connections at once; above that the least useful are closed.
    * @default what the limit of open files allows, at most 8192
    */
   maxConnections?: number | undefined;
@@ -132,23 +132,22 @@ function withDefault<T>(spec: Required<Spec<T>>): Required<Spec<T>> {
   return spec;
 }
 
-/** Milliseconds. `describe` goes on after the unit. */
-function time({
-  min = 1,
-  ...spec
-}: {
-  describe: string;
-  default: number;
-  min?: number;
-}): Required<Spec<number>> {
+interface TimeSpec extends Required<Spec<number>> {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Milliseconds. `describe` continues after the unit. */
+function time(spec: { describe: string; default: number; min?: number }): TimeSpec {
+  const { min = 1 } = spec;
   const check = integer(min, MAX_TIME);
   return {
-    ...spec,
+    ...{ ...spec, min, max: MAX_TIME },
     check: (value) => (check(value) === undefined ? undefined : `${check(value)}, in milliseconds`),
   };
 }
 
-/** An option that can be left out. */
+/** An option without a default. */
 function without<T>(spec: Omit<Spec<T>, 'default'>): Omit<Spec<T>, 'default'> {
   return spec;
 }
@@ -172,7 +171,7 @@ export const OPTIONS = {
   }),
   ignore: withDefault<readonly string[]>({
     describe:
-      'glob of files or folders to leave out (repeatable); without a slash: in every folder',
+      'glob of files or folders not to share (repeatable); without a slash: in every folder',
     default: [],
     check: (globs) => (globs.includes('') ? 'must not be empty' : undefined),
   }),
@@ -201,7 +200,7 @@ export const OPTIONS = {
   }),
   maxConnections: without<number>({
     describe:
-      'connections of others at once; then those of least use go [default: half the limit of open files, at most 8192]',
+      'inbound connections at once; above that the least useful are closed [default: half the limit of open files, at most 8192]',
     check: integer(1, 1_000_000),
   }),
   maxPerClient: without<number>({
@@ -293,7 +292,7 @@ export const OPTIONS = {
 
 export type OptionName = keyof typeof OPTIONS;
 type ValueOf<N extends OptionName> = Parameters<(typeof OPTIONS)[N]['check']>[0];
-/** What an option is when it is left out. */
+/** What an option is when it is not given. */
 type Otherwise<N extends OptionName> = 'default' extends keyof (typeof OPTIONS)[N]
   ? never
   : undefined;

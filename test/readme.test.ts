@@ -3,9 +3,28 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { run } from './fixtures/cli.js';
+
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+
+t.test('every option of --help is named, and no other', async (t) => {
+  for (const name of ['serve', 'search', 'fetch', 'peers', 'ping', 'id', 'hash'].map((c) => `p2p-${c}`)) {
+    const { stdout } = await run(name, ['--help']);
+    const [, options = ''] = /^Options:\n([^]*?)\n\n/m.exec(stdout.toString()) ?? [];
+    const there = [...options.matchAll(/^ {2,6}(?:-\w, )?--([a-z-]+)/gm)].map(
+      ([, option = '']) => option,
+    );
+    t.ok(there.includes('completion'), name);
+    const rows = [...readme.matchAll(new RegExp(`^\\| \`${name}[ \`].*$`, 'gm'))].join('\n');
+    const named = [...rows.matchAll(/[` ](?:-o|--(?:no-)?([a-z-]+))\b/g)];
+    const said = new Set(named.map(([, option = 'output']) => option));
+    const common = ['help', 'version', 'completion'];
+    const wanted = there.filter((option) => !common.includes(option));
+    t.same([...said].sort(), wanted.sort(), name);
+  }
+});
 
 t.test('the example of the library', (t) => {
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
   const [, example = ''] = /^## As a library\n[^]*?```js\n([^]*?)```/m.exec(readme) ?? [];
   const folder = t.testdir({ data: { 'a holiday.jpg': 'content' }, 'example.mjs': example });
   // Inside the package its own name means what is built (Node's self-referencing).

@@ -1,13 +1,13 @@
 /** What every command has in common: its arguments, its help, how it fails and with which code. */
 import { writeSync } from 'node:fs';
 import { inspect } from 'node:util';
-import yargs, { type Argv } from 'yargs';
-import { hideBin } from 'yargs/helpers';
+import type { Argv } from 'yargs';
 // Not lib/index.js: a client starts faster without what only a server needs.
 import { PeerError, asError, systemCode, type ErrorCode } from '../../lib/errors.js';
 import { printable } from '../../lib/support/printable.js';
 import { parseRate } from '../../lib/limits/rate.js';
 import { VERSION } from '../../lib/support/version.js';
+import { COMPLETIONS, SHELLS, completionScript, offered } from './completion.js';
 
 export const EXIT = {
   done: 0,
@@ -39,18 +39,24 @@ export interface Command<T> {
   describe: string;
   /** Adds options and examples. */
   build: (argv: Argv) => Argv<T>;
-  /** @returns the exit code, if it is not 0 */
-  run: (args: T) => Promise<number | undefined>;
+  /** A server, which also runs when nobody reads its stdout. */
+  isServer?: boolean;
+  /**
+   * @param given names of the options that were given: the others have their defaults
+   * @returns the exit code, if it is not 0
+   */
+  run: (args: T, given: ReadonlySet<string>) => Promise<number | undefined>;
 }
 
 /** Parse the command line, run, and end the process with the right code. */
 export async function runCommand<T>(command: Command<T>): Promise<void> {
   const { name } = command;
-  handleStdoutErrors(name);
+  handleStdoutErrors(command);
   endOnFault(name);
   try {
     const parsed = await parse(command);
-    if (parsed !== undefined) process.exitCode = (await command.run(parsed)) ?? EXIT.done;
+    if (parsed === undefined) return;
+    process.exitCode = (await command.run(parsed.args, parsed.given)) ?? EXIT.done;
   } catch (thrown) {
     const { text, code } = describe(thrown);
     process.stderr.write(`${name}: ${printable(text)}\n`);
@@ -60,7 +66,7 @@ export async function runCommand<T>(command: Command<T>): Promise<void> {
 
 /**
  * An exception that nobody expected, or a rejection that nobody waits for: say all that is known of it, the
- * cause, too, and end. What goes on after it would be in a state that nobody has thought of.
+ * cause, too, and end. To continue would be in a state that nobody has thought of.
  */
 function endOnFault(name: string): void {
   process.on('uncaughtException', (error, origin) => {
@@ -76,17 +82,19 @@ function endOnFault(name: string): void {
 }
 
 /**
- * Whoever reads our output may have had enough (`| head`): no reason to say anything, nor for a server
- * to stop. Anything else that goes wrong with it is said in one line.
+ * Whoever reads our output may have had enough (`| head`): no reason to say anything. Anything else that
+ * goes wrong with it is said in one line. Neither is a reason for a server to stop.
  */
-function handleStdoutErrors(name: string): void {
+function handleStdoutErrors({
+  name,
+  isServer = false,
+}: Pick<Command<never>, 'name' | 'isServer'>): void {
+  let isSaid = false;
   process.stdout.on('error', (error) => {
-    if (systemCode(error) === 'EPIPE') {
-      if (name !== 'p2p-serve') process.exit();
-      return;
-    }
-    process.stderr.write(`${name}: stdout: ${describe(error).text}\n`);
-    process.exit(EXIT.failed);
+    const isUnread = systemCode(error) === 'EPIPE';
+    if (!isUnread && !isSaid) process.stderr.write(`${name}: stdout: ${describe(error).text}\n`);
+    isSaid = true;
+    if (!isServer) process.exit(isUnread ? undefined : EXIT.failed);
   });
   process.stderr.on('error', () => undefined);
 }
@@ -113,10 +121,34 @@ export function restoreOnSignal(restore: () => void): () => void {
   return done;
 }
 
-/** The arguments; undefined when help or version was asked for and printed. */
-async function parse<T>({ name, usage, describe, build }: Command<T>): Promise<T | undefined> {
+interface Parsed<T> {
+  args: T;
+  /** Names of the options that were given. */
+  given: ReadonlySet<string>;
+}
+
+/** The arguments; undefined when help, version or a completion was asked for and printed. */
+async function parse<T>({
+  name,
+  usage,
+  describe,
+  build,
+}: Command<T>): Promise<Parsed<T> | undefined> {
+  const words = process.argv.slice(2);
+  const shell = /^--completion[= ](.*)$/.exec(words.join(' '))?.[1];
+  if (shell !== undefined) {
+    process.stdout.write(completionScript(name, shell));
+    return undefined;
+  }
+  const isCompletion = words[0] === COMPLETIONS;
+  const { args, plain } = isCompletion
+    ? { args: words, plain: (text: string) => text }
+    : withoutOperands(words);
   const printed: string[] = [];
   const hint = `(see ${name} --help)`;
+  const wrong = (text: string): PeerError => new PeerError('ERR_USAGE', `${text} ${hint}`);
+  // Where it can be caught: it asks for the current folder at once, which may be gone.
+  const { default: yargs } = await import('yargs');
   const argv = build(
     yargs()
       .scriptName(name)
@@ -124,38 +156,60 @@ async function parse<T>({ name, usage, describe, build }: Command<T>): Promise<T
       .strict()
       .version(VERSION)
       .alias({ help: 'h', version: 'V' })
-      // A value that begins with a dash, or an option given twice, is a mistake here.
-      .parserConfiguration({ 'duplicate-arguments-array': true, 'populate--': false })
+      .option('completion', {
+        choices: SHELLS,
+        requiresArg: true,
+        describe: 'print a script by which this shell completes the command',
+      })
+      .parserConfiguration({
+        // A value that begins with a dash, or an option given twice, is a mistake here.
+        'duplicate-arguments-array': true,
+        'populate--': false,
+        // --a.b is no option with parts.
+        'dot-notation': false,
+        // As it is by default; but only said so, completion knows --no-watch.
+        'boolean-negation': true,
+      })
       .wrap(Math.min(100, process.stdout.columns || 100)),
   );
-  const { args, plain } = withoutOperands(hideBin(process.argv));
   // yargs takes an empty value for 0 or "".
   const empty = args.find((arg) => /^--[a-z-]+=$/.test(arg));
-  if (empty !== undefined) throw new PeerError('ERR_USAGE', `${empty} needs a value ${hint}`);
-  const parsed = await argv
+  if (empty !== undefined && !isCompletion) throw wrong(`${empty} needs a value`);
+  const parsed = (await argv
     .command(`$0 ${usage}`.trim(), false)
     .exitProcess(false)
     .fail((message: string | null, error: unknown) => {
       if (error instanceof PeerError) throw error;
-      const [line = ''] = (message ?? asError(error).message).split('\n');
-      throw new PeerError('ERR_USAGE', `${plain(asTyped(line, usage, args))} ${hint}`);
+      const [first = '', detail = ''] = (message ?? asError(error).message).split('\n');
+      const line = first.endsWith(':') ? `${first} ${detail.trim()}` : first;
+      throw wrong(plain(asTyped(line, usage, args)));
     })
     .parseAsync(args, {}, (_error, _args, output) => {
-      if (output !== '') printed.push(output);
-    });
-  if (printed.length > 0) {
-    process.stdout.write(`${printed.join('\n')}\n`);
+      if (output !== '') printed.push(...output.split('\n'));
+    })) as Record<string, unknown>;
+  if (isCompletion || printed.length > 0) {
+    const lines = isCompletion ? offered(printed, words.at(-1) ?? '') : printed;
+    if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`);
     return undefined;
   }
+  if (parsed['completion'] !== undefined) throw wrong('--completion goes with nothing else');
+  // yargs takes anything but "true" for false.
+  const value = args.find((arg) => {
+    const [, option = '', word = 'true'] = /^--([a-z-]+)=(.*)$/.exec(arg) ?? [];
+    return typeof parsed[option] === 'boolean' && !/^(true|false)$/.test(word);
+  });
+  if (value !== undefined) throw wrong(`${value} is not true or false`);
   const put = (value: unknown): unknown => (typeof value === 'string' ? plain(value) : value);
   const values: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(parsed as Record<string, unknown>)) {
+  for (const [key, value] of Object.entries(parsed)) {
     values[key] = Array.isArray(value) ? value.map(put) : put(value);
     if (Array.isArray(value) && key !== '_' && !REPEATABLE.has(key)) {
-      throw new PeerError('ERR_USAGE', `--${key} is given more than once ${hint}`);
+      throw wrong(`--${key} is given more than once`);
     }
   }
-  return values as T;
+  const { defaulted = {} } = (argv.parsed || {}) as { defaulted?: Record<string, boolean> };
+  const given = new Set(Object.keys(values).filter((key) => defaulted[key] !== true));
+  return { args: values as T, given };
 }
 
 /** A message of yargs that names what is unknown as it was typed, and what is missing as help has it. */
@@ -178,8 +232,8 @@ function asTyped(message: string, usage: string, args: readonly string[]): strin
 }
 
 /**
- * What stands behind `--`, and a lone dash, is no option: yargs, which drops or misreads some of it, gets
- * something in its place that looks like nothing it knows.
+ * What stands behind `--`, a lone dash and an empty word are no options: yargs, which drops or misreads some
+ * of them (and takes an empty word for 0), gets something in their place that looks like nothing it knows.
  *
  * @returns `plain` puts back what was replaced
  */
@@ -188,7 +242,8 @@ function withoutOperands(given: readonly string[]): {
   plain: (text: string) => string;
 } {
   const end = given.indexOf('--');
-  const isOperand = (arg: string, i: number): boolean => arg === '-' || (end >= 0 && i > end);
+  const isOperand = (arg: string, i: number): boolean =>
+    arg === '' || arg === '-' || (end >= 0 && i > end);
   const args = given
     .map((arg, i) => (isOperand(arg, i) ? `\0${i}\0` : arg))
     .filter((_arg, i) => i !== end);
@@ -221,6 +276,9 @@ export function describe(thrown: unknown): { text: string; code: number } {
     return { text: error.message, code: EXIT_OF[error.code] ?? EXIT.failed };
   }
   const code = systemCode(error);
+  if ('syscall' in error && error.syscall === 'uv_cwd') {
+    return { text: 'the current folder is gone', code: EXIT.usage };
+  }
   const why = code === undefined ? undefined : (SYSTEM.get(code) ?? code);
   const path = 'path' in error && typeof error.path === 'string' ? `${error.path}: ` : '';
   return { text: why === undefined ? error.message : `${path}${why}`, code: EXIT.failed };

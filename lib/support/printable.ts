@@ -18,7 +18,12 @@ export function printable(text: string): string {
 
 /** JSON on one line, with the same characters as `\uXXXX` escapes: still the same value. */
 export function printableJson(value: unknown): string {
-  return JSON.stringify(value).replace(HIDDEN, (c) =>
+  return escapeJson(JSON.stringify(value));
+}
+
+/** @param json on one line */
+export function escapeJson(json: string): string {
+  return json.replace(HIDDEN, (c) =>
     Array.from({ length: c.length }, (_, i) => {
       return `\\u${c.charCodeAt(i).toString(16).padStart(4, '0')}`;
     }).join(''),

@@ -245,7 +245,7 @@ t.test('wrong usage: one line, exit code 2', async (t) => {
     ['p2p-search', [used.peer, 'x', '--timeout', '0'], /--timeout is a number of seconds/],
     ['p2p-serve', [share, '--peer', 'a b'], /"a b" is not a peer/],
     ['p2p-serve', [share, '--advertise', 'host:0'], /is not a peer \(a port is/],
-    ['p2p-serve', [share, '--max-peers', '0'], /maxPeers is a whole number from 1/],
+    ['p2p-serve', [share, '--max-peers', '0'], /--max-peers is a whole number from 1/],
     ['p2p-peers', [], /: <peer> is missing/],
     ['p2p-ping', ['a b'], /is not a peer/],
     ['p2p-ping', ['localhost', '--count', '0'], /--count is a whole number from 1/],
@@ -375,7 +375,7 @@ t.test('output that nobody reads', async (t) => {
     t.equal(code, 1);
     t.match(stderr, new RegExp(`^${name}: stdout: no space left on the device\n$`));
   }
-  // A server whose first line was read by somebody who then left goes on serving.
+  // A server whose first line was read by a reader that then left keeps serving.
   const port = Number(peer.split(':')[1]) + 1;
   const lonely = spawn(
     ...command('p2p-serve', [

@@ -54,7 +54,7 @@ t.test('--from', async (t) => {
     t.ok(all.stdout.equals(content.subarray(0, all.stdout.length)));
   });
 
-  t.test('into a file: a part is gone on with', async (t) => {
+  t.test('into a file: a part is resumed', async (t) => {
     const part = Buffer.from(content);
     part.fill(0, 5 * BLOCK_BYTES, 8 * BLOCK_BYTES);
     part.fill(0, 20 * BLOCK_BYTES);
@@ -84,7 +84,7 @@ t.test('--from', async (t) => {
     t.ok(readFileSync(join(folder, 'out/range')).equals(piped.stdout));
   });
 
-  t.test('who is not there is left out', async (t) => {
+  t.test('a peer that is not there is skipped', async (t) => {
     const gone = await relay(t, node.address);
     await gone.relay.close();
     const got = await run('p2p-fetch', [gone.peer, hash, '--from', honest.peer]);
@@ -96,7 +96,7 @@ t.test('--from', async (t) => {
   });
 });
 
-t.test('--find: all who have it', async (t) => {
+t.test('--find: all peers that have it', async (t) => {
   const folder = t.testdir({ with: {}, without: {} });
   writeLarge(join(folder, 'with/f'), SIZE);
   const content = readFileSync(join(folder, 'with/f'));

@@ -63,8 +63,8 @@ t.test('rates', async (t) => {
     ['p2p-fetch', [served.peer, hash, '--down-limit', '10Mbit'], /--down-limit: "10Mbit" .*bits/],
     ['p2p-fetch', [served.peer, hash, '--down-limit=0'], /--down-limit: "0" .*at least 1 kB\/s/],
     ['p2p-serve', ['.', '--port', '0', '--up-limit', 'fast'], /--up-limit: "fast" .* 1\.5MiB/],
-    ['p2p-serve', ['.', '--port', '0', '--max-uploads', '0'], /maxUploads is a whole number/],
-    ['p2p-serve', ['.', '--port', '0', '--grace', '-1'], /grace is a whole number from 0/],
+    ['p2p-serve', ['.', '--port', '0', '--max-uploads', '0'], /--max-uploads is a whole number/],
+    ['p2p-serve', ['.', '--port', '0', '--grace', '-1'], /--grace is a number of seconds from 0/],
   ] as const) {
     const wrong = await run(name, args);
     t.equal(wrong.code, 2, args.join(' '));

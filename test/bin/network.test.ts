@@ -130,7 +130,7 @@ t.test('eight processes in a line', async (t) => {
     t.match(nothing.stderr, /^p2p-search: 0 files at 0 peers; 8 asked, 8 answered, 0 late\n$/);
   });
 
-  t.test('fetched from who has it', async (t) => {
+  t.test('fetched from the peer that has it', async (t) => {
     const hash = Buffer.from(hashBlock(Buffer.from('of 3'))).toString('hex');
     const [part, absent] = await Promise.all([
       run('p2p-fetch', [first.peer, hash, '--find', '--offset', '3']),

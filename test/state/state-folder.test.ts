@@ -138,7 +138,7 @@ t.test('the key survives a start that was killed while it was written', async (t
 });
 
 t.test('a relative $XDG_STATE_HOME or $HOME is ignored', async (t) => {
-  const before = { XDG_STATE_HOME: undefined, ...process.env };
+  const before: NodeJS.ProcessEnv = { ...process.env };
   t.teardown(() => {
     for (const name of ['XDG_STATE_HOME', 'HOME'] as const) {
       if (before[name] === undefined) Reflect.deleteProperty(process.env, name);
