@@ -112,7 +112,7 @@ function measure(names: readonly string[], { runs, folder }: Settings): Measured
   const times = new Map<string, number[][]>(
     [...contestants.keys(), ...mixes.keys()].map((name) => [name, []]),
   );
-  /** A change: answers that are kept for those who ask again do not count from one run to the next. */
+  /** A change: answers that are cached for the same search do not count from one run to the next. */
   const forget = (): void => {
     index.remove(0);
     index.add(0, names[0] ?? '');

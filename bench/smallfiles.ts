@@ -139,8 +139,8 @@ async function fetchSmall(peer: Peer, files: readonly FileMatch[]): Promise<void
 
 async function fetchInto(peer: Peer, folder: string, count: number): Promise<void> {
   let fetched = 0;
-  for await (const { outcome } of fetchAll(peer, '', folder)) {
-    if (outcome === 'fetched') fetched++;
+  for await (const { status } of fetchAll(peer, '', folder)) {
+    if (status === 'fetched') fetched++;
   }
   check(fetched === count, 'files');
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Ask a peer whom it knows. */
+/** Ask a peer which others it knows. */
 import { connect } from '../lib/fetch/peer.js';
 import { formatAddress } from '../lib/net/address.js';
 import { printable, printableJson } from '../lib/support/printable.js';
@@ -27,7 +27,7 @@ await runCommand<Args>({
       })
       .option('max', { type: 'number', requiresArg: true, describe: 'peers wanted [default: 50]' })
       .option('json', { type: 'boolean', default: false, describe: 'one JSON object a line' })
-      .example('$0 localhost:7000', 'whom does it know?'),
+      .example('$0 localhost:7000', 'which peers does it know?'),
   run: listPeers,
 });
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Ask a peer who it is and what it shares. */
+/** Ask a peer what it is and what it shares. */
 import { setTimeout as pause } from 'node:timers/promises';
 import prettyBytes from 'pretty-bytes';
 import { connect, type Peer } from '../lib/fetch/peer.js';
@@ -18,7 +18,7 @@ interface Args extends IdentityArgs {
 await runCommand<Args>({
   name: 'p2p-ping',
   usage: '<peer>',
-  describe: 'Ask a peer who it is, what it shares and how fast it answers.',
+  describe: 'Ask a peer for its id, what it shares and how fast it answers.',
   build: (argv) =>
     addClientOptions(argv)
       .positional('peer', {
@@ -39,7 +39,7 @@ await runCommand<Args>({
         describe: 'seconds from one question to the next',
       })
       .option('json', { type: 'boolean', default: false, describe: 'one JSON object a line' })
-      .example('$0 localhost:7000', 'who is there?')
+      .example('$0 localhost:7000', 'what peer is there?')
       .example('$0 localhost:7000 --count 5', 'how far away is it?'),
   run: ping,
 });
@@ -61,7 +61,7 @@ async function ping(args: Args): Promise<number | undefined> {
   }
 }
 
-/** Who is there, in full. */
+/** What the peer says of itself, in full. */
 async function pingOnce(peer: Peer, json: boolean): Promise<void> {
   const begin = performance.now();
   const { info, files, bytes, state } = await peer.ping();

@@ -100,7 +100,7 @@ const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
 export function isTransient(error: unknown): error is PeerError {
   if (!(error instanceof PeerError)) return false;
   if (TRANSIENT.has(error.code)) return true;
-  // The peer closed the connection before it said who it is: it may be starting or stopping.
+  // The peer closed the connection before it said its id: it may be starting or stopping.
   return error.code === 'ERR_NOT_A_PEER' && isTransient(error.cause);
 }
 

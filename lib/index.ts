@@ -15,7 +15,7 @@ export { HashPool } from './hash/pool.js';
 export { parseAddress, formatAddress, type PeerAddress } from './net/address.js';
 export type { ConnectOptions, NodeOptions } from './options.js';
 export type { Neighbour, PeerChange } from './peers/neighbours-options.js';
-export type { OffenceStats } from './peers/peer-scores.js';
+export type { MisbehaviourStats } from './peers/peer-scores.js';
 export type { Progress } from './share/share.js';
 export type { SearchStats } from './search/node-search.js';
 export type { NetworkSearchOptions, SearchResult, SearchSummary } from './search/results.js';

@@ -234,8 +234,8 @@ export class Network {
       idOf: (connection) => neighbours.idOf(connection),
       peerIdsOf: (connection) => neighbours.peerIdsOf(connection),
       answer: (search, client) => ownMatches(this.#options.share, search, client),
-      offends: (connection, offence) => {
-        neighbours.offends(connection, offence);
+      penalise: (connection, kind) => {
+        neighbours.penalise(connection, kind);
       },
       onError: (error) => {
         this.#options.onInternalError('search', asError(error));

@@ -7,7 +7,7 @@ import type { PeerAddress } from './net/address.js';
 import { Network } from './network.js';
 import { option, settings, type NodeOptions, type Settings } from './options.js';
 import type { Neighbour, PeerChange } from './peers/neighbours-options.js';
-import { noOffences, type OffenceStats } from './peers/peer-scores.js';
+import { noMisbehaviour, type MisbehaviourStats } from './peers/peer-scores.js';
 import { PEER_TIMES } from './peers/times.js';
 import type { SearchStats } from './search/node-search.js';
 import { wantedOf, type NetworkSearchOptions, type SearchResult } from './search/results.js';
@@ -151,8 +151,8 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
   }
 
   /** What peers did that no honest one does, and what came of it, since the start. */
-  get offences(): OffenceStats {
-    return this.#network.neighbours?.offences ?? noOffences();
+  get misbehaviour(): MisbehaviourStats {
+    return this.#network.neighbours?.misbehaviour ?? noMisbehaviour();
   }
 
   /**
@@ -164,7 +164,8 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
    */
   async start(): Promise<void> {
     this.#checkOpen();
-    if (this.#opening !== undefined) throw new PeerError('ERR_USAGE', 'the node has been started');
+    if (this.#opening !== undefined)
+      throw new PeerError('ERR_USAGE', 'the node was started already');
     this.#opening = this.#open();
     try {
       await this.#opening;
@@ -175,7 +176,7 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
   }
 
   /**
-   * Search this node's files and those of the network: by name, or who has a hash. Leaving the loop
+   * Search this node's files and those of the network: by name, or by hash. Leaving the loop
    * ends the search.
    *
    * @throws PeerError ERR_USAGE, also before `start`; ERR_ABORTED; ERR_CLOSED when the node is closed, or

@@ -4,7 +4,7 @@ import { serveCalls } from '../../test/fixtures/child.js';
 import { RawReader, isFile } from '../common/raw-reader.js';
 import { SlowClient } from './slow-client.js';
 
-/** Who serves the file that all want. */
+/** The server of the file that all want. */
 export type Server =
   | { kind: 'node'; address: string; hash: string; size: number }
   | { kind: 'http'; port: number; path: string; hash: string; size: number }

@@ -17,7 +17,7 @@ export async function startNginx(share: string, folder: string): Promise<Nginx> 
   mkdirSync(folder, { recursive: true });
   const port = await freePort();
   const config = join(folder, 'nginx.conf');
-  // Its worker must be allowed into the folder; for those who are not root it is the same user anyway.
+  // Its worker must be allowed into the folder; for a user that is not root it is the same user anyway.
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   writeFileSync(

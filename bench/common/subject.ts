@@ -22,7 +22,7 @@ export interface Settings {
   folder: string;
 }
 
-/** Told of what is being done, for those who wait. */
+/** Told of what is being done, for people that wait. */
 export type Progress = (what: string) => void;
 
 export interface Subject {

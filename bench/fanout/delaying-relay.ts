@@ -9,9 +9,9 @@ import type { DelayLine } from './delay-line.js';
 
 /** Told of the bytes of one connection when they come in. */
 export interface Watcher {
-  /** From who made the connection. */
+  /** From the side that made the connection. */
   forth(chunk: Buffer): void;
-  /** To who made it. */
+  /** To the side that made it. */
   back(chunk: Buffer): void;
 }
 

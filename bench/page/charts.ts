@@ -17,7 +17,7 @@ const GROWTH_HEIGHT = 380;
 /** Between the ends of an axis: at most two powers of ten. */
 const FEW_POWERS = 100;
 
-/** One hue for ours, in all charts; and colours that differ in light and dark, and for those who see fewer. */
+/** One hue for ours, in all charts; and colours that differ in light and dark, and for people that see fewer. */
 const PALETTE = ['#2f81c7', '#d9822b', '#3f9b6e', '#a869b5', '#c4504f', '#8a8d34'];
 const OTHERS = '#8b96a3';
 const LIMIT = '#c4504f';

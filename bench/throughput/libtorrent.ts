@@ -11,7 +11,7 @@ import { checkFile, serverGroup, type Served } from './servers.js';
 /** The system's own Python may be another than the first one. */
 const PYTHONS = ['python3', '/usr/bin/python3'];
 
-/** A session that finds nobody but who it is told of, and does not hold back. */
+/** A session that finds no peer but those it is told of, and does not hold back. */
 const SESSION = `
 import libtorrent as lt, sys, time
 def session(port):

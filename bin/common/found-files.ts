@@ -5,14 +5,14 @@ import type { FileMatch, PeerContact } from '../../lib/wire/messages.js';
 /** Milliseconds that a file waits for other peers that have it, too. */
 const GATHER = 300;
 
-export interface Source {
+export interface PeerSource {
   peer: PeerContact;
   /** Hops from the peer that was asked. */
   hops: number;
 }
 
 export interface FoundFile extends FileMatch {
-  sources: Source[];
+  sources: PeerSource[];
 }
 
 interface Group extends FoundFile {
@@ -40,7 +40,7 @@ export class FoundFiles {
     return this.#peers.size;
   }
 
-  add(file: FileMatch, source: Source): void {
+  add(file: FileMatch, source: PeerSource): void {
     const name = formatAddress(source.peer);
     this.#peers.add(name);
     const key = `${file.hash} ${file.path}`;

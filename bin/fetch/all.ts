@@ -30,8 +30,8 @@ interface Counts {
   bytes: number;
   there: number;
   failed: number;
-  /** Something that was listed is left out. */
-  leftOut: boolean;
+  /** Something that was listed was skipped. */
+  skipped: boolean;
 }
 
 /** Milliseconds after a signal until the process ends whatever it is doing. */
@@ -43,7 +43,7 @@ const WINDOW = 8 * 1024 * 1024;
 export async function fetchAllInto(args: AllArgs): Promise<number> {
   const folder = checkArgs(args);
   const retries = wholeNumber('retry', args.retry) ?? 0;
-  const counts: Counts = { fetched: 0, bytes: 0, there: 0, failed: 0, leftOut: false };
+  const counts: Counts = { fetched: 0, bytes: 0, there: 0, failed: 0, skipped: false };
   const stop = new AbortController();
   const progress = await progressOf(counts);
   const interrupted = stopOnSignal(stop, () => {
@@ -62,16 +62,16 @@ export async function fetchAllInto(args: AllArgs): Promise<number> {
       sourceOf: sourcesOf(args, say),
       onFound: (found) => {
         onFound(found);
-        if (found.leftOut === undefined) return;
-        counts.leftOut = true;
-        say(`p2p-fetch: left out of what the peer lists: ${found.leftOut}`);
+        if (found.skipped === undefined) return;
+        counts.skipped = true;
+        say(`p2p-fetch: skipped of what the peer lists: ${found.skipped}`);
       },
     });
-    for await (const { path, size, outcome, error } of files) {
-      counts[outcome]++;
-      if (outcome === 'fetched') counts.bytes += size;
-      if (outcome === 'there') progress.skipped(size);
-      if (outcome === 'failed') say(`p2p-fetch: ${path}: ${describe(error).text}`);
+    for await (const { path, size, status, error } of files) {
+      counts[status]++;
+      if (status === 'fetched') counts.bytes += size;
+      if (status === 'there') progress.skipped(size);
+      if (status === 'failed') say(`p2p-fetch: ${path}: ${describe(error).text}`);
     }
     progress.stop();
     return end(args, counts, peer.hello.state === 'hashing');
@@ -158,7 +158,7 @@ function end({ all }: AllArgs, counts: Counts, hashing: boolean): number {
     return EXIT.notFound;
   }
   process.stderr.write(`${summaryOf(counts)}\n`);
-  return failed > 0 || counts.leftOut ? EXIT.failed : EXIT.done;
+  return failed > 0 || counts.skipped ? EXIT.failed : EXIT.done;
 }
 
 interface Interrupted {

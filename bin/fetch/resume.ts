@@ -1,4 +1,4 @@
-/** Where p2p-fetch writes, and how it goes on when a connection breaks. */
+/** Where p2p-fetch writes, and how it resumes when a connection breaks. */
 import { PeerError, systemCode } from '../../lib/errors.js';
 import { printable } from '../../lib/support/printable.js';
 import { openFetch, type FileOptions } from '../../lib/fetch/part/fetch-to-file.js';
@@ -60,9 +60,9 @@ export async function complete(
         },
       },
     );
-    const outcome = await fetch.finish();
+    const result = await fetch.finish();
     shown.stop();
-    if (outcome === 'there') process.stderr.write(`${printable(output ?? '')} is already there\n`);
+    if (result === 'there') process.stderr.write(`${printable(output ?? '')} is already there\n`);
   } catch (error) {
     shown.stop();
     const kept = await fetch.abandon();

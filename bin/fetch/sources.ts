@@ -61,7 +61,7 @@ function lineOf({ peer, state, error }: SourceEvent, isOnlyPeer: boolean): strin
     case 'stalled':
       return `${peer} stalls: others are asked for what it owes`;
     case 'lost':
-      return `${peer}: ${why}; others go on`;
+      return `${peer}: ${why}; the other sources continue`;
     case 'dropped':
       // If nobody else is found it is said at the end.
       return isOnlyPeer ? undefined : `${peer} is skipped: ${why}`;

@@ -155,7 +155,7 @@ export class Peer implements FileSource, AsyncDisposable {
       }
       yield* page.files.slice(0, left);
       left -= page.files.length;
-      // A page with nothing on it and a cursor would go on for ever.
+      // A page with nothing on it and a cursor would repeat for ever.
       if (page.after === undefined || page.files.length === 0) return;
       if (after !== undefined && Buffer.compare(after, page.after) === 0) {
         throw new PeerError('ERR_MALFORMED', `${this.name} answers with the same page again`);

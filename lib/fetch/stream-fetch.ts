@@ -1,6 +1,6 @@
 /** A file on its way into a pipe or device, in order: the next attempt resumes behind the last byte. */
 import type { FileHead, Hash } from '../wire/messages.js';
-import type { AttemptOptions, Fetch, FetchOutcome, WantedRange } from './part/file-fetch.js';
+import type { AttemptOptions, Fetch, FetchResult, WantedRange } from './part/file-fetch.js';
 import type { ByteSink, FileSource } from './receive/body-receiver.js';
 
 export class StreamFetch implements Fetch {
@@ -52,7 +52,7 @@ export class StreamFetch implements Fetch {
     });
   }
 
-  finish(): Promise<FetchOutcome> {
+  finish(): Promise<FetchResult> {
     return Promise.resolve('fetched');
   }
 

@@ -10,16 +10,16 @@ import { asError, systemCode } from '../errors.js';
 import { allocateReadBuffer } from '../support/memory.js';
 import { hashBlock } from './blake3.js';
 
-/** Hash the blocks [first, first + count) of a file; the whole file when both are left out. */
+/** Hash the blocks [first, first + count) of a file; the whole file when neither is given. */
 export interface HashJob {
   path: string;
   first?: number;
   count?: number;
-  /** What the file must be for the part to make sense; read from the file when left out. */
+  /** What the file must be for the part to make sense; read from the file when not given. */
   expect?: FileIdentity;
 }
 
-export type HashOutcome =
+export type HashResult =
   | { status: 'hashed'; identity: FileIdentity; blockHashes: Uint8Array }
   /** The file was written to meanwhile, or is not what was expected. */
   | { status: 'changed' }
@@ -31,7 +31,7 @@ export const WRONG_SIZE = 'ERR_WRONG_SIZE';
 // One buffer a worker: a block stays in the cache between the read and the hash.
 let buffer: Buffer | undefined;
 
-export function hashFile(opener: FolderOpener, job: HashJob): HashOutcome {
+export function hashFile(opener: FolderOpener, job: HashJob): HashResult {
   let opened: { fd: number; identity: FileIdentity };
   try {
     opened = opener.open(job.path);
@@ -47,7 +47,7 @@ export function hashFile(opener: FolderOpener, job: HashJob): HashOutcome {
   }
 }
 
-function hashOpen(fd: number, identity: FileIdentity, job: HashJob): HashOutcome {
+function hashOpen(fd: number, identity: FileIdentity, job: HashJob): HashResult {
   if (job.expect !== undefined && !sameContent(identity, job.expect)) return { status: 'changed' };
   const { size } = identity;
   const first = job.first ?? 0;
@@ -85,7 +85,7 @@ function read(fd: number, into: Uint8Array, wanted: number, position: number): n
   return filled;
 }
 
-function failed(error: unknown): HashOutcome {
+function failed(error: unknown): HashResult {
   return {
     status: 'failed',
     code: systemCode(error) ?? 'ERR_INTERNAL',

@@ -1,7 +1,7 @@
 /** Batches as they travel between threads: columns are copied as a whole, objects one by one. */
 import { HASH_BYTES } from '../wire/limits.js';
 import type { FileIdentity } from '../disk/open.js';
-import type { HashOutcome } from './file.js';
+import type { HashResult } from './file.js';
 
 /** Paths, each ended by a NUL. */
 export function packPaths(paths: readonly string[]): string {
@@ -36,7 +36,7 @@ export function unpackIdentity(numbers: BigInt64Array, i: number): FileIdentity 
   };
 }
 
-export interface PackedOutcomes {
+export interface PackedResults {
   /** Of each file the number of its blocks; CHANGED or FAILED where there are none. */
   blocks: Int32Array;
   /** Of each file that was hashed, in order. */
@@ -50,17 +50,17 @@ export interface PackedOutcomes {
 const CHANGED = -1;
 const FAILED = -2;
 
-export function packOutcomes(outcomes: readonly HashOutcome[]): PackedOutcomes {
-  const blocks = new Int32Array(outcomes.length);
+export function packResults(results: readonly HashResult[]): PackedResults {
+  const blocks = new Int32Array(results.length);
   const identities: FileIdentity[] = [];
   const hashes: Uint8Array[] = [];
-  const failures: PackedOutcomes['failures'] = [];
-  for (const [i, outcome] of outcomes.entries()) {
-    switch (outcome.status) {
+  const failures: PackedResults['failures'] = [];
+  for (const [i, result] of results.entries()) {
+    switch (result.status) {
       case 'hashed': {
-        blocks[i] = outcome.blockHashes.length / HASH_BYTES;
-        identities.push(outcome.identity);
-        hashes.push(outcome.blockHashes);
+        blocks[i] = result.blockHashes.length / HASH_BYTES;
+        identities.push(result.identity);
+        hashes.push(result.blockHashes);
         break;
       }
       case 'changed':
@@ -68,7 +68,7 @@ export function packOutcomes(outcomes: readonly HashOutcome[]): PackedOutcomes {
         break;
       case 'failed':
         blocks[i] = FAILED;
-        failures.push({ code: outcome.code, message: outcome.message });
+        failures.push({ code: result.code, message: result.message });
     }
   }
   // Of memory of its own: a pooled buffer would be copied whole.
@@ -81,12 +81,12 @@ export function packOutcomes(outcomes: readonly HashOutcome[]): PackedOutcomes {
   return { blocks, identities: packIdentities(identities), hashes: all, failures };
 }
 
-export function unpackOutcomes(packed: PackedOutcomes): HashOutcome[] {
+export function unpackResults(packed: PackedResults): HashResult[] {
   const { blocks, identities, hashes } = packed;
   const failures = packed.failures.values();
   let at = 0;
   let hashed = 0;
-  return Array.from(blocks, (count): HashOutcome => {
+  return Array.from(blocks, (count): HashResult => {
     if (count === CHANGED) return { status: 'changed' };
     if (count === FAILED) {
       const { code = 'ERR_INTERNAL', message = '' } = failures.next().value ?? {};

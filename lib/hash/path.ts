@@ -4,8 +4,8 @@ import { basename, dirname } from 'node:path';
 import { identityOf } from '../disk/open.js';
 import { PeerError } from '../errors.js';
 import type { Hash } from '../wire/messages.js';
-import type { HashOutcome } from './file.js';
-import { SMALL_BYTES, type HashPool } from './pool.js';
+import type { HashResult } from './file.js';
+import { WHOLE_FILE_BYTES, type HashPool } from './pool.js';
 import { TreeHasher, buildTree, rootOf, type Tree } from './tree.js';
 
 /**
@@ -18,11 +18,11 @@ export async function hashPath(pool: HashPool, file: string): Promise<Hash> {
   const root = dirname(real);
   const path = basename(real);
   const identity = identityOf(await lstat(real, { bigint: true }));
-  const outcome =
-    identity.size <= SMALL_BYTES
+  const result =
+    identity.size <= WHOLE_FILE_BYTES
       ? (await pool.hashBatch(root, [path]))[0]
       : await pool.hashLarge(root, path, identity, () => undefined);
-  return hashOf(file, outcome);
+  return hashOf(file, result);
 }
 
 /** Hash whatever a stream brings. */
@@ -32,15 +32,15 @@ export async function hashStream(stream: AsyncIterable<Uint8Array>): Promise<Has
   return hex(hasher.digest());
 }
 
-function hashOf(file: string, outcome: HashOutcome | undefined): Hash {
-  switch (outcome?.status) {
+function hashOf(file: string, result: HashResult | undefined): Hash {
+  switch (result?.status) {
     case 'hashed':
-      return hex(buildTree(outcome.blockHashes));
+      return hex(buildTree(result.blockHashes));
     case 'failed':
-      if (outcome.code === 'ERR_FORBIDDEN') {
+      if (result.code === 'ERR_FORBIDDEN') {
         throw new PeerError('ERR_FORBIDDEN', `${file}: not a regular file`);
       }
-      throw Object.assign(new Error(outcome.message), { code: outcome.code });
+      throw Object.assign(new Error(result.message), { code: result.code });
     default:
       throw new PeerError('ERR_CHANGED', 'it was written to while it was hashed');
   }

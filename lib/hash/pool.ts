@@ -11,15 +11,15 @@ import type { FileIdentity } from '../disk/open.js';
 import { asError } from '../errors.js';
 import { BLOCK_BYTES, blockCount } from '../wire/body.js';
 import { HASH_BYTES } from '../wire/limits.js';
-import type { HashOutcome } from './file.js';
-import { packPaths, unpackOutcomes, type PackedOutcomes } from './packed.js';
+import type { HashResult } from './file.js';
+import { packPaths, unpackResults, type PackedResults } from './packed.js';
 import { NoWorkers, WorkerSupervisor } from '../support/worker-supervisor.js';
 import type { Task } from './worker.js';
 
 /** Blocks of a large file that one worker takes at a time: 32 MiB. */
 const PART_BLOCKS = 128;
 /** Files up to this size are hashed whole by one worker. */
-export const SMALL_BYTES = PART_BLOCKS * BLOCK_BYTES;
+export const WHOLE_FILE_BYTES = PART_BLOCKS * BLOCK_BYTES;
 /** A batch ends at this many files or bytes, whichever comes first. */
 export const BATCH_FILES = 128;
 export const BATCH_BYTES = 8 * 1024 * 1024;
@@ -28,7 +28,7 @@ export const BATCH_BYTES = 8 * 1024 * 1024;
 const EMPTY_TASK: Task = { root: '', paths: packPaths([]) };
 
 /** Attempts at a job whose worker dies. */
-const TRIES = 3;
+const MAX_ATTEMPTS = 3;
 
 /** The code of a file that cannot be hashed because the workers that try it die. */
 export const WORKER_DIED = 'ERR_WORKER_DIED';
@@ -44,8 +44,8 @@ export interface HashPoolOptions {
 
 export class HashPool implements AsyncDisposable {
   /** Undefined: this thread hashes. */
-  readonly #pool: Piscina<Task, PackedOutcomes | HashOutcome> | undefined;
-  readonly #supervisor: WorkerSupervisor<Task, PackedOutcomes | HashOutcome> | undefined;
+  readonly #pool: Piscina<Task, PackedResults | HashResult> | undefined;
+  readonly #supervisor: WorkerSupervisor<Task, PackedResults | HashResult> | undefined;
   #closed = false;
 
   constructor({
@@ -54,7 +54,7 @@ export class HashPool implements AsyncDisposable {
     entry = new URL(background ? './background-worker.js' : './worker.js', import.meta.url),
   }: HashPoolOptions = {}) {
     if (threads === 0) return;
-    const pool = new Piscina<Task, PackedOutcomes | HashOutcome>({
+    const pool = new Piscina<Task, PackedResults | HashResult>({
       filename: fileURLToPath(entry),
       minThreads: 0,
       maxThreads: threads,
@@ -83,16 +83,16 @@ export class HashPool implements AsyncDisposable {
    *
    * @throws Error when the pool is closed, or no worker can be started
    */
-  async hashBatch(root: string, paths: readonly string[]): Promise<HashOutcome[]> {
+  async hashBatch(root: string, paths: readonly string[]): Promise<HashResult[]> {
     const first = await this.#try({ root, paths: packPaths(paths) });
-    if (!('died' in first)) return outcomesOf(first);
+    if (!('died' in first)) return resultsOf(first);
     // One of them may be the cause: each is hashed by itself, so that the others do not fail.
-    const outcomes: HashOutcome[] = [];
+    const results: HashResult[] = [];
     for (const path of paths) {
-      const single = await this.#runRetried({ root, paths: packPaths([path]) }, TRIES - 1);
-      outcomes.push(...('status' in single ? [single] : outcomesOf(single)));
+      const single = await this.#runRetried({ root, paths: packPaths([path]) }, MAX_ATTEMPTS - 1);
+      results.push(...('status' in single ? [single] : resultsOf(single)));
     }
-    return outcomes;
+    return results;
   }
 
   /**
@@ -105,26 +105,26 @@ export class HashPool implements AsyncDisposable {
     path: string,
     expect: FileIdentity,
     onBytes: (bytes: number) => void,
-  ): Promise<HashOutcome> {
+  ): Promise<HashResult> {
     const blocks = blockCount(expect.size);
     const blockHashes = new Uint8Array(blocks * HASH_BYTES);
     let next = 0;
-    let bad: HashOutcome | undefined;
+    let bad: HashResult | undefined;
     const takeParts = async (): Promise<void> => {
       while (next < blocks && bad === undefined) {
         const first = next;
         const count = Math.min(PART_BLOCKS, blocks - first);
         next += count;
-        const outcome = await this.#runRetried(
+        const result = await this.#runRetried(
           { root, part: { path, first, count, expect } },
-          TRIES,
+          MAX_ATTEMPTS,
         );
-        if (!('status' in outcome)) throw new TypeError('an answer to something else');
-        if (outcome.status !== 'hashed') {
-          bad ??= outcome;
+        if (!('status' in result)) throw new TypeError('an answer to something else');
+        if (result.status !== 'hashed') {
+          bad ??= result;
           return;
         }
-        blockHashes.set(outcome.blockHashes, first * HASH_BYTES);
+        blockHashes.set(result.blockHashes, first * HASH_BYTES);
         onBytes(Math.min(count * BLOCK_BYTES, expect.size - first * BLOCK_BYTES));
       }
     };
@@ -145,8 +145,8 @@ export class HashPool implements AsyncDisposable {
   }
 
   /** Do a task, with a new worker when one dies of it. */
-  async #runRetried(task: Task, tries: number): Promise<PackedOutcomes | HashOutcome> {
-    for (let left = tries; ; left--) {
+  async #runRetried(task: Task, attempts: number): Promise<PackedResults | HashResult> {
+    for (let left = attempts; ; left--) {
       const result = await this.#try(task);
       if (!('died' in result)) return result;
       if (left === 1) return { status: 'failed', code: WORKER_DIED, message: result.died };
@@ -154,10 +154,10 @@ export class HashPool implements AsyncDisposable {
   }
 
   /**
-   * @returns the outcome, or why the worker died
+   * @returns the result, or why the worker died
    * @throws Error when the pool is closed, or no worker can be started
    */
-  async #try(task: Task): Promise<PackedOutcomes | HashOutcome | { died: string }> {
+  async #try(task: Task): Promise<PackedResults | HashResult | { died: string }> {
     try {
       if (this.#supervisor !== undefined) return await this.#supervisor.run(task);
       // Loaded only when used.
@@ -170,7 +170,7 @@ export class HashPool implements AsyncDisposable {
   }
 }
 
-function outcomesOf(packed: PackedOutcomes | HashOutcome): HashOutcome[] {
+function resultsOf(packed: PackedResults | HashResult): HashResult[] {
   if ('status' in packed) throw new TypeError('an answer to something else');
-  return unpackOutcomes(packed);
+  return unpackResults(packed);
 }

@@ -9,7 +9,7 @@ export const LIMIT = 100;
 const FORGOTTEN = 10;
 
 /** Points of each. */
-export const OFFENCES = {
+export const PENALTIES = {
   /** Not a frame, above its limit, or not an answer to what was asked: ends the connection itself. */
   malformed: LIMIT,
   /** More in answer to one search than any peer may send. */
@@ -22,7 +22,7 @@ export const OFFENCES = {
   flood: LIMIT,
 } as const;
 
-export type Offence = keyof typeof OFFENCES;
+export type Misbehaviour = keyof typeof PENALTIES;
 
 /** The points of one connection. */
 export class PeerScore {
@@ -35,9 +35,9 @@ export class PeerScore {
   }
 
   /** @returns whether the limit is reached */
-  add(offence: Offence, now: number): boolean {
+  add(kind: Misbehaviour, now: number): boolean {
     const forgotten = ((now - this.#at) * FORGOTTEN) / 60_000;
-    this.#points = Math.max(0, this.#points - forgotten) + OFFENCES[offence];
+    this.#points = Math.max(0, this.#points - forgotten) + PENALTIES[kind];
     this.#at = now;
     return this.#points >= LIMIT;
   }

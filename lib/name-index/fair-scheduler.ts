@@ -114,7 +114,7 @@ export class FairScheduler {
     }
   }
 
-  /** The client for whom most waits gives up the last of it, for another. @returns whether there is one */
+  /** The client that has most waiting gives up the last of it, for another. @returns whether there is one */
   #makeRoom(client: AbortSignal | undefined): boolean {
     let longest = this.#waiting.get(client) ?? [];
     const own = longest.length;

@@ -127,7 +127,7 @@ export class Lookup {
     const below: number[] = [];
     if (this.table.tree.live > MANY_FOLDERS) {
       for (let from = 0; tops.size > 0 && from < this.table.tree.folders; from += BLOCK) {
-        this.#holding(from, Math.min(this.table.tree.folders, from + BLOCK), term, below);
+        this.#containing(from, Math.min(this.table.tree.folders, from + BLOCK), term, below);
         if (meter.spend(BLOCK * 4)) yield meter.take();
       }
       return { tops, below };
@@ -162,7 +162,7 @@ export class Lookup {
     }
   }
 
-  #holding(from: number, to: number, term: Term, below: number[]): void {
+  #containing(from: number, to: number, term: Term, below: number[]): void {
     const { firstFile, text } = this.table.tree;
     for (let folder = from; folder < to; folder++) {
       if (text[folder] === 0 || firstFile[folder] === 0) continue;

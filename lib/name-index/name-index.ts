@@ -113,7 +113,7 @@ export class NameIndex {
    *
    * @param max ids wanted, 1000 at most
    * @param after cursor of the page before; whatever was added or removed since, no path that stayed
-   *   is left out or comes twice
+   *   is missing or comes twice
    */
   *searching(query: string, max: number, after?: Uint8Array): Generator<number, Results> {
     const limit = Math.min(Math.max(Math.trunc(max), 1) || 1, MAX_FILES);

@@ -28,7 +28,7 @@ export function* findWords(
   let least: TermWords | undefined;
   for (const piece of [...term.pieces].sort((a, b) => widthOf(a) - widthOf(b))) {
     if (least !== undefined && least.files + least.folders <= FEW) break;
-    const found = yield* holding(words, term, piece, meter);
+    const found = yield* containing(words, term, piece, meter);
     if (least === undefined || found.files + found.folders < least.files + least.folders) {
       least = found;
     }
@@ -48,7 +48,7 @@ function widthOf({ bytes, openBefore, openBehind }: Piece): number {
   return length < 3 ? 1 : -length;
 }
 
-function* holding(
+function* containing(
   words: Words,
   term: Term,
   piece: Piece,

@@ -31,7 +31,7 @@ const MAX_ATTEMPTS = 20;
 
 /**
  * Connect to the first address of a host that answers. The next one is tried when the last attempt has
- * failed or taken 250 ms; earlier attempts go on (RFC 8305, Happy Eyeballs). With TLS the handshake is part of it.
+ * failed or taken 250 ms; earlier attempts continue (RFC 8305, Happy Eyeballs). With TLS the handshake is part of it.
  *
  * @param address with a key: TLS is spoken in any case
  * @throws PeerError ERR_UNREACHABLE, ERR_TIMED_OUT or ERR_ABORTED; with TLS ERR_NOT_A_PEER, ERR_BUSY; ERR_WRONG_PEER

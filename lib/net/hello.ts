@@ -67,9 +67,13 @@ function notAPeer(error: unknown, name: string): unknown {
   switch (error.code) {
     case 'ERR_MALFORMED':
     case 'ERR_TOO_LARGE':
-      return new PeerError('ERR_NOT_A_PEER', `${name} is not a peer: its answer makes no sense`, {
-        cause: error,
-      });
+      return new PeerError(
+        'ERR_NOT_A_PEER',
+        `${name} is not a peer: its answer is not understood`,
+        {
+          cause: error,
+        },
+      );
     case 'ERR_CLOSED':
       return new PeerError(
         'ERR_NOT_A_PEER',

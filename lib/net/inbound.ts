@@ -20,7 +20,7 @@ export interface InboundOwner {
   onBodyEnd(): void;
   /** Whether another frame may be taken now; when it may not, the owner calls `resume` later. */
   mayTakeFrame(): boolean;
-  /** Reading stops (a sink is full), or goes on. */
+  /** Reading stops (a sink is full), or resumes. */
   onPause(paused: boolean): void;
   /** The peer sent something wrong: nothing after it can be understood. */
   onFault(thrown: unknown): void;
@@ -115,7 +115,7 @@ export class Inbound {
   /**
    * The socket has read `n` bytes into `memory` (`onread.callback` of net.Socket).
    *
-   * @returns whether it shall go on reading
+   * @returns whether to continue reading
    */
   readonly onRead = (n: number, memory: Uint8Array): boolean => {
     const lent = this.#lent;

@@ -29,7 +29,7 @@ export interface ResponderOptions {
 
 /** Requests for files that are prepared while an earlier body is written, as far as the budget goes. */
 const PREPARED = 64;
-/** Bytes that are set aside for a long answer while it is prepared. */
+/** Bytes that are reserved for a long answer while it is prepared. */
 const LONG_ANSWER_BYTES = 128 * 1024;
 
 const NOW = Promise.resolve();

@@ -167,7 +167,7 @@ function reaches(from: Scope, to: Scope): boolean {
   return from === 'loopback' || to === 'public' || from === to;
 }
 
-/** Decides which of the addresses that others name are used, and which are told to whom. */
+/** Decides which of the addresses that others name are used, and which are told to which peer. */
 export class AddressPolicy {
   readonly #ownAddresses: () => Iterable<string>;
 

@@ -16,8 +16,8 @@ import type { Neighbour, NeighboursOptions, PeerChange } from './neighbours-opti
 import { NetworkMonitor } from './network-monitor.js';
 import { decodePeers, encodePeers } from '../state/saved-peers.js';
 import { listPeers } from './peer-list.js';
-import { PeerScores, type OffenceStats } from './peer-scores.js';
-import type { Offence } from '../limits/peer-score.js';
+import { PeerScores, type MisbehaviourStats } from './peer-scores.js';
+import type { Misbehaviour } from '../limits/peer-score.js';
 import { AddressPolicy, groupOf, interfaceAddresses, literal, scopeOf } from '../net/scope.js';
 import { PeerTable } from './table.js';
 import { DialQueue } from './dial-queue.js';
@@ -196,11 +196,11 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   }
 
   /** A peer has done what no honest one does. */
-  offends(connection: Connection, offence: Offence): void {
-    this.#scores.offends(connection, offence);
+  penalise(connection: Connection, kind: Misbehaviour): void {
+    this.#scores.penalise(connection, kind);
   }
 
-  get offences(): OffenceStats {
+  get misbehaviour(): MisbehaviourStats {
     return this.#scores.stats;
   }
 

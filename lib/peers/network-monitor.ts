@@ -5,7 +5,7 @@ export interface NetworkMonitorOptions {
   /** Milliseconds between looks. */
   every: number;
   onChange: () => void;
-  /** The time of day in milliseconds; goes on while the machine sleeps. @default Date.now */
+  /** The time of day in milliseconds; advances while the machine sleeps. @default Date.now */
   wallClock?: (() => number) | undefined;
   /** @default those of this machine's interfaces */
   addresses?: (() => string) | undefined;

@@ -21,8 +21,8 @@ export class Pauses {
   }
 
   /** As long as no peer at all answers. */
-  alone(): number {
-    return this.#of({ base: this.#times.alonePause });
+  isolated(): number {
+    return this.#of({ base: this.#times.isolatedPause });
   }
 
   /** Until a peer that answers is visited again. @param reached how many there are */
@@ -38,14 +38,14 @@ export class Pauses {
     return id === undefined ? failures > pauses.length : now - seen > forgotten;
   }
 
-  /** @param isAlone no peer at all answers, and this is one of those to go on with */
+  /** @param isAlone no peer at all answers, and this is one of those to keep trying */
   afterFailure({ id, named, failures }: KnownPeer, isAlone: boolean): number {
     const { namedPause, soon, pauses, reachedPause } = this.#times;
     let pause: number;
     if (named) pause = this.#of({ base: soon, cap: namedPause }, failures);
     else if (id !== undefined) pause = this.#of(reachedPause, failures);
     else pause = this.#of({ base: pauses[failures - 1] ?? 0 });
-    return isAlone ? Math.min(pause, this.alone()) : pause;
+    return isAlone ? Math.min(pause, this.isolated()) : pause;
   }
 
   /** Until the next link to a peer that has ended so many at once. */

@@ -5,12 +5,12 @@
 import { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import type { PeerContact } from '../wire/messages.js';
-import { PeerScore, type Offence } from '../limits/peer-score.js';
+import { PeerScore, type Misbehaviour } from '../limits/peer-score.js';
 
-/** How often each offence was seen; connections ended for it; bans. */
-export type OffenceStats = Readonly<Record<Offence | 'ended' | 'banned', number>>;
+/** How often each kind of misbehaviour was seen; connections ended for it, and addresses banned. */
+export type MisbehaviourStats = Readonly<Record<Misbehaviour | 'ended' | 'banned', number>>;
 
-export function noOffences(): Record<Offence | 'ended' | 'banned', number> {
+export function noMisbehaviour(): Record<Misbehaviour | 'ended' | 'banned', number> {
   return { malformed: 0, excess: 0, oversized: 0, stray: 0, flood: 0, ended: 0, banned: 0 };
 }
 
@@ -34,14 +34,14 @@ const FAULTS: ReadonlySet<unknown> = new Set(['ERR_MALFORMED', 'ERR_TOO_LARGE'])
 
 export class PeerScores {
   readonly #watched = new WeakMap<Connection, Watched>();
-  readonly #stats = noOffences();
+  readonly #stats = noMisbehaviour();
   readonly #on: PeerScoreEvents;
 
   constructor(on: PeerScoreEvents) {
     this.#on = on;
   }
 
-  get stats(): OffenceStats {
+  get stats(): MisbehaviourStats {
     return { ...this.#stats };
   }
 
@@ -56,11 +56,11 @@ export class PeerScores {
     if (contact !== undefined) watched.contact = contact;
   }
 
-  offends(connection: Connection, offence: Offence): void {
+  penalise(connection: Connection, kind: Misbehaviour): void {
     const watched = this.#at(connection);
     if (watched.ended) return;
-    this.#stats[offence]++;
-    if (!watched.score.add(offence, performance.now())) return;
+    this.#stats[kind]++;
+    if (!watched.score.add(kind, performance.now())) return;
     watched.ended = true;
     this.#stats.ended++;
     // The ban first: what ends with the connection may be tried again at once.
@@ -68,8 +68,8 @@ export class PeerScores {
       this.#stats.banned++;
       this.#on.ban(watched.contact);
     }
-    if (offence === 'flood') this.#on.flood(connection);
-    const error = new PeerError('ERR_FORBIDDEN', `${connection.name} was dropped: ${offence}`);
+    if (kind === 'flood') this.#on.flood(connection);
+    const error = new PeerError('ERR_FORBIDDEN', `${connection.name} was dropped: ${kind}`);
     connection.destroy(error);
   }
 
@@ -84,7 +84,7 @@ export class PeerScores {
       'abort',
       () => {
         const { code } = closed.reason as Partial<PeerError>;
-        if (FAULTS.has(code)) this.offends(connection, 'malformed');
+        if (FAULTS.has(code)) this.penalise(connection, 'malformed');
       },
       { once: true },
     );

@@ -59,7 +59,7 @@ export class PeerTable {
   /** Dropped peers, and when each was last tried. */
   readonly #dropped: ExpiringMap<number>;
   readonly #aliases: Aliases;
-  readonly #bans: Blocklist;
+  readonly #blocklist: Blocklist;
   readonly #pauses: Pauses;
   #lastAnswer = 0;
 
@@ -72,13 +72,13 @@ export class PeerTable {
     this.#dropped = new ExpiringMap(MAX_REMEMBERED, times.dropped, now);
     this.#aliases = new Aliases(MAX_REMEMBERED, times, now);
     const first = times.banned;
-    this.#bans = new Blocklist({ first, longest: first * MAX_BAN_FACTOR, now });
+    this.#blocklist = new Blocklist({ first, longest: first * MAX_BAN_FACTOR, now });
     this.order = new DialOrder({
       peers: this.#peers,
       random: this.#random,
       times,
       now,
-      bannedUntil: (address) => this.#bans.until(formatAddress(address), address.host),
+      bannedUntil: (address) => this.#blocklist.until(formatAddress(address), address.host),
     });
   }
 
@@ -89,7 +89,7 @@ export class PeerTable {
 
   /** Things remembered of peers that are not in the table. */
   get remembered(): number {
-    return this.#dropped.size + this.#aliases.size + this.#bans.size;
+    return this.#dropped.size + this.#aliases.size + this.#blocklist.size;
   }
 
   /** Peers heard of from a source and never reached. */
@@ -251,7 +251,7 @@ export class PeerTable {
     peer.lastFailure = time;
     this.#peers.setDown(peer);
     if (isOwn && isUnverified(peer)) {
-      peer.nextTry = time + this.#pauses.alone();
+      peer.nextTry = time + this.#pauses.isolated();
       return;
     }
     peer.failures++;
@@ -283,7 +283,7 @@ export class PeerTable {
   ban(address: PeerAddress): void {
     // On loopback all peers have the same host; elsewhere three of one host ban all of it.
     const host = scopeOf(address.host) === 'loopback' ? undefined : address.host;
-    this.#bans.add(formatAddress(address), host);
+    this.#blocklist.add(formatAddress(address), host);
     const peer = this.#peers.at(address);
     if (peer === undefined) return;
     // What the user named stays in the table, and is tried again afterwards.
@@ -292,7 +292,7 @@ export class PeerTable {
   }
 
   isBanned(address: PeerAddress): boolean {
-    return this.#bans.has(formatAddress(address), address.host);
+    return this.#blocklist.has(formatAddress(address), address.host);
   }
 
   /** Whether an id was reached at this address before another address took its place. */

@@ -26,7 +26,7 @@ export interface PeerTimes {
   /** The longest pause before a peer named by the user is tried again; the first is `soon`. */
   namedPause: number;
   /** The longest pause of the peers reached last, as long as no peer at all answers. */
-  alonePause: number;
+  isolatedPause: number;
   /** Between looks whether the machine slept, or has other addresses than before. */
   look: number;
   /** Before a peer is tried whose link was lost, or that says itself that it is there. */
@@ -68,7 +68,7 @@ export const PEER_TIMES: PeerTimes = {
   reachedPause: { base: 2_000, factor: 3, cap: 10 * 60_000, jitter: 0.25 },
   forgotten: 7 * 24 * 3600_000,
   namedPause: 30_000,
-  alonePause: 8_000,
+  isolatedPause: 8_000,
   look: 5_000,
   soon: 500,
   stable: 30_000,

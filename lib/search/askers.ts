@@ -136,8 +136,8 @@ export class Askers {
   }
 
   /** A search that began is over. */
-  ends(who: AskerKey): void {
-    this.#add(who, -1);
+  ends(asker: AskerKey): void {
+    this.#add(asker, -1);
   }
 
   /** Count a refusal. @returns whether the asker floods this node */

@@ -4,16 +4,16 @@ export interface RelayLimits {
   /** Hops a search may be passed on from here at most, whatever its ttl asks for. */
   ttl: number;
   /** Milliseconds a search lasts that does not say how long, and at most. */
-  budget: number;
-  maxBudget: number;
+  timeout: number;
+  maxTimeout: number;
   /**
    * Time kept for the way back: milliseconds, or this share of the time left if that is more. The
    * neighbours get the rest.
    */
   margin: number;
   marginShare: number;
-  /** The least budget, in milliseconds, with which a search is forwarded. */
-  minBudget: number;
+  /** The least time, in milliseconds, with which a search is forwarded. */
+  minTimeout: number;
   /** Milliseconds, and share of the time left, that the asker's list of peers is waited for at most. */
   listWait: number;
   listWaitShare: number;
@@ -55,11 +55,11 @@ export interface RelayLimits {
 
 export const RELAY_LIMITS: Readonly<RelayLimits> = {
   ttl: 7,
-  budget: 5000,
-  maxBudget: 60_000,
+  timeout: 5000,
+  maxTimeout: 60_000,
   margin: 25,
   marginShare: 1 / 16,
-  minBudget: 50,
+  minTimeout: 50,
   listWait: 500,
   listWaitShare: 1 / 16,
   openPerAsker: 64,

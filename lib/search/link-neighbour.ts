@@ -1,7 +1,7 @@
 /** A connection to a peer, as a target of searches. */
 import type { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
-import type { Offence } from '../limits/peer-score.js';
+import type { Misbehaviour } from '../limits/peer-score.js';
 import type { PeerContact, Search } from '../wire/messages.js';
 import { AddressPolicy, interfaceAddresses } from '../net/scope.js';
 import type { RelayTarget, SearchEvents } from './roles.js';
@@ -23,22 +23,22 @@ export class LinkNeighbour implements RelayTarget {
   readonly #connection: Connection;
 
   readonly #onFail: (error: PeerError) => void;
-  readonly #onOffence: (offence: Offence) => void;
+  readonly #onMisbehaviour: (kind: Misbehaviour) => void;
 
   /**
    * @param onFail told why a search came to nothing
-   * @param onOffence told of what no honest peer does
+   * @param onMisbehaviour told of what no honest peer does
    */
   constructor(
     { contact, connection, isPrivate = false }: SearchLink,
     onFail: (error: PeerError) => void = () => undefined,
-    onOffence: (offence: Offence) => void = () => undefined,
+    onMisbehaviour: (kind: Misbehaviour) => void = () => undefined,
   ) {
     this.contact = contact;
     this.isPrivate = isPrivate;
     this.#connection = connection;
     this.#onFail = onFail;
-    this.#onOffence = onOffence;
+    this.#onMisbehaviour = onMisbehaviour;
   }
 
   get id(): string {
@@ -52,8 +52,8 @@ export class LinkNeighbour implements RelayTarget {
     return address === undefined ? undefined : { id: peer.id, ...address };
   }
 
-  offends(offence: Offence): void {
-    this.#onOffence(offence);
+  penalise(kind: Misbehaviour): void {
+    this.#onMisbehaviour(kind);
   }
 
   ask(search: Search, on: SearchEvents): () => void {

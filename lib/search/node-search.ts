@@ -4,7 +4,7 @@ import { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import type { Exchange } from '../net/exchange.js';
 import type { FileList, PeerContact, PeerId, Search, Wanted } from '../wire/messages.js';
-import type { Offence } from '../limits/peer-score.js';
+import type { Misbehaviour } from '../limits/peer-score.js';
 import { clientOf } from '../net/scope.js';
 import { RELAY_LIMITS, type RelayLimits } from './limits.js';
 import { LinkNeighbour, type SearchLink } from './link-neighbour.js';
@@ -23,14 +23,14 @@ export interface NodeSearchHost {
   /**
    * This node's own matches.
    *
-   * @param client for whom; gives up when it is aborted
+   * @param client that asks; the search is given up when it is aborted
    */
   answer(search: Search, client: AbortSignal | undefined): Promise<FileList>;
   onError(error: unknown): void;
   /** Whether a peer may use this node; undefined: every one may, and none is asked who it is. */
   isAllowed?: ((id: PeerId) => boolean) | undefined;
   /** The peer at the other end has done what no honest one does. */
-  offends?(connection: Connection, offence: Offence): void;
+  penalise?(connection: Connection, kind: Misbehaviour): void;
   limits?: Partial<RelayLimits> | undefined;
 }
 
@@ -143,8 +143,8 @@ export class NodeSearch {
         ({ code }) => {
           if (code === 'ERR_BUSY') this.#busy.set(connection, performance.now() + pause);
         },
-        (offence) => {
-          this.#host.offends?.(connection, offence);
+        (kind) => {
+          this.#host.penalise?.(connection, kind);
         },
       );
     }
@@ -194,8 +194,8 @@ class ExchangeAsker implements Asker {
     });
   }
 
-  offends(offence: Offence): void {
-    this.#host.offends?.(this.#connection, offence);
+  penalise(kind: Misbehaviour): void {
+    this.#host.penalise?.(this.#connection, kind);
   }
 
   send(answer: Parameters<Asker['send']>[0], spare = false): boolean {

@@ -14,7 +14,7 @@ export interface SearchHost {
   readonly clock: Clock;
   /** The targets to forward to, each peer once. */
   neighbours(): Iterable<RelayTarget>;
-  /** Tell the node's own matches, now or later. @param asker for whom */
+  /** Tell the node's own matches, now or later. @param asker that it is for */
   answer(search: Search, then: (list: FileList) => void, asker?: Asker): void;
   /**
    * Call `action` when what has arrived by now has been looked at. A search that comes by several ways
@@ -27,10 +27,10 @@ export interface OpenSearchOptions {
   host: SearchHost;
   limits: Readonly<RelayLimits>;
   stats: RelayStats;
-  /** With an id, a ttl within the limits, and a budget. */
+  /** With an id, a ttl within the limits, and a timeout. */
   search: Search;
   /** Milliseconds. */
-  budget: number;
+  timeout: number;
   asker: Asker;
   /** The peers that have this search already. */
   coverage: Coverage;
@@ -78,7 +78,7 @@ export class OpenSearch implements RelayLegOwner {
     this.limits = options.limits;
     this.stats = options.stats;
     this.#quota = new ResultQuota(this.limits.files, this.limits.bytes);
-    this.#deadline = options.host.clock.now() + options.budget;
+    this.#deadline = options.host.clock.now() + options.timeout;
   }
 
   get self(): PeerId {
@@ -128,7 +128,7 @@ export class OpenSearch implements RelayLegOwner {
   }
 
   #begin(own: OwnAnswer): void {
-    const { host, search, asker, budget } = this.#options;
+    const { host, search, asker, timeout } = this.#options;
     this.#forgetAsker = asker.onClosed(() => {
       this.cancel();
     });
@@ -145,7 +145,7 @@ export class OpenSearch implements RelayLegOwner {
     }
     // In a large network most searches end here: every neighbour has the search already.
     if (this.#isOver()) return;
-    this.#stopTimer = host.clock.after(budget, () => {
+    this.#stopTimer = host.clock.after(timeout, () => {
       this.#timeUp();
     });
   }
@@ -188,14 +188,14 @@ export class OpenSearch implements RelayLegOwner {
       this.ended();
       return;
     }
-    const { margin, marginShare, minBudget, filesPerResult } = this.limits;
+    const { margin, marginShare, minTimeout, filesPerResult } = this.limits;
     const left = this.#deadline - host.clock.now();
-    const budget = Math.floor(left - Math.max(margin, left * marginShare));
-    if (budget >= minBudget) {
+    const timeout = Math.floor(left - Math.max(margin, left * marginShare));
+    if (timeout >= minTimeout) {
       const ttl = search.ttl - 1;
       const max = Math.min(search.max ?? filesPerResult, filesPerResult);
       // Frozen: it is the same for all.
-      const next = Object.freeze<Search>({ ...search, ttl, budget, max, after: undefined });
+      const next = Object.freeze<Search>({ ...search, ttl, timeout, max, after: undefined });
       // Who asks is no business of others.
       const open = Object.freeze<Search>({ ...next, via: undefined });
       const chosen: RelayTarget[] = [];

@@ -71,7 +71,7 @@ export class RelayLeg implements SearchEvents {
       this.#duplicate = list.duplicate === true;
       if (list.files.length > Math.max(1, this.#search.max ?? Infinity)) {
         stats.oversized++;
-        this.#neighbour.offends?.('oversized');
+        this.#neighbour.penalise?.('oversized');
       }
       if (list.files.length > 0) this.#firstHand(list);
       // With ttl 0 there is no ACKN.
@@ -142,13 +142,13 @@ export class RelayLeg implements SearchEvents {
     this.#owner.stats.excess++;
     this.giveUp(false);
     this.#owner.ended(this.#share);
-    this.#neighbour.offends?.('excess');
+    this.#neighbour.penalise?.('excess');
   }
 
   #stray({ peer }: ThirdPartyHasFiles): void {
     this.#owner.stats.stray++;
-    // This node's own result may come back over a loop: that is no offence.
-    if (peer.id !== this.#owner.self) this.#neighbour.offends?.('stray');
+    // This node's own result may come back over a loop: that is no misbehaviour.
+    if (peer.id !== this.#owner.self) this.#neighbour.penalise?.('stray');
   }
 
   #belongs({ query, hash, hops, peer }: ThirdPartyHasFiles): boolean {

@@ -23,7 +23,7 @@ export interface SearchSettings {
   /** Hops. @default 4 */
   ttl?: number;
   /** Milliseconds. @default that of the limits */
-  budget?: number;
+  timeout?: number;
   /** Entries wanted in one answer. */
   max?: number;
 }
@@ -142,7 +142,7 @@ export class Relay {
    * @returns ends the search; nothing more comes then, no end either
    */
   search(wanted: Wanted, settings: SearchSettings, on: OwnSearchEvents): () => void {
-    const { ttl = 4, budget, max } = settings;
+    const { ttl = 4, timeout, max } = settings;
     const queryId = this.#host.newId();
     // Whatever ttl it comes back with, this node has passed it on to all it knows.
     const key = keyOf(queryId, wanted);
@@ -150,7 +150,7 @@ export class Relay {
     entry.answered = undefined;
     const asker = new OwnAsker(this.#host.self, on);
     const hops = Math.min(ttl, this.#limits.ttl);
-    const search: Search = { type: 'RQFS', ...wanted, ttl: hops, queryId, budget, max };
+    const search: Search = { type: 'RQFS', ...wanted, ttl: hops, queryId, timeout, max };
     if (hops > 0) {
       const open = this.#begin(search, asker, entry, 'first', () => undefined);
       return () => {
@@ -180,7 +180,7 @@ export class Relay {
     answer: OwnAnswer,
     onOver: () => void,
   ): OpenSearch {
-    const { budget = this.#limits.budget } = search;
+    const { timeout = this.#limits.timeout } = search;
     seen.coverage ??= new Coverage();
     seen.open++;
     const open = new OpenSearch({
@@ -188,7 +188,7 @@ export class Relay {
       limits: this.#limits,
       stats: this.stats,
       search,
-      budget: Math.min(budget, this.#limits.maxBudget),
+      timeout: Math.min(timeout, this.#limits.maxTimeout),
       asker,
       coverage: seen.coverage,
       isSuperseded: () => asker.id !== this.#host.self && seen.ttl > search.ttl,
@@ -257,7 +257,7 @@ export class Relay {
 
   #refuse(why: string, asker: Asker, now: number): never {
     this.stats.refused++;
-    if (this.#askers.floods(asker, now)) asker.offends?.('flood');
+    if (this.#askers.floods(asker, now)) asker.penalise?.('flood');
     // It loses its share of the forwarding limit.
     if (asker.client !== undefined && this.#askers.ignoresRefusals(asker, now)) {
       this.#forwardLimit.forget(asker.client);

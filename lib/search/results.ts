@@ -81,7 +81,7 @@ export async function* results(
   const aborted = (): AbortSignal | undefined => signals.find((signal) => signal.aborted);
   const settings = {
     ttl: within('ttl', options.ttl ?? HOPS, 0, MAX_HOPS),
-    budget: within('timeout', options.timeout ?? TIMEOUT, 1, MAX_TIMEOUT),
+    timeout: within('timeout', options.timeout ?? TIMEOUT, 1, MAX_TIMEOUT),
   };
   throwIf(aborted());
   const queue: SearchResult[] = [];

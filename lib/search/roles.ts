@@ -1,5 +1,5 @@
 /** The interfaces of the peers in a search: those that ask this node, and those it asks. */
-import type { Offence } from '../limits/peer-score.js';
+import type { Misbehaviour } from '../limits/peer-score.js';
 import type {
   FileList,
   PeerContact,
@@ -32,7 +32,7 @@ export interface RelayTarget {
    */
   ask(search: Search, on: SearchEvents): () => void;
   /** It has done what no honest peer does. */
-  offends?(offence: Offence): void;
+  penalise?(kind: Misbehaviour): void;
   /** A peer that it names, if its address is believed; undefined if not. @default every one */
   believes?(peer: PeerContact): PeerContact | undefined;
 }
@@ -43,7 +43,7 @@ export interface Asker {
   readonly id?: PeerId | undefined;
   /** The same for all searches that share a rate, such as those of one connection. */
   readonly key: object | string;
-  /** Aborted when it is gone. Those for whom a node searches its own files take turns. */
+  /** Aborted when it is gone. Askers for which a node searches its own files take turns. */
   readonly signal?: AbortSignal | undefined;
   /** From where it comes, if that is known: several may come from there. */
   readonly client?: string | undefined;
@@ -60,7 +60,7 @@ export interface Asker {
    */
   send(answer: FileList | ThirdPartyHasFiles | SearchEnd, spare?: boolean): boolean;
   /** It has done what no honest peer does. */
-  offends?(offence: Offence): void;
+  penalise?(kind: Misbehaviour): void;
   /** Call `action` when it is gone, or now if it is gone already. @returns forgets it */
   onClosed(action: () => void): () => void;
 }
@@ -80,7 +80,7 @@ export interface RelayStats {
   /** TPHF sent to askers; and those that found the asker's queue full. */
   relayed: number;
   dropped: number;
-  /** TPHF above a limit, left out or cut short. */
+  /** TPHF above a limit, dropped or cut short. */
   capped: number;
   /** Neighbours given up because they sent more than anybody may. */
   excess: number;

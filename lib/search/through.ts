@@ -51,9 +51,9 @@ export async function* searchThrough(
   const found = results(
     options,
     () => contact,
-    ({ ttl = 0, budget }, on) =>
+    ({ ttl = 0, timeout }, on) =>
       // One more hop, and one more margin: from here to the first peer.
-      relay.search(wanted, { ttl: ttl + 1, ...(budget !== undefined && { budget }) }, on),
+      relay.search(wanted, { ttl: ttl + 1, ...(timeout !== undefined && { timeout }) }, on),
   );
   for await (const result of found) yield { ...result, hops: result.hops - 1 };
   if (

@@ -24,7 +24,7 @@ function readInto(
       closeSync(fd);
     }
   } catch {
-    // Who asked finds out why.
+    // The caller finds out why.
     return undefined;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * How many transfers may be under way at once, who is next when all slots are taken, and which transfer
+ * How many transfers may be under way at once, which client is next when all slots are taken, and which transfer
  * gives way.
  *
  * A transfer is a connection over which bodies go out: they follow one another there, so the requests of

@@ -154,7 +154,7 @@ export class Catalog {
     this.#show(slot, path);
   }
 
-  /** The content of a published file is beyond doubt. */
+  /** The content of a published file has been verified. */
   settle(path: string): void {
     const slot = this.#columns.find(path);
     if (slot >= 0 && this.#racy.delete(slot)) this.#put(slot, path);
@@ -173,7 +173,7 @@ export class Catalog {
     return true;
   }
 
-  /** Forget a file that was retired, unless it has come back. */
+  /** Forget a file in its grace period, unless it has come back. */
   forget(path: string): void {
     const slot = this.#columns.find(path);
     if (slot >= 0 && this.#states[slot] === KNOWN) this.#remove(slot);

@@ -46,7 +46,7 @@ export class Columns {
   add(path: string, hash: Uint8Array, identity: FileIdentity, wanted?: number): number {
     const slot = wanted ?? this.#free.pop() ?? this.#slots;
     this.#reserve(slot);
-    // Slots of an earlier run come in order; those they leave out are free.
+    // Slots of an earlier run come in order; those between them are free.
     while (this.#slots <= slot) {
       if (this.#slots < slot) this.#free.push(this.#slots);
       this.#slots++;

@@ -16,7 +16,7 @@ export interface FilterOptions {
   root: string;
   /** Whether names that begin with a dot are shared. */
   dotfiles: boolean;
-  /** Globs of what is left out; one without a slash counts in every folder. */
+  /** Globs of what is not shared; one without a slash counts in every folder. */
   ignore: readonly string[];
   /** Files and folders that are this node's state, whatever they are called. */
   state: readonly FileKey[];
@@ -64,13 +64,13 @@ export class ShareFilter {
     }
   }
 
-  /** Whether a path, of a file or folder, is left out by its name. */
+  /** Whether a path, of a file or folder, is skipped for its name. */
   ignores(path: string): boolean {
     return (!this.#dotfiles && /(^|\/)\./.test(path)) || this.#isIgnored(path);
   }
 
   /**
-   * The entries of a folder that are not left out by their names.
+   * The entries of a folder that are not skipped for their names.
    *
    * @returns why there are none, if none can be shared
    */
@@ -84,7 +84,7 @@ export class ShareFilter {
     }
   }
 
-  /** What stands at a path that is not left out by its name. */
+  /** What stands at a path that is not skipped for its name. */
   look(path: string): Entry {
     const full = join(this.#root, path);
     try {

@@ -6,8 +6,8 @@ import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { identityOf, sameContent, type FileIdentity } from '../disk/open.js';
 import { asError } from '../errors.js';
-import type { HashOutcome } from '../hash/file.js';
-import { BATCH_BYTES, BATCH_FILES, SMALL_BYTES, type HashPool } from '../hash/pool.js';
+import type { HashResult } from '../hash/file.js';
+import { BATCH_BYTES, BATCH_FILES, WHOLE_FILE_BYTES, type HashPool } from '../hash/pool.js';
 import { buildTree, type Tree } from '../hash/tree.js';
 
 export interface HashQueueOwner {
@@ -16,7 +16,7 @@ export interface HashQueueOwner {
   /** A file that cannot be hashed, what it was when it was seen, and why. */
   onFailed(path: string, identity: FileIdentity, code: string): void;
   /** A file changed while it was hashed: look at it again after a while. */
-  onChanged(path: string, tries: number): void;
+  onChanged(path: string, attempts: number): void;
   /** Bytes were hashed, but for those of files that were verified. */
   onBytes(bytes: number): void;
   /** Nothing waits any more and nothing is under way. */
@@ -28,7 +28,7 @@ export interface HashQueueOwner {
 interface Job {
   path: string;
   identity: FileIdentity;
-  tries: number;
+  attempts: number;
   /** Its bytes are no progress: it was hashed before. */
   isVerified: boolean;
   /** The file was seen changed while it was being hashed. */
@@ -61,7 +61,7 @@ export class HashQueue {
     return this.#jobs.size;
   }
 
-  add(path: string, identity: FileIdentity, urgent: boolean, tries = 0): void {
+  add(path: string, identity: FileIdentity, urgent: boolean, attempts = 0): void {
     const there = this.#jobs.get(path);
     if (there !== undefined) {
       there.identity = identity;
@@ -69,7 +69,7 @@ export class HashQueue {
       return;
     }
     this.#push(
-      { path, identity, tries, isVerified: false, stale: false, began: 0, counted: 0 },
+      { path, identity, attempts, isVerified: false, stale: false, began: 0, counted: 0 },
       urgent,
     );
   }
@@ -77,7 +77,15 @@ export class HashQueue {
   /** Hash a file once more, when there is nothing more urgent. */
   verify(path: string, identity: FileIdentity): void {
     if (this.#jobs.has(path)) return;
-    const job = { path, identity, tries: 0, isVerified: true, stale: false, began: 0, counted: 0 };
+    const job = {
+      path,
+      identity,
+      attempts: 0,
+      isVerified: true,
+      stale: false,
+      began: 0,
+      counted: 0,
+    };
     this.#push(job, false);
   }
 
@@ -117,7 +125,7 @@ export class HashQueue {
     let bytes = 0;
     for (const stack of [this.#urgent, ...this.#bulk]) {
       for (let job = stack.at(-1); job !== undefined; job = stack.at(-1)) {
-        const large = job.identity.size > SMALL_BYTES;
+        const large = job.identity.size > WHOLE_FILE_BYTES;
         if (large && batch.length > 0) return batch;
         stack.pop();
         job.stale = false;
@@ -135,7 +143,7 @@ export class HashQueue {
   async #run(batch: readonly Job[]): Promise<void> {
     const [first] = batch;
     try {
-      if (first !== undefined && first.identity.size > SMALL_BYTES) {
+      if (first !== undefined && first.identity.size > WHOLE_FILE_BYTES) {
         const onBytes = (bytes: number): void => {
           this.#count(first, bytes);
         };
@@ -143,7 +151,7 @@ export class HashQueue {
         await this.#settle(first, await this.#pool.hashLarge(this.#root, path, identity, onBytes));
         return;
       }
-      const outcomes = await this.#pool.hashBatch(
+      const results = await this.#pool.hashBatch(
         this.#root,
         batch.map(({ path }) => path),
       );
@@ -151,8 +159,8 @@ export class HashQueue {
       for (const [i, job] of batch.entries()) {
         if (!job.isVerified) job.counted = job.identity.size;
         bytes += job.counted;
-        const outcome = outcomes[i];
-        if (outcome !== undefined) await this.#settle(job, outcome);
+        const result = results[i];
+        if (result !== undefined) await this.#settle(job, result);
       }
       this.#owner.onBytes(bytes);
     } catch (error) {
@@ -164,17 +172,17 @@ export class HashQueue {
     }
   }
 
-  async #settle(job: Job, outcome: HashOutcome): Promise<void> {
+  async #settle(job: Job, result: HashResult): Promise<void> {
     const { path } = job;
     // Another file has taken its place since it was looked at.
-    if (outcome.status === 'hashed' && outcome.identity.ino !== job.identity.ino) {
+    if (result.status === 'hashed' && result.identity.ino !== job.identity.ino) {
       this.#changed(job);
       return;
     }
     // Seen changed, or removed, since it was handed over: what is there now counts.
-    if (job.stale && outcome.status === 'hashed') {
+    if (job.stale && result.status === 'hashed') {
       const now = await this.#stat(path);
-      const { identity } = outcome;
+      const { identity } = result;
       if (now === undefined || !sameContent(now, identity)) {
         this.#changed(job);
         return;
@@ -182,15 +190,15 @@ export class HashQueue {
     }
     this.#jobs.delete(path);
     if (this.#closed) return;
-    switch (outcome.status) {
+    switch (result.status) {
       case 'hashed':
-        this.#owner.onHashed(path, outcome.identity, buildTree(outcome.blockHashes), job.began);
+        this.#owner.onHashed(path, result.identity, buildTree(result.blockHashes), job.began);
         break;
       case 'changed':
         this.#changed(job);
         break;
       case 'failed':
-        this.#owner.onFailed(path, job.identity, outcome.code);
+        this.#owner.onFailed(path, job.identity, result.code);
     }
   }
 
@@ -203,7 +211,7 @@ export class HashQueue {
   #changed(job: Job): void {
     this.#jobs.delete(job.path);
     this.#owner.onBytes(-job.counted);
-    this.#owner.onChanged(job.path, job.tries + 1);
+    this.#owner.onChanged(job.path, job.attempts + 1);
   }
 
   async #stat(path: string): Promise<FileIdentity | undefined> {

@@ -1,5 +1,5 @@
 /**
- * Files that are hashed. What was hashed is published; what cannot be hashed is left out, and named once;
+ * Files that are hashed. What was hashed is published; what cannot be hashed is skipped, and named once;
  * what may have changed in a way that its time does not show is hashed once more.
  */
 import { sameContent, type FileIdentity } from '../disk/open.js';
@@ -14,12 +14,12 @@ import { Quarantine } from './quarantine.js';
 
 export interface HashingOwner {
   onDone(kind: 'added' | 'changed', path: string): void;
-  /** A file is left out, and why: news. */
+  /** A file is skipped, and why; told once. */
   onWarning(path: string, reason: string): void;
   /** A file that was published cannot be hashed now. */
   onLost(path: string): void;
   /** A file changed while it was hashed, so often in a row: look at it again. */
-  onChanged(path: string, tries: number): void;
+  onChanged(path: string, attempts: number): void;
   /** This machine was short of something: look at it later. */
   onShortage(path: string): void;
   /** Bytes were hashed of files that were not published before. */
@@ -52,7 +52,7 @@ export class Hashing {
     }
     return Promise.resolve();
   });
-  /** What was said of files that are left out. */
+  /** What was said of files that are skipped. */
   readonly #reported = new Map<string, string>();
   #hashed = 0;
 
@@ -81,8 +81,8 @@ export class Hashing {
   }
 
   /** Hash a file. Parameters as for HashQueue. */
-  add(path: string, identity: FileIdentity, urgent: boolean, tries = 0): void {
-    this.#queue.add(path, identity, urgent, tries);
+  add(path: string, identity: FileIdentity, urgent: boolean, attempts = 0): void {
+    this.#queue.add(path, identity, urgent, attempts);
   }
 
   /** Whether a file is not to be tried now. */
@@ -115,7 +115,7 @@ export class Hashing {
     }
   }
 
-  /** Say of a file or folder that it is left out, once. */
+  /** Say of a file or folder that it is skipped, once. */
   reportSkipped(path: string, reason: string): void {
     if (this.#reported.get(path) === reason) return;
     this.#reported.set(path, reason);
@@ -124,7 +124,7 @@ export class Hashing {
     this.#owner.onWarning(path, reason);
   }
 
-  /** A file is published: if it is left out again, that is said again. */
+  /** A file is published: if it is skipped again, that is said again. */
   clearReported(path: string): void {
     this.#reported.delete(path);
   }

@@ -65,8 +65,8 @@ export class Indexer {
       { root, filter, signal },
       {
         ...owner,
-        onChecked: (path, there, tries) => {
-          if (there.kind === 'file') this.#sawFile(path, there.identity, true, tries);
+        onChecked: (path, there, attempts) => {
+          if (there.kind === 'file') this.#sawFile(path, there.identity, true, attempts);
           else this.#sawNothing(path, there.reason);
         },
         onNeverQuiet: (path) => {
@@ -85,8 +85,8 @@ export class Indexer {
         this.progress.files++;
         this.#renameGrace.unpublish(path);
       },
-      onChanged: (path, tries) => {
-        this.#checker.retryWhenQuiet(path, tries);
+      onChanged: (path, attempts) => {
+        this.#checker.retryWhenQuiet(path, attempts);
       },
       onShortage: (path) => {
         this.#checker.retryLater(path);
@@ -121,7 +121,7 @@ export class Indexer {
     return this.#enqueue(() => this.#inSlices(catalog.forgetUnconfirmed(), () => undefined));
   }
 
-  /** A scan saw these files, left out others, and found some gone. */
+  /** A scan saw these files, skipped others, and found some gone. */
   scanned({ files, warnings, gone }: Found): Promise<void> {
     return this.#enqueue(async () => {
       for (const { path, reason } of warnings) this.#hashing.reportSkipped(path, reason);
@@ -215,7 +215,7 @@ export class Indexer {
    * @param live what was just written may be written on
    * @returns whether it is to be hashed
    */
-  #sawFile(path: string, identity: FileIdentity, live: boolean, tries = 0): boolean {
+  #sawFile(path: string, identity: FileIdentity, live: boolean, attempts = 0): boolean {
     const { catalog } = this.#options;
     switch (catalog.confirm(path, identity)) {
       case 'published':
@@ -240,9 +240,9 @@ export class Indexer {
     }
     const age = Date.now() - Number(identity.mtimeNs / 1_000_000n);
     if (live && age >= 0 && age < QUIET) {
-      this.#checker.schedule(path, QUIET, tries === 0 ? 0 : tries + 1);
+      this.#checker.schedule(path, QUIET, attempts === 0 ? 0 : attempts + 1);
     } else {
-      this.#hashing.add(path, identity, live, tries);
+      this.#hashing.add(path, identity, live, attempts);
     }
     return true;
   }

@@ -17,8 +17,8 @@ export interface PathCheckerOptions {
 }
 
 export interface PathCheckerOwner {
-  /** @param tries times in a row that the file was found changing */
-  onChecked(path: string, there: NotFolder, tries: number): void;
+  /** @param attempts times in a row that the file was found changing */
+  onChecked(path: string, there: NotFolder, attempts: number): void;
   /** A file has changed so often that nobody waits for it any more. */
   onNeverQuiet(path: string): void;
   /** All that were due have been looked at. */
@@ -30,7 +30,7 @@ export const QUIET = 100;
 /** The longest pause before a file that keeps changing is looked at again. */
 const MAX_PAUSE = 10_000;
 /** How often in a row a file may change under the hasher before that is said. */
-const MAX_TRIES = 5;
+const MAX_ATTEMPTS = 5;
 /** Files looked at at the same time. */
 const CONCURRENCY = 16;
 
@@ -61,21 +61,21 @@ export class PathChecker {
   }
 
   /** @param pause in milliseconds */
-  schedule(path: string, pause: number, tries = 0): void {
-    if (tries === MAX_TRIES) this.#owner.onNeverQuiet(path);
-    this.#scheduled.add(path, pause, tries);
-    if (tries > 0 && tries < MAX_TRIES) this.#changing.add(path);
+  schedule(path: string, pause: number, attempts = 0): void {
+    if (attempts === MAX_ATTEMPTS) this.#owner.onNeverQuiet(path);
+    this.#scheduled.add(path, pause, attempts);
+    if (attempts > 0 && attempts < MAX_ATTEMPTS) this.#changing.add(path);
     else this.#changing.delete(path);
   }
 
   /** A file has changed while it was hashed, so often in a row. */
-  retryWhenQuiet(path: string, tries: number): void {
-    this.schedule(path, Math.min(MAX_PAUSE, QUIET * 2 ** tries), tries);
+  retryWhenQuiet(path: string, attempts: number): void {
+    this.schedule(path, Math.min(MAX_PAUSE, QUIET * 2 ** attempts), attempts);
   }
 
   /** Nobody can tell now: what is short, or broken, may be well again then. */
   retryLater(path: string): void {
-    this.schedule(path, MAX_PAUSE, MAX_TRIES + 1);
+    this.schedule(path, MAX_PAUSE, MAX_ATTEMPTS + 1);
   }
 
   cancel(path: string): void {
@@ -87,16 +87,16 @@ export class PathChecker {
     this.#scheduled.close();
   }
 
-  async #checkAll(paths: Iterable<readonly [path: string, tries: number]>): Promise<void> {
+  async #checkAll(paths: Iterable<readonly [path: string, attempts: number]>): Promise<void> {
     const next = paths[Symbol.iterator]();
     const known = new Map<string, boolean>();
     const lookSome = async (): Promise<void> => {
       for (let step = next.next(); step.done !== true; step = next.next()) {
-        const [path, tries] = step.value;
+        const [path, attempts] = step.value;
         const there = await this.#stat(path, known);
         if (this.#options.signal.aborted) return;
         if (there.kind === 'nothing' && there.isUnsure === true) this.retryLater(path);
-        else this.#owner.onChecked(path, there, tries);
+        else this.#owner.onChecked(path, there, attempts);
       }
     };
     await Promise.all(Array.from({ length: CONCURRENCY }, lookSome));

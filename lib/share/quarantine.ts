@@ -1,5 +1,5 @@
 /**
- * Files that are left out although they are there, because hashing them fails: the disk does not give their
+ * Files that are skipped although they are there, because hashing them fails: the disk does not give their
  * bytes, or the hashing thread dies. Each is reported once, and retried after growing pauses.
  */
 import { sameContent, type FileIdentity } from '../disk/open.js';

@@ -53,7 +53,7 @@ export class Scanner {
     else await this.#walk(unseen);
   }
 
-  /** @param paths all when left out */
+  /** @param paths all when not given */
   async #walk(paths?: readonly string[]): Promise<void> {
     const { filter, indexer, workers, signal } = this.#options;
     const request = paths === undefined ? filter : { ...filter, paths };

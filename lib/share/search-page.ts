@@ -15,7 +15,7 @@ export interface PageRequest {
   /** Entries wanted; a page also ends at the limits of RPFL. */
   max?: number | undefined;
   /**
-   * Cursor of the page before: whatever was added or removed since, no file that stayed is left out or
+   * Cursor of the page before: whatever was added or removed since, no file that stayed is omitted or
    * comes twice.
    */
   after?: Uint8Array | undefined;

@@ -44,9 +44,9 @@ export interface ShareEvents {
   change: [Change];
   /** Everything that was seen has been dealt with. */
   settled: [];
-  /** A file or folder is left out, or something else is not as it should be. */
+  /** A file or folder is skipped, or something else is not as it should be. */
   warning: [{ path: string; reason: string }];
-  /** Indexing cannot go on. */
+  /** Indexing cannot continue. */
   error: [Error];
 }
 

@@ -152,7 +152,7 @@ export class Share extends EventEmitter<ShareEvents> {
    * One page of the files that match: see Catalog. Searches that take long take turns, with each other
    * and with everything else.
    *
-   * @param client for whom; when it is aborted, the search is given up
+   * @param client that asks; when it is aborted, the search is given up
    * @throws PeerError ERR_BUSY when too many searches are waiting; ERR_CLOSED
    */
   async search(
@@ -219,10 +219,10 @@ export class Share extends EventEmitter<ShareEvents> {
         void indexer.watched(seen);
       },
       onRestart: (why) => {
-        this.#warn('.', `the watch ended (${why}) and begins again`);
+        this.#warn('.', `the watch ended (${why}) and was restarted`);
       },
       onFailed: (why) => {
-        this.#warn('.', `${why}; looking now and then instead`);
+        this.#warn('.', `${why}; scanning periodically instead`);
         this.#schedule.isPolling = true;
         // What the watch did not tell is found by a scan.
         this.rescan();

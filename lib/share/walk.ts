@@ -5,7 +5,7 @@ import type { FileIdentity } from '../disk/open.js';
 import { packIdentities, packPaths, unpackIdentity, unpackPaths } from '../hash/packed.js';
 import { ShareFilter, type FilterOptions, type Nothing } from './filter.js';
 
-/** Something that was left out, and why. */
+/** Something that was skipped, and why. */
 export interface ScanWarning {
   path: string;
   reason: string;
@@ -51,7 +51,7 @@ export function unpackFiles({ paths, identities }: PackedChunk): ScannedFile[] {
 
 const CHUNK_FILES = 4096;
 
-/** All that is shared, and what is left out and why. Symbolic links are not followed. */
+/** All that is shared, and what is skipped and why. Symbolic links are not followed. */
 export function* walk(request: ScanRequest): Generator<ScanChunk> {
   const { root } = request;
   const filter = new ShareFilter(request);
@@ -59,7 +59,7 @@ export function* walk(request: ScanRequest): Generator<ScanChunk> {
   const skipped = (path: string, { reason }: Nothing): void => {
     if (reason !== undefined) warnings.push({ path, reason });
   };
-  // A folder that cannot be listed is named and left out; the rest is shared.
+  // A folder that cannot be listed is named and skipped; the rest is shared.
   const list = (veiledFolder: string): Dirent[] => {
     const folder = unescapeLineEnds(veiledFolder).slice(root.length).replace(/^\//, '');
     const listed = filter.list(folder);
@@ -100,7 +100,7 @@ export function* walk(request: ScanRequest): Generator<ScanChunk> {
 }
 
 // fast-glob's patterns are regular expressions whose dot does not match the end of a line: it would
-// leave out every name that holds one. It is shown such names with those characters replaced.
+// skip every name that holds one. It is shown such names with those characters replaced.
 const LINE_ENDS = ['\n', '\r', '\u2028', '\u2029'];
 /** Of the private use area; stands before the replaced character's number, and before itself. */
 const ESCAPE = '\ue000';

@@ -21,7 +21,7 @@ export function onAbort(signal: AbortSignal | undefined, act: () => void): () =>
   return () => signal?.removeEventListener('abort', act);
 }
 
-/** A promise's outcome, or the abort if that comes first. @throws PeerError ERR_ABORTED */
+/** A promise's result, or the abort if that comes first. @throws PeerError ERR_ABORTED */
 export async function unlessAborted<T>(
   promise: Promise<T>,
   signal: AbortSignal | undefined,

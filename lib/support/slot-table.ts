@@ -7,7 +7,7 @@
  */
 
 const NONE = -1;
-/** Where an entry was removed: the search goes on behind it. */
+/** Where an entry was removed: the search continues behind it. */
 const GONE = -2;
 
 export class SlotTable {

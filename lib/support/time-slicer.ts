@@ -1,7 +1,7 @@
 /** Long work on the event loop, cut into pieces short enough not to delay others. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Milliseconds of work before the event loop goes on. */
+/** Milliseconds of work before the event loop has its turn. */
 const SLICE = 8;
 
 /** The current slice: to be checked between two steps. */
@@ -13,7 +13,7 @@ export class TimeSlicer {
     return performance.now() - this.#began >= SLICE;
   }
 
-  /** Let the event loop go on, then begin the next slice. */
+  /** Let the event loop run, then begin the next slice. */
   async next(): Promise<void> {
     await nextTurn();
     this.#began = performance.now();

@@ -43,4 +43,4 @@ export const MAX_VIA = 16;
 export const MAX_FILES = 1000;
 /** Path bytes an answerer puts in one RPFL at most; keeps the payload below its limit. */
 export const MAX_FILES_PATH_BYTES = 512 * 1024;
-export const MAX_BUDGET_MS = 10 * 60 * 1000;
+export const MAX_TIMEOUT_MS = 10 * 60 * 1000;

@@ -75,7 +75,7 @@ export function optional<T>(key: string, codec: Codec<T>): Field<T | undefined> 
  * A field that may be absent.
  *
  * @param absent its value then
- * @param omits whether a value is left out when it is sent
+ * @param omits whether a value is not sent
  */
 export function absentAs<T>(
   key: string,

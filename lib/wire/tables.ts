@@ -174,7 +174,7 @@ export const MESSAGES: { readonly [Id in Exclude<MessageId, 'ACKN'>]: ShapeOf<Id
       ...wanted,
       ttl: absentAs('ttl', uint(limits.MAX_TTL), 0, (ttl) => ttl === 0),
       queryId: optional('qid', hex(limits.QUERY_ID_BYTES)),
-      budget: optional('ms', uint(limits.MAX_BUDGET_MS)),
+      timeout: optional('ms', uint(limits.MAX_TIMEOUT_MS)),
       max: optional('max', uint()),
       after: optional('after', cursor),
       via: optional('via', array(peerId, limits.MAX_VIA)),

@@ -71,7 +71,7 @@ export type Search = Wanted & {
   ttl: number;
   queryId?: string | undefined;
   /** Milliseconds the requester will wait. */
-  budget?: number | undefined;
+  timeout?: number | undefined;
   /** Entries wanted in one answer. */
   max?: number | undefined;
   /** Cursor of an earlier answer: continue after it. */
@@ -137,7 +137,7 @@ export interface PeerList {
   of: 'RQLT';
   peers: readonly ListedPeer[];
 }
-/** The end of a search, with counts of all that came of passing it on, the answerer left out. */
+/** The end of a search, with counts of the peers it was passed on to, without the answerer. */
 export interface SearchEnd {
   type: 'ACKN';
   of: 'RQFS';

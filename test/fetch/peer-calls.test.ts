@@ -120,7 +120,7 @@ t.test('a signal is for the call it is given to', async (t) => {
   t.same(
     outcomes.map(({ status }) => status),
     ['rejected', 'fulfilled', 'fulfilled'],
-    'those that wait for the same connection go on',
+    'those that wait for the same connection continue',
   );
   const warnings: Error[] = [];
   const onWarning = (warning: Error): number => warnings.push(warning);

@@ -1,6 +1,6 @@
 /**
  * A file that is truncated, replaced, overwritten with the same mtime, deleted or made unreadable while it
- * is sent: who fetches it never gets a wrong byte for a right one, and the node stays clean and sees it.
+ * is sent: a fetch never gets a wrong byte for a right one, and the node stays clean and sees it.
  */
 import { once } from 'node:events';
 import {

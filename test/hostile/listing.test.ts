@@ -1,4 +1,4 @@
-/** Listings that are made to cost the one who fetches memory, time or folders. */
+/** Listings that are made to cost the receiver memory, time or folders. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
@@ -25,11 +25,11 @@ t.test('what is beyond a limit is said once, and the rest is fetched', async (t)
   const files = await listOf(
     fetchAll(peer, '', out, {
       listingLimits: { files: 1000, pathBytes: 1_000_000, folders: 30, levels: 64 },
-      onFound: ({ leftOut }) => said.push(leftOut),
+      onFound: ({ skipped }) => said.push(skipped),
     }),
   );
   t.match(said, [/^50 files below more than 64 folders, 11 files in more than 30 folders$/]);
-  t.ok(files.every(({ outcome }) => outcome === 'fetched'));
+  t.ok(files.every(({ status }) => status === 'fetched'));
   t.ok(files.some(({ path }) => path === 'good'));
   t.equal(files.length, 31);
 });
@@ -41,7 +41,7 @@ t.test('no folder is made for what is then refused', async (t) => {
   const peer = await connect(address);
   t.teardown(() => peer.close());
   const files = await listOf(fetchAll(peer, '', out));
-  t.equal(files.filter(({ outcome }) => outcome === 'failed').length, paths.length);
+  t.equal(files.filter(({ status }) => status === 'failed').length, paths.length);
   t.same(readdirSync(out), []);
 });
 

@@ -1,6 +1,6 @@
 /**
- * Names and texts that are chosen to do harm: to the terminal where they are shown, and to the disk of who
- * fetches files under them.
+ * Names and texts that are chosen to do harm: to the terminal where they are shown, and to the disk of a
+ * client that fetches files under them.
  */
 import { mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -138,8 +138,8 @@ t.test('--all: no file outside the folder, and no name that does harm', async (t
   const peer = await connect(address);
   t.teardown(() => peer.close());
   let failed = 0;
-  for await (const { file, path, outcome, error } of fetchAll(peer, '', out)) {
-    if (outcome === 'failed') {
+  for await (const { file, path, status, error } of fetchAll(peer, '', out)) {
+    if (status === 'failed') {
       failed++;
       t.match({ path, error }, { path: /^link\//, error: { code: 'ERR_FORBIDDEN' } });
     } else if (!readFileSync(join(out, file)).equals(CONTENT)) t.fail(printable(file));

@@ -98,7 +98,7 @@ t.test('connects from many addresses', { skip }, async (t) => {
   const last = await visit(peer);
   clearInterval(looks);
   t.ok(most <= rest + cap + FILES, `${most} descriptors at most, ${rest} at rest, cap ${cap}`);
-  // Beside them one may have to knock twice: a queue that is full drops who comes, for a second or three.
+  // Beside them one may have to knock twice: a queue that is full drops what comes, for a second or three.
   t.ok(times.length > 0, 'served while they come');
   t.comment(`${crowd.said}; while they came: ${said(times)}`);
   t.comment(`and when all of them were there: served within ${last.toFixed(0)} ms`);
@@ -150,7 +150,7 @@ async function besieged(t: Test, pid: number, peer: string): Promise<void> {
   if (FULL) t.ok(after <= 1000, 'well again within 1 s');
 }
 
-/** Until it succeeds: who comes when there is no descriptor left is closed, and has to come again. */
+/** Until it succeeds: a client that comes when there is no descriptor left is closed, and has to come again. */
 async function eventually(action: () => Promise<unknown>): Promise<void> {
   for (let tries = 0; ; tries++) {
     try {

@@ -59,7 +59,7 @@ async function specialFiles(t: Test, folder: string): Promise<string[]> {
     if (status === 0) made.push(name);
   };
   make('fifo', 'p');
-  // zero(4): would go on for ever. For root alone.
+  // zero(4): would never end. For root alone.
   make('device', 'c', '1', '5');
   // A socket's path has 107 bytes at most: made elsewhere.
   const short = mkdtempSync(join(tmpdir(), 's-'));

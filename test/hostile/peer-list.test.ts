@@ -20,7 +20,7 @@ import {
 } from './peer-list/corpus.js';
 import { size } from './sizes.js';
 
-/** Whom a peer may name: those in its own scope, and in wider ones. */
+/** Which peers one may name: those in its own scope, and in wider ones. */
 const ALLOWED: Record<(typeof SPEAKERS)[number], readonly string[]> = {
   '127.0.0.1': [
     ...LOOPBACK,

@@ -1,5 +1,5 @@
 /**
- * A disk that does not give what is on it (EIO): the file is withdrawn and named once, others go on, and
+ * A disk that does not give what is on it (EIO): the file is withdrawn and named once, others are served, and
  * it is served again when the disk is well. The error is the system's: strace(1) makes the calls fail.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';

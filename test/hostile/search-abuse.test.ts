@@ -1,6 +1,6 @@
 /**
- * Search abuse: what is asked and answered as it should not be is bounded and counted, who does it is dropped
- * and not dialled for a while, and honest searches beside it find all that there is.
+ * Search abuse: what is asked and answered as it should not be is bounded and counted, a peer that does it is
+ * dropped and not dialled for a while, and honest searches beside it find all that there is.
  */
 import { join } from 'node:path';
 import t from 'tap';
@@ -10,7 +10,7 @@ import { writeFiles } from '../fixtures/bytes.js';
 import { TIMES } from '../fixtures/network.js';
 import { linksOf, startIndexed, until } from '../fixtures/node.js';
 import { id } from '../fixtures/search.js';
-import type { AbuserCalls, Manner } from './search-abuse/abusers.js';
+import type { AbuserCalls, Abuse } from './search-abuse/abusers.js';
 import { QUERY, type HonestCalls, type Rate } from './search-abuse/honest-network.js';
 import { FULL, size } from './sizes.js';
 
@@ -60,9 +60,9 @@ t.test(
     const milliseconds = SECONDS * 1000;
     const many = Array.from({ length: size(4, 20) }, (_, i) => `127.0.1.${i + 1}`);
     const floods = {
-      'a flood from one address': { hosts: ['127.0.0.88'], ttl: 0, budget: 1000 },
-      'one with ttl 255': { hosts: ['127.0.0.89'], ttl: 255, budget: 600_000 },
-      'one from many': { hosts: many, ttl: 255, budget: 600_000 },
+      'a flood from one address': { hosts: ['127.0.0.88'], ttl: 0, timeout: 1000 },
+      'one with ttl 255': { hosts: ['127.0.0.89'], ttl: 255, timeout: 600_000 },
+      'one from many': { hosts: many, ttl: 255, timeout: 600_000 },
     };
     for (const [name, query] of Object.entries(floods)) {
       const before = { ...node.stats, refusedSearches: node.searchStats.refused };
@@ -76,40 +76,40 @@ t.test(
     }
     t.ok(node.searchStats.open <= 1024, 'so many are under way at most');
 
-    const banned: [Manner, 'malformed' | 'stray' | 'excess'][] = [
+    const banned: [Abuse, 'malformed' | 'stray' | 'excess'][] = [
       ['unasked', 'malformed'],
       ['stray', 'stray'],
       ['large', 'excess'],
     ];
-    for (const [manner, offence] of banned) {
+    for (const [abuse, kind] of banned) {
       const abuser = await link();
       const gone = until(node, () => !linksOf(node).includes(abuser));
       const { dials } = await abusers.call('counts', undefined);
-      const before = node.offences;
-      await abusers.call('behave', { as: manner, honest: [] });
-      say(`${manner} results`, await search());
+      const before = node.misbehaviour;
+      await abusers.call('behave', { as: abuse, honest: [] });
+      say(`${abuse} results`, await search());
       // Those have what they want before all of it has come; this one waits for the end.
       for await (const result of node.search(QUERY, { timeout: 30_000 })) t.ok(result.peer.id);
       await gone;
-      const { offences } = node;
-      t.ok(offences[offence] > before[offence], offence);
-      t.equal(offences.banned, before.banned + 1, 'the one who did it is banned');
+      const { misbehaviour } = node;
+      t.ok(misbehaviour[kind] > before[kind], kind);
+      t.equal(misbehaviour.banned, before.banned + 1, 'the abuser is banned');
       await abusers.call('behave', { as: 'politely', honest: [] });
       await search();
       t.equal((await abusers.call('counts', undefined)).dials, dials, 'and not dialled any more');
       t.equal(linksOf(node).length, 2, 'nobody else');
     }
 
-    const { offences } = node;
-    for (const manner of ['for others', 'colliding', 'endless'] as const) {
+    const { misbehaviour } = node;
+    for (const abuse of ['for others', 'colliding', 'endless'] as const) {
       const abuser = await link();
-      await abusers.call('behave', { as: manner, honest: [...friends, address] });
-      say(manner, await search());
+      await abusers.call('behave', { as: abuse, honest: [...friends, address] });
+      say(abuse, await search());
       t.ok(linksOf(node).includes(abuser), 'what an honest peer could do is borne');
     }
-    t.same(node.offences, offences);
+    t.same(node.misbehaviour, misbehaviour);
     const { capped, refused, late } = node.searchStats;
-    t.comment(JSON.stringify({ capped, refused, late, ...offences }));
+    t.comment(JSON.stringify({ capped, refused, late, ...misbehaviour }));
     t.ok(capped > 0);
     await honest.call('stop', undefined);
   },

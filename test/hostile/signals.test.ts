@@ -45,7 +45,7 @@ t.test(`SIGTERM with ${TRANSFERS} transfers`, async (t) => {
   t.comment(`ended after ${((performance.now() - begin) / 1000).toFixed(2)} s, 2 s of them grace`);
 });
 
-t.test('SIGSTOP to who fetches', async (t) => {
+t.test('SIGSTOP to the client', async (t) => {
   const folder = t.testdir();
   writeLarge(join(folder, 'large'), LARGE);
   const node = await startIndexed(t, folder, { stallTimeout: 400 });
@@ -71,7 +71,7 @@ t.test('SIGSTOP to who fetches', async (t) => {
   t.not(code, 0, 'and it knows that it has not all');
 });
 
-t.test('SIGSTOP to who serves', async (t) => {
+t.test('SIGSTOP to the server', async (t) => {
   const folder = t.testdir({ share: {}, state: {} });
   writeLarge(join(folder, 'share/large'), LARGE);
   const { child, peer, indexed } = await serve(t, [

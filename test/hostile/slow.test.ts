@@ -53,7 +53,11 @@ for (const [name, kind] of Object.entries(KINDS)) {
     );
     await Promise.all(attackers.map(({ closed }) => closed));
     if (FULL) t.comment(`gone after ${((performance.now() - begin) / 1000).toFixed(1)} s`);
-    t.equal((await listOf(honest.search('hello'))).length, 1, 'who is idle between frames stays');
+    t.equal(
+      (await listOf(honest.search('hello'))).length,
+      1,
+      'a client that is idle between frames stays',
+    );
     t.equal(node.stats.openConnections, 1);
   });
 }
@@ -66,7 +70,7 @@ async function attack(
   const socket = connect({ ...address, allowHalfOpen: true });
   await once(socket, 'connect');
   socket.on('error', () => undefined);
-  // What comes is of no interest, but that it ends is seen only by who reads.
+  // What comes is of no interest, but that it ends is seen only by a reader.
   socket.resume();
   socket.once('end', () => socket.destroy());
   begin(socket);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
 import { connect } from '../../lib/fetch/peer.js';
-import { HashPool, SMALL_BYTES, WORKER_DIED } from '../../lib/hash/pool.js';
+import { HashPool, WHOLE_FILE_BYTES, WORKER_DIED } from '../../lib/hash/pool.js';
 import { identityOf } from '../../lib/disk/open.js';
 import { Catalog } from '../../lib/share/catalog.js';
 import { ShareFilter } from '../../lib/share/filter.js';
@@ -27,7 +27,7 @@ function manyFiles(count: number): Record<string, string> {
 t.test('a file that ends each thread: it alone fails, after three tries', async (t) => {
   const root = t.testdir();
   writeFiles(root, { ...manyFiles(50), poison: 'x', throws: 'y' });
-  writeLarge(join(root, 'poison-large'), SMALL_BYTES + 1);
+  writeLarge(join(root, 'poison-large'), WHOLE_FILE_BYTES + 1);
   const pool = new HashPool({ threads: 1, entry: POISONED });
   t.teardown(() => pool.close());
   await pool.hashBatch(root, ['f0']);
@@ -124,7 +124,7 @@ t.test('any thread of a node is ended, again and again: all is found and served'
   for (let round = 0; round < rounds; round++) {
     const files: Record<string, Buffer> = {};
     for (let i = 0; i < 20; i++) files[`r${round}/${i}`] = random(1 + Math.floor(next() * 400_000));
-    if (round % 10 === 0) files[`r${round}/large`] = random(SMALL_BYTES + 1000);
+    if (round % 10 === 0) files[`r${round}/large`] = random(WHOLE_FILE_BYTES + 1000);
     writeFiles(share, files);
     for (const [path, bytes] of Object.entries(files)) contents.set(path, bytes);
     node.rescan();

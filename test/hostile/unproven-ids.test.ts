@@ -92,7 +92,7 @@ t.test('beside it, at its own address, an impostor says its id and misbehaves', 
     impostor.destroy();
   }
   await until(node, () => linksOf(node).includes(id));
-  t.equal(node.offences.banned, 0, 'no address is banned for it');
-  t.equal(peer.offences.banned, 0);
+  t.equal(node.misbehaviour.banned, 0, 'no address is banned for it');
+  t.equal(peer.misbehaviour.banned, 0);
   await finds(t, node, peer);
 });

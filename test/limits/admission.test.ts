@@ -1,4 +1,4 @@
-/** Who comes in, and who goes for it. */
+/** Which connections are admitted, and which are evicted. */
 import fc from 'fast-check';
 import t from 'tap';
 import { VirtualClock } from '../fixtures/virtual-clock.js';
@@ -18,7 +18,7 @@ const ROOMY: AdmissionLimits = { total: 100, perClient: 100, pending: 100 };
 function door(limits: Partial<AdmissionLimits>, step = 10_000) {
   const clock = new VirtualClock();
   const admission = new Admission<Fake>({ ...ROOMY, ...limits }, clock);
-  /** @returns the newcomer, or undefined; who goes is told to `gone` */
+  /** @returns the newcomer, or undefined; the evicted one is told to `gone` */
   const gone: Fake[] = [];
   const come = (
     client: string,
@@ -79,7 +79,7 @@ t.test('the client that has most gives up its oldest idle one', (t) => {
   t.end();
 });
 
-t.test('who was never of use, then who was longest ago', (t) => {
+t.test('one that was never of use, then the one whose last use is longest ago', (t) => {
   const { come, gone } = door({ total: 5 });
   const proven = true;
   const early = come('a', { proven, lastUse: 10 });
@@ -93,7 +93,7 @@ t.test('who was never of use, then who was longest ago', (t) => {
   t.end();
 });
 
-t.test('who has just come', (t) => {
+t.test('one that has just come', (t) => {
   const { come, gone } = door({ total: 4 }, 100);
   const proven = true;
   const idle = [come('a', { proven, lastUse: 1 }), come('b', { proven, lastUse: 2 })];
@@ -148,7 +148,7 @@ t.test('the limit of pending ones', (t) => {
   t.end();
 });
 
-t.test('no descriptor left: who goes of those that are in', (t) => {
+t.test('no descriptor left: which one is evicted', (t) => {
   const { admission, come } = door({});
   const proven = true;
   const kept = come('a', { proven, kept: true });

@@ -1,4 +1,4 @@
-/** Manners of a node towards many: turns, limits, who takes nothing, and the end. */
+/** A node and its many clients: turns, limits, clients that take nothing, and the end. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -147,7 +147,7 @@ t.test('what is received, by a clock of its own', async (t) => {
   await t.rejects(given, { code: 'ERR_ABORTED' });
 });
 
-t.test('who takes nothing is dropped, who asks nothing is not', async (t) => {
+t.test('a client that takes nothing is dropped, one that asks nothing is not', async (t) => {
   const sockets: Socket[] = [];
   const onSocket = (message: unknown): void => {
     sockets.push((message as { socket: Socket }).socket);

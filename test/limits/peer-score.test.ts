@@ -1,6 +1,6 @@
 /** How much of what no honest peer does is tolerated. */
 import t from 'tap';
-import { OFFENCES, PeerScore } from '../../lib/limits/peer-score.js';
+import { PENALTIES, PeerScore } from '../../lib/limits/peer-score.js';
 
 t.test('points', (t) => {
   const fast = new PeerScore(0);
@@ -8,8 +8,8 @@ t.test('points', (t) => {
   t.ok(fast.add('stray', 0));
   const slow = new PeerScore(0);
   for (let i = 1; i < 100; i++) t.notOk(slow.add('stray', i * 30_000), 'one in half a minute');
-  for (const offence of Object.keys(OFFENCES) as (keyof typeof OFFENCES)[]) {
-    t.equal(new PeerScore(0).add(offence, 0), OFFENCES[offence] >= 100, offence);
+  for (const kind of Object.keys(PENALTIES) as (keyof typeof PENALTIES)[]) {
+    t.equal(new PeerScore(0).add(kind, 0), PENALTIES[kind] >= 100, kind);
   }
   t.end();
 });

@@ -194,7 +194,7 @@ t.test('what a client does not use goes to the others, and is not saved up', asy
   const both = got('late', 3000, 6000) + got('long', 3000, 6000);
   t.ok(Math.abs(got('late', 3000, 6000) / both - 0.5) < 0.02, 'half of it, not what it missed');
   for (const { client, waited } of grants) {
-    if (client === 'rare' && waited > 60) t.fail(`who asks rarely waited ${waited} ms`);
+    if (client === 'rare' && waited > 60) t.fail(`the client that asks rarely waited ${waited} ms`);
   }
 });
 
@@ -212,7 +212,7 @@ t.test('a piece is small enough that all have their turn', (t) => {
   t.end();
 });
 
-t.test('who gives up has used nothing, and does not stand in the way', async (t) => {
+t.test('a request that is given up has used nothing, and does not stand in the way', async (t) => {
   const clock = new VirtualClock();
   const limit = new RateLimiter(100_000, clock);
   const { burst } = limit;

@@ -209,7 +209,7 @@ t.test('too many are turned away', async (t) => {
   t.ok(codes.includes('ERR_CLOSED'));
 });
 
-t.test('who has most is turned away, not who comes last', async (t) => {
+t.test('the client that has most is turned away, not the one that comes last', async (t) => {
   const turns = new FairScheduler();
   function* endless(): Generator<void, void> {
     for (;;) yield;

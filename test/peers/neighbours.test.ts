@@ -1,4 +1,4 @@
-/** Nodes that find one another on loopback, with short times; and peers without manners among them. */
+/** Nodes that find one another on loopback, with short times; and peers that keep to no rules among them. */
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ const TIMES: Partial<PeerTimes> = {
   pauses: [50, 100],
   reachedPause: { base: 50, cap: 400 },
   namedPause: 200,
-  alonePause: 100,
+  isolatedPause: 100,
   soon: 20,
   stable: 100,
   hostPause: 1,
@@ -142,7 +142,7 @@ t.test('each has a link to the other, and makes it again when it is lost', async
 });
 
 t.test('a node never has itself for a peer', async (t) => {
-  // Its port is known beforehand only to who has used it before.
+  // Its port is known beforehand only to a peer that has used it before.
   const { address, server } = await startFake(t, () => undefined);
   server.close();
   await once(server, 'close');
@@ -316,7 +316,7 @@ t.test('the peers of the last run are tried at the next start', async (t) => {
   t.same(without.peers, []);
 });
 
-t.test('no more links than wished, but one to whom the user named', async (t) => {
+t.test('no more links than wished, but one to the peer that the user named', async (t) => {
   const hub = await startNode(t, { maxPeers: 3 });
   const others = await Promise.all(
     Array.from({ length: 6 }, (_, i) =>

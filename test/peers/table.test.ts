@@ -59,7 +59,7 @@ t.test('only what this node reached itself, and lately, is listed', (t) => {
   t.same(table.list(50, all), [{ id: idOf(1), ...at(1), seen: 0 }], 'reached');
   clock.now += 7_900;
   t.equal(table.list(50, all)[0]?.seen, 7);
-  t.same(table.list(50, nobody), [], 'of no use to who asks');
+  t.same(table.list(50, nobody), [], 'of no use to the asker');
   clock.now += fresh;
   t.same(table.list(50, all), [], 'a while ago');
   table.seen(idOf(1), 3);

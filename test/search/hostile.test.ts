@@ -12,8 +12,8 @@ import { NodeSearch } from '../../lib/search/node-search.js';
 import type { NetworkSearchOptions } from '../../lib/search/results.js';
 
 import { encodeMessage, type Message, type Search } from '../../lib/wire/messages.js';
-import { startNeighbour, type Asked } from '../fixtures/fake-neighbour.js';
-import { outcomeOf, startSharing, type Outcome } from '../fixtures/network.js';
+import { startNeighbour, type ReceivedSearch } from '../fixtures/fake-neighbour.js';
+import { outcomeOf, startSharing, type SearchRun } from '../fixtures/network.js';
 import { linksOf, until } from '../fixtures/node.js';
 import { RawPeer } from '../fixtures/raw.js';
 import { fileList, id, queryId, search, searchEnd, someFiles, third } from '../fixtures/search.js';
@@ -29,7 +29,7 @@ interface Trap {
 }
 
 /** A node with an honest neighbour and one that is not. */
-async function startTrap(t: Test, onSearch: (asked: Asked) => void): Promise<Trap> {
+async function startTrap(t: Test, onSearch: (asked: ReceivedSearch) => void): Promise<Trap> {
   const friend = await startSharing(t, 1, { 'x-1.txt': 'honest' });
   const fake = await startNeighbour(t, FAKE, onSearch);
   const peers = [fake, formatAddress(friend.address)];
@@ -39,11 +39,11 @@ async function startTrap(t: Test, onSearch: (asked: Asked) => void): Promise<Tra
   return { node, friend };
 }
 
-const searchIn = ({ node }: Trap, options: NetworkSearchOptions = {}): Promise<Outcome> =>
+const searchIn = ({ node }: Trap, options: NetworkSearchOptions = {}): Promise<SearchRun> =>
   outcomeOf((all) => node.search('x', all), options);
-/** How many results tell of files at each of those who share some. */
-const honest = ({ node, friend }: Trap, { results }: Outcome): number[] =>
-  [node, friend].map((who) => results.filter(({ peer }) => peer.id === who.id).length);
+/** How many results tell of files at each of those that share some. */
+const honest = ({ node, friend }: Trap, { results }: SearchRun): number[] =>
+  [node, friend].map((sharer) => results.filter(({ peer }) => peer.id === sharer.id).length);
 
 t.test('neighbours that do not end: the time holds', async (t) => {
   const timers: NodeJS.Timeout[] = [];
@@ -51,7 +51,7 @@ t.test('neighbours that do not end: the time holds', async (t) => {
     for (const timer of timers) clearInterval(timer);
     return Promise.resolve();
   });
-  const ways: Record<string, (asked: Asked) => void> = {
+  const ways: Record<string, (asked: ReceivedSearch) => void> = {
     'says nothing': () => undefined,
     'sends a byte a second': ({ peer, tag }) => {
       const frame = encodeMessage(fileList(1), tag);
@@ -175,7 +175,7 @@ t.test(
           peer.socket.end(encodeMessage(third(2), tag).subarray(0, 20));
         },
       ],
-    ] as [string, number, (asked: Asked) => unknown][]) {
+    ] as [string, number, (asked: ReceivedSearch) => unknown][]) {
       const trap = await startTrap(t, onSearch);
       const gone = until(trap.node, () => !linksOf(trap.node).includes(FAKE));
       const outcome = await searchIn(trap);
@@ -185,13 +185,13 @@ t.test(
       t.equal(outcome.results.length, 2 + answered + (name === 'closed in the middle' ? 1 : 0));
       t.equal(trap.node.searchStats.open, 0);
       const banned = name.startsWith('closed') ? 0 : 1;
-      t.match(trap.node.offences, { malformed: banned, ended: banned, banned }, name);
+      t.match(trap.node.misbehaviour, { malformed: banned, ended: banned, banned }, name);
     }
   },
 );
 
 t.test('one that refuses, or says that it had the search, has ended', async (t) => {
-  let answer: (asked: Asked) => unknown = () => undefined;
+  let answer: (asked: ReceivedSearch) => unknown = () => undefined;
   const trap = await startTrap(t, (asked) => answer(asked));
   answer = ({ peer, tag }) =>
     peer.send({ ...fileList(5), duplicate: true }, tag).send(searchEnd(), tag);
@@ -204,7 +204,7 @@ t.test('one that refuses, or says that it had the search, has ended', async (t) 
   t.same(next.summary, { asked: 1, answered: 1, late: 0, duplicates: 0 }, 'it is left alone');
 });
 
-/** Answers to one who asks, until the last of those wanted. */
+/** Answers to a client, until the last of those wanted. */
 async function answersOf(peer: RawPeer, count: number): Promise<string[]> {
   const kinds: string[] = [];
   while (kinds.length < count) {
@@ -243,36 +243,39 @@ t.test('a flood of searches is refused in part, and disturbs nobody else', async
   t.same(await answersOf(other, 1), ['RPFL'], 'another is answered');
 });
 
-t.test('who goes on is ended, and nobody is let in from there for a while', async (t) => {
-  const node = await startSharing(t, 0, { 'x-0.txt': 'own' }, { times: { blocked: 500 } });
-  const inside = await RawPeer.to(t, node.address);
-  const flood = await RawPeer.to(t, node.address);
-  for (let i = 1; !flood.ended; i++) {
-    flood.send(search({ ttl: 0, queryId: queryId(i) }), i);
-    await flood.next();
-  }
-  t.match(node.offences, { flood: 1, ended: 1, banned: 0 });
-  const { refused, connections } = node.stats;
-  const again = await RawPeer.to(t, node.address);
-  t.same(await answersOf(again, 1), ['ERR_BUSY']);
-  t.equal(await again.next(), undefined);
-  t.match(node.stats, { refused: refused + 1, connections });
-  t.ok(node.searchStats.refused > 2000, 'not before it was told often enough');
-  inside.send({ type: 'RQLT' }, 1);
-  t.same(await answersOf(inside, 1), ['ACKN'], 'who has done nothing stays');
-  const elsewhere = connect({ ...node.address, localAddress: '127.0.0.99' });
-  t.teardown(() => elsewhere.destroy());
-  await once(elsewhere, 'connect');
-  const other = new RawPeer(elsewhere).send(search({ ttl: 0 }), 1);
-  t.same(await answersOf(other, 1), ['RPFL'], 'another address is another client');
-  // Until then every attempt is answered so; it lasts no longer than it was said.
-  let answer: Message | undefined;
-  do {
-    const next = (await RawPeer.to(t, node.address)).send(search({ ttl: 0 }), 1);
-    answer = (await next.next())?.message;
-  } while (answer === undefined || answer.type === 'ERRR');
-  t.equal(answer.type, 'RPFL');
-});
+t.test(
+  'a client that continues is dropped, and none is admitted from there for a while',
+  async (t) => {
+    const node = await startSharing(t, 0, { 'x-0.txt': 'own' }, { times: { blocked: 500 } });
+    const inside = await RawPeer.to(t, node.address);
+    const flood = await RawPeer.to(t, node.address);
+    for (let i = 1; !flood.ended; i++) {
+      flood.send(search({ ttl: 0, queryId: queryId(i) }), i);
+      await flood.next();
+    }
+    t.match(node.misbehaviour, { flood: 1, ended: 1, banned: 0 });
+    const { refused, connections } = node.stats;
+    const again = await RawPeer.to(t, node.address);
+    t.same(await answersOf(again, 1), ['ERR_BUSY']);
+    t.equal(await again.next(), undefined);
+    t.match(node.stats, { refused: refused + 1, connections });
+    t.ok(node.searchStats.refused > 2000, 'not before it was told often enough');
+    inside.send({ type: 'RQLT' }, 1);
+    t.same(await answersOf(inside, 1), ['ACKN'], 'one that has done nothing stays');
+    const elsewhere = connect({ ...node.address, localAddress: '127.0.0.99' });
+    t.teardown(() => elsewhere.destroy());
+    await once(elsewhere, 'connect');
+    const other = new RawPeer(elsewhere).send(search({ ttl: 0 }), 1);
+    t.same(await answersOf(other, 1), ['RPFL'], 'another address is another client');
+    // Until then every attempt is answered so; it lasts no longer than it was said.
+    let answer: Message | undefined;
+    do {
+      const next = (await RawPeer.to(t, node.address)).send(search({ ttl: 0 }), 1);
+      answer = (await next.next())?.message;
+    } while (answer === undefined || answer.type === 'ERRR');
+    t.equal(answer.type, 'RPFL');
+  },
+);
 
 t.test('only so many under way for one asker; none when it is gone', async (t) => {
   let taken = 0;
@@ -281,18 +284,18 @@ t.test('only so many under way for one asker; none when it is gone', async (t) =
   });
   const asker = await RawPeer.to(t, node.address);
   for (let i = 0; i < 100; i++) {
-    asker.send(search({ ttl: 2, queryId: queryId(i), budget: 60_000 }), i + 1);
+    asker.send(search({ ttl: 2, queryId: queryId(i), timeout: 60_000 }), i + 1);
   }
   // Of the friend comes one TPHF for each that is under way.
   const kinds = await answersOf(asker, 64 + 36 + 64);
   t.same([count(kinds, 'RPFL'), count(kinds, 'ERR_BUSY'), count(kinds, 'TPHF')], [64, 36, 64]);
   t.match(node.searchStats, { open: 64, refused: 36 });
-  // Not by FIN: who has only ended its sending half still gets its answers.
+  // Not by FIN: a side that has only ended its sending half still gets its answers.
   asker.socket.resetAndDestroy();
   while (node.searchStats.open > 0) await turn();
   t.equal(taken, 64);
   const next = await RawPeer.to(t, node.address);
-  next.send(search({ ttl: 2, queryId: queryId(1000), budget: 300 }), 1);
+  next.send(search({ ttl: 2, queryId: queryId(1000), timeout: 300 }), 1);
   t.same(await answersOf(next, 3), ['RPFL', 'TPHF', 'ACKN'], 'there is room again');
   t.equal(node.searchStats.open, 0);
 });
@@ -334,7 +337,7 @@ t.test('an asker that does not read: what does not fit is dropped and counted', 
   const { node } = trap;
   const asker = await RawPeer.to(t, node.address);
   asker.socket.pause();
-  asker.send(search({ ttl: 2, budget: 60_000 }), 1);
+  asker.send(search({ ttl: 2, timeout: 60_000 }), 1);
   while (node.searchStats.fresh === 0 || node.searchStats.open > 0) await turn();
   const { relayed, dropped, capped } = node.searchStats;
   t.equal(relayed + dropped + capped, RESULTS);

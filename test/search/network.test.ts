@@ -26,7 +26,7 @@ import {
   outcomeOf,
   startNetwork,
   startSharing,
-  type Outcome,
+  type SearchRun,
 } from '../fixtures/network.js';
 import { connectTo } from '../fixtures/node.js';
 
@@ -58,7 +58,7 @@ async function check(
   graph: Graph,
   from: number,
   ttl: number,
-): Promise<Outcome> {
+): Promise<SearchRun> {
   const name = `from ${from}, ttl ${ttl}`;
   const [origin] = nodes.slice(from);
   if (origin === undefined) throw new Error(name);
@@ -185,7 +185,7 @@ t.test('a tree', async (t) => {
   }
 });
 
-t.test('a clique: who knows the list of the asker asks nobody', async (t) => {
+t.test('a clique: a node that knows the list of the asker asks no other', async (t) => {
   const graph = clique(8);
   const nodes = await startNetwork(t, graph, { times: { ...TIMES, firstList: 20 } });
   await check(t, nodes, graph, 2, 1);
@@ -351,7 +351,7 @@ t.test('left, aborted or closed in the middle, a search is over everywhere', asy
   stop.abort();
   await t.rejects(collect(search), { code: 'ERR_ABORTED' });
   t.equal(zero.searchStats.open, 0);
-  // Somebody who takes the search and never ends.
+  // A peer that takes the search and never ends.
   const waits = zero.search('x-', { timeout: NEVER });
   await waits.next();
   const closed = t.rejects(collect(waits), { code: 'ERR_CLOSED' });

@@ -48,6 +48,6 @@ t.test('names and queries of U+FEFF and the like, by way of an honest relay', as
   const { results } = await outcomeOf((all) => first.search('x', all), { ttl: 2 });
   t.ok(results.some(({ files }) => files.some(({ path }) => path === '\uFEFF\uFEFFa x')));
   for (const node of [first, relay])
-    t.match(node.offences, { malformed: 0, stray: 0, ended: 0, banned: 0 });
+    t.match(node.misbehaviour, { malformed: 0, stray: 0, ended: 0, banned: 0 });
   t.same([linksOf(first).length, linksOf(relay).length], [1, 2], 'all links are there');
 });

@@ -26,7 +26,7 @@ t.test('the deadline holds, whoever hangs', (t) => {
   for (const node of [1, 2, 3]) strange.set(node, () => undefined);
   strange.set(4, (_search, asker) => asker.send(fileList(1)));
   const network = new Network({ graph: star(11), delay: 20, strange, files: () => someFiles(1) });
-  const outcome = network.search(0, { query: 'x' }, { ttl: 3, budget: 4000 });
+  const outcome = network.search(0, { query: 'x' }, { ttl: 3, timeout: 4000 });
   network.clock.run();
   t.equal(outcome.results.length, 7);
   t.equal(outcome.lastAt, 40, 'nobody is delayed');
@@ -39,7 +39,7 @@ t.test('the deadline holds, whoever hangs', (t) => {
     strange: new Map([[7, () => undefined]]),
     files: () => someFiles(1),
   });
-  const late = far.search(0, { query: 'x' }, { ttl: 7, budget: 4000 });
+  const late = far.search(0, { query: 'x' }, { ttl: 7, timeout: 4000 });
   far.clock.run();
   t.equal(late.results.length, 6);
   t.same(late.ends, [searchEnd({ asked: 7, answered: 6, timedOut: 1 })]);
@@ -51,7 +51,7 @@ t.test('what comes too late is dropped and counted', (t) => {
   const slow = (a: number, b: number): number => (a + b === 1 ? 3000 : 20);
   const graph = star(4);
   const network = new Network({ graph, delay: slow, files: () => someFiles(1) });
-  const outcome = network.search(0, { query: 'x' }, { ttl: 2, budget: 1000 });
+  const outcome = network.search(0, { query: 'x' }, { ttl: 2, timeout: 1000 });
   network.clock.run();
   t.equal(outcome.results.length, 2);
   t.equal(outcome.endAt, 1000);
@@ -214,10 +214,10 @@ t.test('own files that take their time', (t) => {
   t.equal(neighbour.asked.length, 0, 'own files come first');
   pending[0]?.(fileList(1));
   pending[0]?.(fileList(1));
-  t.match(neighbour.asked, [{ search: { budget: 3750 } }]);
+  t.match(neighbour.asked, [{ search: { timeout: 3750 } }]);
   t.equal(asker.kinds, 'RPFL');
   const never = new PlayedAsker();
-  relay.handle(search({ queryId: queryId(2), budget: 100 }), never);
+  relay.handle(search({ queryId: queryId(2), timeout: 100 }), never);
   clock.run(1100);
   t.same(never.got, [{ type: 'RPFL', total: 0, files: [] }, searchEnd()], 'at the deadline');
   pending[1]?.(fileList(1));

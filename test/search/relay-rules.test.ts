@@ -129,7 +129,7 @@ t.test('those known to have a search with as high a ttl are not asked again', (t
   t.same(counts(), [0, 0, 1, 2], '1 and 3 asked with 3, and 2 was asked by 1 with 3');
   relay.handle(search({ ttl: 6 }), new PlayedAsker(9));
   t.same(counts(), [1, 1, 2, 3], 'with 5 they have not had it');
-  // Who has a search is forgotten when it is over.
+  // Which peers have a search is forgotten when it is over.
   const other = play(2);
   other.relay.handle(search({ ttl: 3 }), new PlayedAsker(1));
   other.neighbours[1]?.on.end(undefined);
@@ -190,11 +190,11 @@ t.test('each hop has less time, and too little is not passed on', (t) => {
     [74, undefined],
     [0, undefined],
   ] as const;
-  for (const [budget, passed] of cases) {
+  for (const [timeout, passed] of cases) {
     const { relay, neighbour } = play(1);
     const asker = new PlayedAsker();
-    relay.handle(search({ budget }), asker);
-    t.equal(neighbour.asked[0]?.search.budget, passed, `${budget} ms`);
+    relay.handle(search({ timeout }), asker);
+    t.equal(neighbour.asked[0]?.search.timeout, passed, `${timeout} ms`);
     t.equal(asker.end === undefined, passed !== undefined);
   }
   const { relay, neighbour, clock } = play(1);
@@ -204,7 +204,7 @@ t.test('each hop has less time, and too little is not passed on', (t) => {
   clock.run(312);
   t.equal(neighbour.asked.length, 0, 'the list is waited for');
   clock.run(313);
-  t.match(neighbour.asked, [{ search: { budget: 4394, ttl: 6 } }], 'but not long; ttl is clamped');
+  t.match(neighbour.asked, [{ search: { timeout: 4394, ttl: 6 } }], 'but not long; ttl is clamped');
   t.match(neighbour.asked, [{ search: { max: 7, after: undefined } }], 'a cursor is for one peer');
   t.end();
 });
@@ -255,17 +255,17 @@ t.test('bytes in one result, in a search and from one neighbour', (t) => {
     someFiles(count).map((file) => ({ ...file, path: file.path.padEnd(952, 'y') }));
   const limits = { bytesPerResult: 10_000, bytes: 100_000, bytesPerNeighbour: 200_000 };
   const { relay, neighbours, neighbour } = play(2, limits);
-  const offences: string[] = [];
-  Object.assign(neighbour, { offends: (offence: string) => offences.push(offence) });
+  const reported: string[] = [];
+  Object.assign(neighbour, { penalise: (kind: string) => reported.push(kind) });
   const asker = new PlayedAsker();
   relay.handle(search(), asker);
   neighbour.on.files({ type: 'RPFL', total: 0, files: [] });
   for (let i = 3; i < 13; i++) neighbour.on.third(third(i, { total: 20, files: long(20) }));
   const sizes = asker.got.slice(1).map((got) => (got.type === 'TPHF' ? got.files.length : -1));
   t.same(sizes, [10, 10, 10, 10, 10, 10, 10, 5], 'three quarters of 100, the rest is not its');
-  t.same([relay.stats.capped, offences], [10, []]);
+  t.same([relay.stats.capped, reported], [10, []]);
   neighbour.on.third(third(99));
-  t.same([relay.stats.excess, offences], [1, ['excess']]);
+  t.same([relay.stats.excess, reported], [1, ['excess']]);
   t.ok(neighbour.asked[0]?.givenUp);
   neighbours[1]?.on.files(fileList(1));
   neighbours[1]?.on.end(searchEnd());
@@ -291,27 +291,24 @@ t.test('somebody sends another search with the same id ahead', (t) => {
   t.end();
 });
 
-t.test(
-  'more entries than were asked for, results of other searches: told to who keeps account',
-  (t) => {
-    const { relay, neighbour } = play(1);
-    const offences: string[] = [];
-    Object.assign(neighbour, { offends: (offence: string) => offences.push(offence) });
-    relay.handle(search({ max: 5 }), new PlayedAsker());
-    neighbour.on.files(fileList(6));
-    neighbour.on.third(third(3, { query: 'y' }));
-    neighbour.on.third(third(4, { hops: 3 }));
-    neighbour.on.third(third(5, { peer: { ...third(5).peer, id: SELF } }));
-    neighbour.on.end(undefined);
-    neighbour.on.third(third(6, { query: 'y' }));
-    t.same(offences, ['oversized', 'stray', 'stray'], 'not: its own, and what comes late');
-    t.match(relay.stats, { oversized: 1, stray: 3, late: 1 });
-    relay.handle(search({ max: 0, queryId: queryId(2) }), new PlayedAsker());
-    neighbour.on.files(fileList(1));
-    t.equal(offences.length, 3, '0 counts as 1');
-    t.end();
-  },
-);
+t.test('more entries than were asked for, results of other searches: told to the score', (t) => {
+  const { relay, neighbour } = play(1);
+  const reported: string[] = [];
+  Object.assign(neighbour, { penalise: (kind: string) => reported.push(kind) });
+  relay.handle(search({ max: 5 }), new PlayedAsker());
+  neighbour.on.files(fileList(6));
+  neighbour.on.third(third(3, { query: 'y' }));
+  neighbour.on.third(third(4, { hops: 3 }));
+  neighbour.on.third(third(5, { peer: { ...third(5).peer, id: SELF } }));
+  neighbour.on.end(undefined);
+  neighbour.on.third(third(6, { query: 'y' }));
+  t.same(reported, ['oversized', 'stray', 'stray'], 'not: its own, and what comes late');
+  t.match(relay.stats, { oversized: 1, stray: 3, late: 1 });
+  relay.handle(search({ max: 0, queryId: queryId(2) }), new PlayedAsker());
+  neighbour.on.files(fileList(1));
+  t.equal(reported.length, 3, '0 counts as 1');
+  t.end();
+});
 
 t.test('an asker whose queue is full loses results, but neither list nor end', (t) => {
   const { relay, neighbour } = play(1);
@@ -362,14 +359,14 @@ t.test('how fast all may ask that come from one client', (t) => {
   const limits = { rate: 10, burst: 3, perClient: 2, openPerAsker: 2, flood: 2, passShare: 100 };
   const { relay, clock, neighbour } = play(1, limits);
   let n = 0;
-  const offences: string[] = [];
+  const reported: string[] = [];
   const ask = (key: string, client: string, ttl = 0): boolean => {
     const asker = Object.assign(new PlayedAsker(undefined, key), {
       client,
-      offends: (offence: string) => offences.push(`${key} ${offence}`),
+      penalise: (kind: string) => reported.push(`${key} ${kind}`),
     });
     try {
-      relay.handle(search({ queryId: queryId(++n), ttl, budget: 60_000 }), asker);
+      relay.handle(search({ queryId: queryId(++n), ttl, timeout: 60_000 }), asker);
       return true;
     } catch (error) {
       t.match(error, { code: 'ERR_BUSY' });
@@ -383,17 +380,17 @@ t.test('how fast all may ask that come from one client', (t) => {
   const open = ['a', 'a', 'b', 'b', 'c'].map((key) => ask(key, 'mallory', 2));
   t.same(open, [true, true, true, true, false], 'twice as many under way');
   t.ok(ask('d', 'alice', 2));
-  t.same(offences, []);
+  t.same(reported, []);
   clock.run(20_001);
   for (let i = 0; i < 2; i++) t.notOk(ask('c', 'mallory', 2));
-  t.same(offences, [], 'refusals are forgotten');
+  t.same(reported, [], 'refusals are forgotten');
   t.notOk(ask('c', 'mallory', 2));
-  t.same(offences, ['c flood'], 'who goes on although it is refused');
+  t.same(reported, ['c flood'], 'it continues although it is refused');
   for (const { on } of [neighbour]) on.end(undefined);
   t.end();
 });
 
-t.test('who goes on asking although it is refused is refused everything for a while', (t) => {
+t.test('an asker that continues although it is refused is refused everything for a while', (t) => {
   const limits = { rate: 4, burst: 4, perClient: 1, push: 3, passShare: 100 };
   const { relay, clock, neighbour } = play(1, limits);
   let n = 0;
@@ -403,7 +400,7 @@ t.test('who goes on asking although it is refused is refused everything for a wh
     for (let i = 0; i < count; i++) {
       const asker = Object.assign(new PlayedAsker(undefined, client), { client });
       try {
-        relay.handle(search({ queryId: queryId(++n), ttl: 2, budget: 60_000 }), asker);
+        relay.handle(search({ queryId: queryId(++n), ttl: 2, timeout: 60_000 }), asker);
       } catch (error) {
         t.match(error, { code: 'ERR_BUSY' });
       }
@@ -456,7 +453,7 @@ t.test('how many searches are under way', (t) => {
   const other = play(1, { burst: 2, rate: 1, openPerAsker: 100 });
   const start = (key: string): void => {
     const asker = new PlayedAsker(undefined, key);
-    other.relay.handle(search({ queryId: queryId(++n), budget: 60_000 }), asker);
+    other.relay.handle(search({ queryId: queryId(++n), timeout: 60_000 }), asker);
   };
   start('a');
   other.clock.run(50_000);

@@ -13,7 +13,7 @@ import {
   tree,
   type Graph,
 } from '../fixtures/graphs.js';
-import { Network, peerId, type NetworkOptions, type Outcome } from '../fixtures/relay-network.js';
+import { Network, peerId, type NetworkOptions, type SearchRun } from '../fixtures/relay-network.js';
 import { seededRandom } from '../fixtures/random.js';
 import { systemClock } from '../../lib/support/clock.js';
 import type { FileMatch, Wanted } from '../../lib/wire/messages.js';
@@ -32,7 +32,7 @@ const fileOf = (node: number): FileMatch => ({
 
 interface Searched {
   network: Network;
-  outcome: Outcome;
+  outcome: SearchRun;
   /** The ttls that a search was sent with over each link, in one direction. */
   links: Map<string, number[]>;
 }
@@ -54,7 +54,7 @@ function searchIn(
     },
     ...options,
   });
-  const outcome = network.search(from, wanted, { ttl, budget: BUDGET });
+  const outcome = network.search(from, wanted, { ttl, timeout: BUDGET });
   network.clock.run();
   return { network, outcome, links };
 }

@@ -1,4 +1,4 @@
-/** Who gets a slot, in a time of its own. */
+/** Which transfer gets a slot, on a virtual clock. */
 import t from 'tap';
 import { VirtualClock } from '../fixtures/virtual-clock.js';
 import { PeerError } from '../../lib/errors.js';
@@ -107,7 +107,7 @@ t.test('bounds', async (t) => {
   t.same(begun.slice(2), ['c1', 'a2']);
 });
 
-t.test('who waits too long, or gives up', async (t) => {
+t.test('a request that waits too long, or is given up', async (t) => {
   const { clock, slots: all, begun, take, end } = slots({ max: 1, wait: 20_000 });
   await take('a1');
   const long = take('b1');

@@ -25,7 +25,7 @@ async function paths(peer: Peer): Promise<string[]> {
   return found.sort();
 }
 
-t.test('not enough watches: the number needed is named, scans go on', { skip }, async (t) => {
+t.test('not enough watches: the number needed is named, scans continue', { skip }, async (t) => {
   const folder = t.testdir({ share: {}, state: {} });
   const share = join(folder, 'share');
   for (let i = 0; i < 20; i++) writeFiles(share, { [`d${i}/sub/file${i}`]: String(i) });

@@ -67,7 +67,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
         type: one('RQFS'),
         ttl: fc.nat(255),
         queryId: maybe(hex(16)),
-        budget: maybe(fc.nat(600_000)),
+        timeout: maybe(fc.nat(600_000)),
         max: maybe(uint),
         after: maybe(bytes),
       }),

@@ -19,11 +19,11 @@ export type { FetchAllOptions, FetchedFile };
 /**
  * @param query terms, as in `Peer.search`; '' is every file
  * @param folder made if it is not there and something is found; symbolic links in it are not followed
- * @returns each file's outcome, in any order. Leaving the loop stops the rest; what was verified of files
+ * @returns each file's result, in any order. Leaving the loop stops the rest; what was verified of files
  *   that are not whole stays in their parts.
  * @throws PeerError ERR_USAGE when `folder` is a file; ERR_FORBIDDEN when it was moved meanwhile;
  *   ERR_ABORTED; ERR_UNREACHABLE, ERR_TIMED_OUT and the like when the peer is lost; the system's error
- *   when the disk is full. What has failed for one file alone is in its outcome.
+ *   when the disk is full. What has failed for one file alone is in its result.
  */
 export async function* fetchAll(
   peer: Peer,
@@ -35,15 +35,15 @@ export async function* fetchAll(
   if (signal?.aborted === true) throw abortError(signal);
   checkFolder(folder);
   const listing = await list(peer, query, options, listingLimits);
-  const { leftOut } = listing;
+  const { skipped } = listing;
   const found = { files: listing.count, bytes: listing.bytes };
-  onFound?.(leftOut === undefined ? found : { ...found, leftOut });
+  onFound?.(skipped === undefined ? found : { ...found, skipped });
   if (listing.count === 0) return;
   const output = new OutputFolder(folder, { fsync });
   try {
     const fetch = new FolderFetch(peer, listing, output, options);
     try {
-      yield* fetch.outcomes();
+      yield* fetch.results();
     } finally {
       await fetch.stop();
     }

@@ -7,7 +7,7 @@ import { PeerError, abortError, asError, isShortage, systemCode } from '../../er
 import type { RateLimiter } from '../../limits/rate-limiter.js';
 import { Semaphore } from '../../limits/semaphore.js';
 import type { FileMatch } from '../../wire/messages.js';
-import type { FetchOutcome } from '../part/file-fetch.js';
+import type { FetchResult } from '../part/file-fetch.js';
 import type { FileSource } from '../receive/body-receiver.js';
 import { SMALL_BYTES } from '../receive/small-body.js';
 import { retrying, type RetryOptions } from '../retry.js';
@@ -20,7 +20,7 @@ export interface FetchedFile extends FileMatch {
   /** Where it is below the folder, separated by `/`: the peer's path made safe (disk/safe-name.ts). */
   file: string;
   /** `there`: it was there already, with the same bytes. */
-  outcome: FetchOutcome | 'failed';
+  status: FetchResult | 'failed';
   /** Why it failed. */
   error?: Error;
 }
@@ -35,8 +35,8 @@ export interface FetchAllOptions extends RetryOptions {
   fsync?: boolean | undefined;
   /** Opens what else a file may come from than the peer. @default nothing */
   sourceOf?: OpenSource | undefined;
-  /** Told what the search found, before anything is fetched; and in words what of it is left out. */
-  onFound?: ((found: { files: number; bytes: number; leftOut?: string }) => void) | undefined;
+  /** Told what the search found, before anything is fetched; and in words what of it is skipped. */
+  onFound?: ((found: { files: number; bytes: number; skipped?: string }) => void) | undefined;
   /** Told of bytes that are there and verified. */
   onBytes?: ((bytes: number) => void) | undefined;
   /** What a peer may list, at most. @default LISTING_LIMITS */
@@ -48,8 +48,8 @@ const LANES = 128;
 /** Bytes of files under way at once, and what a large one counts for: two of them keep the peer busy. */
 const BYTES_AHEAD = 4 * 1024 * 1024;
 const LARGE_COUNTS = BYTES_AHEAD / 2;
-/** Outcomes that wait to be read. */
-const MAX_OUTCOMES = 1024;
+/** Results that wait to be read. */
+const MAX_UNREAD = 1024;
 
 export class FolderFetch {
   readonly #options: FetchAllOptions;
@@ -59,14 +59,14 @@ export class FolderFetch {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #bytes = new Semaphore(BYTES_AHEAD);
-  readonly #unread = new Semaphore(MAX_OUTCOMES);
+  readonly #unread = new Semaphore(MAX_UNREAD);
   readonly #files: Iterator<FileMatch>;
   /** Those that a round did not settle. */
   readonly #again: FileMatch[] = [];
   /** Those that a connection broke over: each is tried by itself, so that none takes another's blame. */
   readonly #suspects: FileMatch[] = [];
   readonly #ended: Promise<void>;
-  #outcomes: FetchedFile[] = [];
+  #done: FetchedFile[] = [];
   #wake: () => void = () => undefined;
   #over = false;
   /** Why nothing more can be fetched. */
@@ -94,15 +94,15 @@ export class FolderFetch {
     this.#ended = this.#run();
   }
 
-  async *outcomes(): AsyncGenerator<FetchedFile, void, void> {
+  async *results(): AsyncGenerator<FetchedFile, void, void> {
     for (;;) {
-      const outcomes = this.#outcomes;
-      this.#outcomes = [];
-      for (const outcome of outcomes) {
+      const results = this.#done;
+      this.#done = [];
+      for (const result of results) {
         this.#unread.give(1);
-        yield outcome;
+        yield result;
       }
-      if (this.#outcomes.length > 0) continue;
+      if (this.#done.length > 0) continue;
       if (this.#over) break;
       await new Promise<void>((wake) => {
         this.#wake = wake;
@@ -133,7 +133,7 @@ export class FolderFetch {
     this.#wake();
   }
 
-  /** Settle all files. @throws what makes it useless to go on; files that were under way come again */
+  /** Settle all files. @throws what makes it useless to continue; files that were under way come again */
   async #round(): Promise<void> {
     const failed = new AbortController();
     const signal = AbortSignal.any([this.#signal, failed.signal]);
@@ -166,9 +166,9 @@ export class FolderFetch {
     const file = this.#listing.nameOf(match);
     const count = match.size <= SMALL_BYTES ? match.size : LARGE_COUNTS;
     await this.#bytes.take(count);
-    let outcome: FetchedFile;
+    let result: FetchedFile;
     try {
-      outcome = { ...match, file, outcome: await this.#fetch(file, match, signal, alone) };
+      result = { ...match, file, status: await this.#fetch(file, match, signal, alone) };
     } catch (error) {
       if (error instanceof Suspect) {
         this.#suspects.push(match);
@@ -176,13 +176,13 @@ export class FolderFetch {
         return;
       }
       if (endsAll(error)) throw error;
-      outcome = { ...match, file, outcome: 'failed', error: asError(error) };
+      result = { ...match, file, status: 'failed', error: asError(error) };
     } finally {
       this.#bytes.give(count);
     }
     this.#settled++;
     await this.#unread.take(1);
-    this.#outcomes.push(outcome);
+    this.#done.push(result);
     this.#wake();
   }
 
@@ -191,7 +191,7 @@ export class FolderFetch {
     match: FileMatch,
     signal: AbortSignal,
     alone: boolean,
-  ): Promise<FetchOutcome> {
+  ): Promise<FetchResult> {
     if (await this.#transfer.isThere(file, match, signal)) return 'there';
     const { sourceOf } = this.#options;
     if (sourceOf === undefined || match.size <= SMALL_BYTES) {

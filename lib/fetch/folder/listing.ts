@@ -1,6 +1,6 @@
 /**
  * What a peer lists, and what each file is to be called. Whatever it lists, memory and time are bounded:
- * what is beyond a limit is left out and counted, and the rest is fetched.
+ * what is beyond a limit is skipped and counted, and the rest is fetched.
  */
 import { DistinctPaths } from '../../disk/distinct-paths.js';
 import { abortError } from '../../errors.js';
@@ -35,7 +35,7 @@ export class Listing {
   /** Of files that are listed more than once, all but one. */
   #repeated: ReadonlySet<number> = new Set();
   #pathBytes = 0;
-  readonly #leftOut = { deep: 0, folders: 0, more: false };
+  readonly #skipped = { deep: 0, folders: 0, more: false };
 
   private constructor(limits: ListingLimits) {
     this.#limits = limits;
@@ -75,10 +75,10 @@ export class Listing {
     for (let i = 0; i < this.#files.count; i++) if (!this.#repeated.has(i)) yield this.#files.at(i);
   }
 
-  /** What was left out, in words; undefined when nothing was. */
-  get leftOut(): string | undefined {
+  /** What was skipped, in words; undefined when nothing was. */
+  get skipped(): string | undefined {
     const { files, pathBytes, folders, levels } = this.#limits;
-    const { deep, folders: other, more } = this.#leftOut;
+    const { deep, folders: other, more } = this.#skipped;
     const parts = [
       deep > 0 ? `${deep} files below more than ${levels} folders` : undefined,
       other > 0 ? `${other} files in more than ${folders} folders` : undefined,
@@ -97,15 +97,15 @@ export class Listing {
     const { path, size } = match;
     this.#pathBytes += Buffer.byteLength(path);
     if (this.#files.count === this.#limits.files || this.#pathBytes > this.#limits.pathBytes) {
-      this.#leftOut.more = true;
+      this.#skipped.more = true;
       return false;
     }
     if (levelsOf(path) > this.#limits.levels) {
-      this.#leftOut.deep++;
+      this.#skipped.deep++;
       return true;
     }
     if (this.#names.folders >= this.#limits.folders && !this.#names.knowsFolderOf(path)) {
-      this.#leftOut.folders++;
+      this.#skipped.folders++;
       return true;
     }
     this.#names.add(path);

@@ -11,7 +11,7 @@ import {
   contentOf,
   type AttemptOptions,
   type Fetch,
-  type FetchOutcome,
+  type FetchResult,
   type WantedRange,
 } from './file-fetch.js';
 import { PartFile } from './part-file.js';
@@ -109,7 +109,7 @@ export async function fetchToFile(
   hash: Hash,
   file: string,
   options: FetchToFileOptions = {},
-): Promise<FetchOutcome> {
+): Promise<FetchResult> {
   const { offset, length, limit, fsync, onProgress } = options;
   const signal = signalOf(options);
   const fetch = await openFetch(hash, file, { offset, length, limit, fsync });
@@ -197,7 +197,7 @@ class DeviceFetch extends StreamFetch {
     this.#device = device;
   }
 
-  override async finish(): Promise<FetchOutcome> {
+  override async finish(): Promise<FetchResult> {
     // Whoever reads from a fifo sees the end of an empty file, too.
     await this.#device.open();
     await this.#device.close();

@@ -39,7 +39,7 @@ export interface AttemptOptions {
 }
 
 /** `there`: the file was there already, with the same bytes. */
-export type FetchOutcome = 'fetched' | 'there';
+export type FetchResult = 'fetched' | 'there';
 
 /** Something to be fetched, in one attempt or several. */
 export interface Fetch {
@@ -48,7 +48,7 @@ export interface Fetch {
   /** Fetch what is missing. @throws PeerError; the system's error */
   from(source: FileSource, options?: AttemptOptions): Promise<void>;
   /** `from` has succeeded: give the file its name. */
-  finish(): Promise<FetchOutcome>;
+  finish(): Promise<FetchResult>;
   /** It did not work out. @returns the file that holds what was verified, if anything was */
   abandon(): Promise<string | undefined>;
 }
@@ -140,7 +140,7 @@ export class FileFetch implements Fetch {
     }
   }
 
-  async finish(): Promise<FetchOutcome> {
+  async finish(): Promise<FetchResult> {
     if (this.#existing === 'equal') {
       await this.#part.close();
       return 'there';

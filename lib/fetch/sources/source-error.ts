@@ -45,15 +45,15 @@ const RANK: readonly ErrorCode[] = [
 ];
 
 /** The error of a download when no source is left. */
-export function noneLeft(outcomes: readonly SourceFailure[]): PeerError {
+export function noneLeft(failures: readonly SourceFailure[]): PeerError {
   const rank = ({ error }: SourceFailure): number => {
     const place = RANK.indexOf(error.code);
     return place === -1 ? RANK.length : place;
   };
-  const [worst] = [...outcomes].sort((a, b) => rank(a) - rank(b));
+  const [worst] = [...failures].sort((a, b) => rank(a) - rank(b));
   if (worst === undefined) return new PeerError('ERR_NOT_FOUND', 'no peer to fetch from');
   const { error } = worst;
-  if (outcomes.length === 1) return error;
-  const text = `${error.message}; no source is left of ${outcomes.length}`;
+  if (failures.length === 1) return error;
+  const text = `${error.message}; no source is left of ${failures.length}`;
   return new PeerError(error.code, text, { cause: error });
 }

@@ -207,7 +207,7 @@ export class Source {
     onList: OnList | undefined,
   ): BodyReceiver {
     if (head.size !== this.#claim?.size) {
-      throw new PeerError('ERR_MALFORMED', `${this.name} says two sizes of one file`);
+      throw new PeerError('ERR_MALFORMED', `${this.name} reports two sizes of one file`);
     }
     const onBytes = (n: number): void => {
       this.#bytes += n;

@@ -45,7 +45,7 @@ function makeShare(folder: string, small = 300): Record<string, Buffer> {
 
 const outcomesOf = (files: readonly FetchedFile[]): Record<string, number> => {
   const counts: Record<string, number> = {};
-  for (const { outcome } of files) counts[outcome] = (counts[outcome] ?? 0) + 1;
+  for (const { status } of files) counts[status] = (counts[status] ?? 0) + 1;
   return counts;
 };
 
@@ -139,9 +139,9 @@ t.test('links, folders and devices that stand in the way', async (t) => {
   const files = await all(peer, out);
   const by = new Map(files.map((file) => [file.path, file]));
   for (const path of ['a/x', 'b/sub/y', 'c', 'f']) {
-    t.match(by.get(path), { outcome: 'failed', error: { code: 'ERR_FORBIDDEN' } }, path);
+    t.match(by.get(path), { status: 'failed', error: { code: 'ERR_FORBIDDEN' } }, path);
   }
-  for (const path of ['d', 'e']) t.match(by.get(path), { outcome: 'fetched' }, path);
+  for (const path of ['d', 'e']) t.match(by.get(path), { status: 'fetched' }, path);
   t.same(treeOf(elsewhere), before, 'nothing was written there');
   t.ok(lstatSync(join(out, 'c')).isSymbolicLink(), 'left as it was');
   t.ok(lstatSync(join(out, 'd')).isFile(), 'not the link, but a file of its own');
@@ -278,7 +278,7 @@ t.test('a peer that lies about some files loses these alone', async (t) => {
   });
   const outcomes = await all(peer, join(folder, 'out'));
   t.same(outcomesOf(outcomes), { fetched: 50, failed: 4 });
-  const failed = outcomes.filter(({ outcome }) => outcome === 'failed');
+  const failed = outcomes.filter(({ status }) => status === 'failed');
   t.same(Object.fromEntries(failed.map(({ path, error }) => [path, (error as PeerError).code])), {
     'bad/flipped': 'ERR_MISMATCH',
     'bad/longer': 'ERR_MISMATCH',
@@ -318,7 +318,7 @@ t.test('a peer that is busy is asked again', async (t) => {
   });
   const peer = await connect(address);
   t.teardown(() => peer.close());
-  t.match(await all(peer, t.testdir()), [{ path: 'a', outcome: 'fetched' }]);
+  t.match(await all(peer, t.testdir()), [{ path: 'a', status: 'fetched' }]);
   t.equal(asked, 2);
 });
 

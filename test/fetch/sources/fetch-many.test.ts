@@ -148,22 +148,25 @@ for (const order of ['file', 'any'] as const) {
     t.comment(counts, again);
   });
 
-  t.test(`${order}: who lies is dropped and named, what was right of it counts`, async (t) => {
-    const shared = await share(t);
-    const liar = await relay(t, shared.address, { lieEvery: 5 * BLOCK_BYTES });
-    const honest = await relay(t, shared.address, { rate: 16 * SLOW });
-    const { memory, counts, news } = await fetch(shared, [liar.at, honest.at], { order });
-    t.ok(memory.bytes.equals(shared.content));
-    t.equal(memory.written, SIZE);
-    t.match(
-      news.filter(({ state }) => state === 'lied'),
-      [{ peer: liar.name, error: { code: 'ERR_MISMATCH' } }],
-    );
-    t.equal(liar.relay.connections, 1, 'it is not asked again');
-    t.ok((counts[0] ?? 0) > 0 && (counts[0] ?? 0) < 6, `${counts[0] ?? 0} blocks were right`);
-  });
+  t.test(
+    `${order}: a source that lies is dropped and named, what was right of it counts`,
+    async (t) => {
+      const shared = await share(t);
+      const liar = await relay(t, shared.address, { lieEvery: 5 * BLOCK_BYTES });
+      const honest = await relay(t, shared.address, { rate: 16 * SLOW });
+      const { memory, counts, news } = await fetch(shared, [liar.at, honest.at], { order });
+      t.ok(memory.bytes.equals(shared.content));
+      t.equal(memory.written, SIZE);
+      t.match(
+        news.filter(({ state }) => state === 'lied'),
+        [{ peer: liar.name, error: { code: 'ERR_MISMATCH' } }],
+      );
+      t.equal(liar.relay.connections, 1, 'it is not asked again');
+      t.ok((counts[0] ?? 0) > 0 && (counts[0] ?? 0) < 6, `${counts[0] ?? 0} blocks were right`);
+    },
+  );
 
-  t.test(`${order}: who stalls is replaced`, async (t) => {
+  t.test(`${order}: a source that stalls is replaced`, async (t) => {
     const shared = await share(t);
     const stalls = await relay(t, shared.address, { rate: 16 * SLOW, stallAfter: 9 * BLOCK_BYTES });
     const other = await relay(t, shared.address, { rate: 4 * SLOW });
@@ -178,7 +181,7 @@ for (const order of ['file', 'any'] as const) {
     t.notOk(news.some(({ peer, state }) => peer === other.name && state !== 'ready'));
   });
 
-  t.test(`${order}: who is cut off is connected again`, async (t) => {
+  t.test(`${order}: a source that is cut off is connected again`, async (t) => {
     const shared = await share(t);
     const cut = await relay(t, shared.address, { rate: 8 * SLOW });
     const other = await relay(t, shared.address, { rate: SLOW });
@@ -231,7 +234,7 @@ for (const order of ['file', 'any'] as const) {
     );
   });
 
-  t.test(`${order}: who lies about the size is found out, whoever comes first`, async (t) => {
+  t.test(`${order}: a lie about the size is found out, whichever source is first`, async (t) => {
     const shared = await share(t);
     // One that a list shows to be wrong, one that only the last block does, an empty file.
     for (const claim of [SIZE - 1000, SIZE - 1, 0]) {
@@ -253,7 +256,7 @@ for (const order of ['file', 'any'] as const) {
   });
 }
 
-t.test('who has nothing to give is left out, and says why when nobody has', async (t) => {
+t.test('a source with nothing to give is skipped, and says why when none has', async (t) => {
   const shared = await share(t);
   const empty = await startIndexed(t, join(t.testdirName, 'empty'), { workers: false });
   const nobody = await relay(t, shared.address);
@@ -292,7 +295,7 @@ t.test('what is there is not fetched; one after the other over the same connecti
   t.same(many.summary, [{ peer: one.name, blocks: 14, duplicates: 0 }]);
 });
 
-t.test('a sink that fails, and one who gives up', async (t) => {
+t.test('a sink that fails, and a caller that gives up', async (t) => {
   const shared = await share(t);
   const full = new Error('the disk is full');
   await t.rejects(

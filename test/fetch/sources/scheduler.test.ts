@@ -1,4 +1,4 @@
-/** Which block is asked of whom: whatever sources do, no block is lost, and few are asked for twice. */
+/** Which block is asked of which source: whatever sources do, no block is lost, and few are asked for twice. */
 import fc from 'fast-check';
 import t from 'tap';
 import { BlockSet } from '../../../lib/fetch/block-set.js';

@@ -5,14 +5,14 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { serveCalls } from '../../fixtures/child.js';
 import { parseAddress } from '../../../lib/index.js';
 import { encodeMessage } from '../../../lib/wire/messages.js';
-import { serveAs, type Asked } from '../../fixtures/fake-neighbour.js';
+import { serveAs, type ReceivedSearch } from '../../fixtures/fake-neighbour.js';
 import { fileList, id, searchEnd, someFiles, third } from '../../fixtures/search.js';
 
 /** How searches are answered. */
-export type Manner =
+export type Abuse =
   'politely' | 'unasked' | 'stray' | 'large' | 'for others' | 'colliding' | 'endless';
 
-let manner: Manner = 'politely';
+let abuse: Abuse = 'politely';
 let dials = 0;
 let searches = 0;
 /** To all that are honest: ahead of a search comes another with its id. */
@@ -43,7 +43,7 @@ function framesOf(key: string, make: () => Buffer[], tag: number): Buffer {
 const long = (count: number, bytes: number): ReturnType<typeof someFiles> =>
   someFiles(count).map((file) => ({ ...file, path: file.path.padEnd(bytes, 'x') }));
 
-const MANNERS: Record<Manner, (asked: Asked, query: string) => unknown> = {
+const ANSWERS: Record<Abuse, (asked: ReceivedSearch, query: string) => unknown> = {
   politely: ({ peer, tag }) => peer.send(fileList(0), tag).send(searchEnd(), tag),
   endless: ({ peer, tag }) => peer.send(fileList(0), tag),
   unasked: ({ peer, tag }, query) => peer.send(third(1, { query }), tag + 100_000),
@@ -75,10 +75,10 @@ const MANNERS: Record<Manner, (asked: Asked, query: string) => unknown> = {
   colliding: (asked) => {
     const { queryId } = asked.search;
     for (const socket of others) {
-      const other = { type: 'RQFS', query: 'nothing', ttl: 7, queryId, budget: 1000 } as const;
+      const other = { type: 'RQFS', query: 'nothing', ttl: 7, queryId, timeout: 1000 } as const;
       socket.write(encodeMessage(other, 1));
     }
-    MANNERS.politely(asked, '');
+    ANSWERS.politely(asked, '');
   },
 };
 
@@ -87,7 +87,7 @@ const calls = {
   async link({ node, host, n }: { node: string; host: string; n: number }): Promise<void> {
     const serve = serveAs(id(n), (asked) => {
       searches++;
-      MANNERS[manner](asked, asked.search.query ?? '');
+      ANSWERS[abuse](asked, asked.search.query ?? '');
     });
     const server = createServer((socket) => {
       dials++;
@@ -104,8 +104,8 @@ const calls = {
     greeting.destroy();
   },
 
-  behave({ as, honest }: { as: Manner; honest: string[] }): Promise<void> {
-    manner = as;
+  behave({ as, honest }: { as: Abuse; honest: string[] }): Promise<void> {
+    abuse = as;
     for (const socket of others) socket.destroy();
     others = honest.map((address) => bare('127.0.0.77', address));
     return Promise.resolve();
@@ -118,14 +118,14 @@ const calls = {
     connections,
     milliseconds,
     ttl,
-    budget,
+    timeout,
   }: {
     node: string;
     hosts: string[];
     connections: number;
     milliseconds: number;
     ttl: number;
-    budget: number;
+    timeout: number;
   }): Promise<{ sent: number; ended: number }> {
     const end = performance.now() + milliseconds;
     let [sent, ended] = [0, 0];
@@ -137,7 +137,7 @@ const calls = {
         while (!socket.destroyed && performance.now() < end) {
           const frames = Array.from({ length: 20 }, (_, i) => {
             const queryId = randomBytes(16).toString('hex');
-            const search = { type: 'RQFS', query: 'honest', ttl, queryId, budget } as const;
+            const search = { type: 'RQFS', query: 'honest', ttl, queryId, timeout } as const;
             return encodeMessage(search, 1 + i);
           });
           sent += frames.length;

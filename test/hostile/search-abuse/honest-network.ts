@@ -71,8 +71,10 @@ const calls = {
       const begin = performance.now();
       const found = new Set<string>();
       try {
-        for await (const { peer: who, files } of peer.searchNetwork(QUERY, { timeout: PATIENCE })) {
-          if (files.some(({ path }) => path.startsWith(`${QUERY}-`))) found.add(who.id);
+        for await (const { peer: source, files } of peer.searchNetwork(QUERY, {
+          timeout: PATIENCE,
+        })) {
+          if (files.some(({ path }) => path.startsWith(`${QUERY}-`))) found.add(source.id);
           // What abusers say takes its time until it is over; what is wanted is there.
           if (ids.every((id) => found.has(id))) break;
         }

@@ -88,7 +88,7 @@ export class ChangingShare {
   }
 
   #touch(path: string): void {
-    // Last touched is last; who is long gone need not be known.
+    // Last touched is last; what is long gone need not be known.
     this.#touched.delete(path);
     this.#touched.set(path, performance.now());
     if (this.#touched.size <= 4 * this.#most) return;

@@ -190,7 +190,7 @@ export class HonestClients {
     const replaced = this.#kept[place];
     if (replaced !== undefined) {
       this.#retired.add(replaced);
-      // By then those who use it have finished.
+      // By then those that use it have finished.
       setTimeout(() => {
         this.#retired.delete(replaced);
         void replaced.close();

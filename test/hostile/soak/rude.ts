@@ -61,7 +61,7 @@ export class RudePeers {
     const wanted: Message =
       this.#random() < 0.7
         ? { type: 'RQFH', hash: this.#large }
-        : { type: 'RQFS', query: 'of-all', ttl: 3, queryId: this.#queryId(), budget: 5000 };
+        : { type: 'RQFS', query: 'of-all', ttl: 3, queryId: this.#queryId(), timeout: 5000 };
     socket.write(encodeMessage(wanted, 1));
     let left = this.#below(3_000_000);
     socket.on('data', (chunk: Buffer) => {
