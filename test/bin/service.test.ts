@@ -190,6 +190,7 @@ t.test(
       const [program, rest] = command(name, args);
       const child = spawn('sh', ['-c', line, 'sh', program, ...rest], {
         cwd: join(folder, 'gone'),
+        stdio: ['ignore', 'ignore', 'pipe'],
       });
       let stderr = '';
       child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
