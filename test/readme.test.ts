@@ -11,7 +11,9 @@ const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
 const COMMON = ['help', 'version', 'completion', 'plain', 'tls'];
 
 t.test('every option of --help is named, and no other', async (t) => {
-  for (const name of ['serve', 'search', 'fetch', 'peers', 'ping', 'id', 'hash'].map((c) => `p2p-${c}`)) {
+  for (const name of ['serve', 'search', 'fetch', 'peers', 'ping', 'id', 'hash'].map(
+    (c) => `p2p-${c}`,
+  )) {
     const { stdout } = await run(name, ['--help']);
     const [, options = ''] = /^Options:\n([^]*?)\n\n/m.exec(stdout.toString()) ?? [];
     const there = [...options.matchAll(/^ {2,6}(?:-\w, )?--([a-z-]+)/gm)].map(

@@ -196,7 +196,7 @@ export class OpenSearch implements RelayLegOwner {
       const max = Math.min(search.max ?? filesPerResult, filesPerResult);
       // Frozen: it is the same for all.
       const next = Object.freeze<Search>({ ...search, ttl, timeout, max, after: undefined });
-      // Who asks is no business of others.
+      // Which peer asks is no business of others.
       const open = Object.freeze<Search>({ ...next, via: undefined });
       const chosen: RelayTarget[] = [];
       for (const neighbour of host.neighbours()) {
