@@ -8,7 +8,7 @@ import { run } from './fixtures/cli.js';
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 
 /** Named below the table: several commands have them. */
-const COMMON = ['help', 'version', 'completion', 'plain', 'tls'];
+const COMMON = ['help', 'version', 'completion', 'plain', 'tls', 'identity'];
 
 t.test('every option of --help is named, and no other', async (t) => {
   for (const name of ['serve', 'search', 'fetch', 'peers', 'ping', 'id', 'hash'].map(
