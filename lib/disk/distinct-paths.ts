@@ -7,11 +7,10 @@
  * changed, then the order is that of the paths' code units: it does not depend on the order in which a
  * peer lists them.
  *
- * The paths themselves lie with the caller. Of each no more is kept here than 24 bytes, until the names
+ * The paths themselves lie with the caller. Of each no more is kept here than 16 bytes, until the names
  * are chosen, and then nothing of those that are called as `safePath` says. Two paths count as taken for
  * one when 64 bits of a hash say so: at worst a file gets a mark that did not need one.
  */
-import { SlotTable } from '../support/slot-table.js';
 import { hashText } from '../support/text-hash.js';
 import { MARK_DIGITS, leafOf, markOf, safePart, safePath, split, withMark } from './safe-name.js';
 
@@ -21,48 +20,76 @@ const MAX_MARKS = 8;
 /** Steps between two moments in which others may go on. */
 const STEPS = 128;
 
-/** Hashes of keys, numbered as they were added. */
+const NONE = -1;
+
+/** Hashes of keys, numbered as they were added: of those that are equal the first is in the table. */
 class Keys {
   #low = new Uint32Array(1024);
   #high = new Uint32Array(1024);
   #count = 0;
-  readonly #table = new SlotTable(
-    (i) => this.#low[i] ?? 0,
-    (a, b) => this.#low[a] === this.#low[b] && this.#high[a] === this.#high[b],
-  );
+  #table = new Int32Array(2 * 1024).fill(NONE);
+  /** Further numbers of a key, by its first. */
+  readonly #more = new Map<number, number[]>();
 
   get count(): number {
     return this.#count;
   }
 
+  /** The first numbers of keys that were added more than once. */
+  get repeated(): Iterable<number> {
+    return this.#more.keys();
+  }
+
   add(key: string): number {
     const i = this.#count++;
-    if (i === this.#low.length) {
-      this.#low = doubled(this.#low);
-      this.#high = doubled(this.#high);
+    if (i === this.#low.length) this.#grow();
+    const [low, high] = hashText(key);
+    this.#low[i] = low;
+    this.#high[i] = high;
+    const at = this.#find(low, high);
+    const first = this.#table[at] ?? NONE;
+    if (first === NONE) {
+      this.#table[at] = i;
+    } else {
+      const more = this.#more.get(first);
+      if (more === undefined) this.#more.set(first, [i]);
+      else more.push(i);
     }
-    [this.#low[i], this.#high[i]] = hashText(key);
-    this.#table.add(i);
     return i;
   }
 
   /** The first that was added with this key, or -1. */
   first(key: string): number {
-    return this.#first(...hashText(key));
+    return this.#table[this.#find(...hashText(key))] ?? NONE;
   }
 
   /** The first with the key that is number `i` of others, or -1. */
   firstLike(others: Keys, i: number): number {
-    return this.#first(others.#low[i] ?? 0, others.#high[i] ?? 0);
+    return this.#table[this.#find(others.#low[i] ?? 0, others.#high[i] ?? 0)] ?? NONE;
   }
 
   /** All with the same key as this one, the first of them. */
-  *all(first: number): Generator<number, void, void> {
-    for (let i = first; i >= 0; i = this.#table.next(i)) yield i;
+  all(first: number): number[] {
+    return [first, ...(this.#more.get(first) ?? [])];
   }
 
-  #first(low: number, high: number): number {
-    return this.#table.first(low, (i) => this.#low[i] === low && this.#high[i] === high);
+  /** Where a hash is in the table, or would be. */
+  #find(low: number, high: number): number {
+    const mask = this.#table.length - 1;
+    for (let at = low & mask; ; at = (at + 1) & mask) {
+      const i = this.#table[at] ?? NONE;
+      if (i === NONE || (this.#low[i] === low && this.#high[i] === high)) return at;
+    }
+  }
+
+  #grow(): void {
+    this.#low = doubled(this.#low);
+    this.#high = doubled(this.#high);
+    const old = this.#table;
+    this.#table = new Int32Array(2 * old.length).fill(NONE);
+    for (const i of old) {
+      if (i !== NONE) this.#table[this.#find(this.#low[i] ?? 0, this.#high[i] ?? 0)] = i;
+    }
   }
 }
 
@@ -74,39 +101,37 @@ function doubled(numbers: Uint32Array): Uint32Array<ArrayBuffer> {
 
 /** `add` all paths, `settle`, then ask for names. */
 export class DistinctPaths {
-  /** Numbers of folders by path as it was given; by the number of the one above and the key of the name. */
-  readonly #folders = new Map<string, number>([['', -1]]);
+  /** Folders by path as it was given, and the number of each. */
+  #folderPaths = new Keys();
+  #folderNumbers: number[] = [];
+  /** Numbers of folders, by the number of the one above and the key of the name. */
   #folderKeys = new Keys();
   /** By folder and key of the name. */
   #files = new Keys();
-  /** Of several files with one key the first. */
-  readonly #shared = new Set<number>();
   /** Only of paths that are not called as `safePath` says. */
   readonly #names = new Map<string, string>();
 
   /** Different folders so far. */
   get folders(): number {
-    return this.#folders.size - 1;
+    return this.#folderPaths.count;
   }
 
   /** Whether a path's folder is one of those so far. */
   knowsFolderOf(path: string): boolean {
-    return this.#folders.has(split(path).folder);
+    const { folder } = split(path);
+    return folder === '' || this.#folderPaths.first(folder) >= 0;
   }
 
   /** @returns the path's number: how many were added before */
   add(path: string): number {
     const { folder, name } = split(path);
-    const key = this.#key(folder, safePart(name));
-    const first = this.#files.first(key);
-    if (first >= 0) this.#shared.add(first);
-    return this.#files.add(key);
+    return this.#files.add(this.#key(folder, safePart(name)));
   }
 
   /**
    * Choose names; more than once a millisecond it lets others go on.
    *
-   * @param pathAt the path that was added as number `i`
+   * @param pathAt the path that was added as number `i`; asked in rising order
    * @returns numbers of paths that were added before under another number
    */
   *settle(pathAt: (i: number) => string): Generator<undefined, Set<number>, void> {
@@ -117,11 +142,17 @@ export class DistinctPaths {
       if (first >= 0) belowFolders.add(first);
       if (i % STEPS === 0) yield;
     }
+    const heads = new Set([...belowFolders, ...this.#files.repeated]);
+    const known = new Map<number, string>();
+    for (const i of this.#sorted(heads)) {
+      known.set(i, pathAt(i));
+      if (i % STEPS === 0) yield;
+    }
     let rest: string[] = [];
-    for (const first of new Set([...belowFolders, ...this.#shared])) {
+    for (const first of heads) {
       const paths = new Set<string>();
       for (const i of this.#files.all(first)) {
-        const path = pathAt(i);
+        const path = known.get(i) ?? '';
         if (paths.has(path)) repeated.add(i);
         paths.add(path);
         if (i % STEPS === 0) yield;
@@ -158,8 +189,8 @@ export class DistinctPaths {
     // What is only needed to choose.
     this.#files = new Keys();
     this.#folderKeys = new Keys();
-    this.#folders.clear();
-    this.#shared.clear();
+    this.#folderPaths = new Keys();
+    this.#folderNumbers = [];
     return repeated;
   }
 
@@ -170,18 +201,26 @@ export class DistinctPaths {
     return name === undefined ? safe : safe.slice(0, safe.lastIndexOf('/') + 1) + name;
   }
 
+  /** All that have a key in common with one of these, in rising order. */
+  #sorted(heads: ReadonlySet<number>): Uint32Array {
+    const all: number[] = [];
+    for (const first of heads) for (const i of this.#files.all(first)) all.push(i);
+    return Uint32Array.from(all).sort();
+  }
+
   #key(folder: string, name: string): string {
     return `${this.#folder(folder)}/${keyOf(name)}`;
   }
 
   #folder(path: string): number {
-    const known = this.#folders.get(path);
+    if (path === '') return NONE;
+    const known = this.#folderNumbers[this.#folderPaths.first(path)];
     if (known !== undefined) return known;
     const { folder, name } = split(path);
     const key = this.#key(folder, safePart(name));
     const same = this.#folderKeys.first(key);
     const number = same >= 0 ? same : this.#folderKeys.add(key);
-    this.#folders.set(path, number);
+    this.#folderNumbers[this.#folderPaths.add(path)] = number;
     return number;
   }
 }

@@ -6,7 +6,7 @@ import { endianness } from 'node:os';
 import { sameBirth, type FileIdentity } from '../disk/open.js';
 import { HASH_BYTES } from '../wire/limits.js';
 import type { Hash } from '../wire/messages.js';
-import { SlotTable } from '../support/slot-table.js';
+import { SlotTable } from './slot-table.js';
 import { hashText } from '../support/text-hash.js';
 
 const HASH_WORDS = HASH_BYTES / 4;

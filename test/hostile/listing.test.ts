@@ -7,8 +7,11 @@ import t from 'tap';
 import { DistinctPaths } from '../../lib/disk/distinct-paths.js';
 import { connect } from '../../lib/fetch/peer.js';
 import { fetchAll } from '../../lib/fetch/folder/fetch-all.js';
+import { PackedFiles } from '../../lib/fetch/folder/packed-files.js';
+import { hashBlock } from '../../lib/hash/blake3.js';
 import { formatAddress } from '../../lib/net/address.js';
-import { command } from '../fixtures/cli.js';
+import { PEAK, command, run } from '../fixtures/cli.js';
+import type { FileMatch } from '../../lib/wire/messages.js';
 import { listOf } from '../fixtures/node.js';
 import { startHostile } from '../fixtures/hostile-peer.js';
 import { size } from './sizes.js';
@@ -71,4 +74,36 @@ t.test('a signal ends it at once, whatever the peer does', async (t) => {
   const [, signal] = (await once(child, 'close')) as [number | null, string | null];
   t.equal(signal, 'SIGINT');
   t.match(stderr, /^fetched 0 files, .*; stopped\n$/);
+});
+
+const LISTED = size(20_000, 1_000_000);
+
+t.test(`a list of ${LISTED} names takes no more than 200 MiB`, async (t) => {
+  const paths = Array.from({ length: LISTED }, (_, i) => {
+    return `library/artist ${i % 9973}/album ${i % 7}/track number ${i} of many.flac`;
+  });
+  const address = await startHostile(t, { paths, refuses: 'abruptly' });
+  const args = [formatAddress(address), '--all', '', '-o', join(t.testdir(), 'out')];
+  const { code, stderr } = await run('p2p-fetch', args, { nodeArgs: PEAK });
+  t.equal(code, 1, stderr);
+  const [, peak = NaN] = /^peak (\d+) MiB$/m.exec(stderr) ?? [];
+  t.ok(Number(peak) <= 200, `${peak} MiB`);
+});
+
+t.test('files are packed, and come out as they went in', (t) => {
+  const files = new PackedFiles();
+  const fileOf = (i: number): FileMatch => {
+    const hash = Buffer.from(hashBlock(Buffer.from(`${i}`))).toString('hex');
+    const file = { path: `\ufeff${i}\nü/${i}`, hash, size: i % 2 === 0 ? i : 2 ** 53 - i };
+    return i % 3 === 0 ? file : { ...file, modified: i % 3 === 1 ? 0 : 2 ** 53 - i };
+  };
+  const count = 3000;
+  for (let i = 0; i < count; i++) files.add(fileOf(i));
+  t.equal(files.count, count);
+  for (const i of [0, 1, 2, 1023, 1024, 2047, 2048, 2999, 5]) {
+    t.same(files.at(i), fileOf(i));
+    t.equal(files.pathAt(i), fileOf(i).path);
+  }
+  t.throws(() => files.at(count), RangeError);
+  t.end();
 });
