@@ -351,7 +351,8 @@ t.test('a signal, and a loop that is left', async (t) => {
     if (how === 'signal') await t.rejects(fetched, { code: 'ERR_ABORTED' });
     else await fetched;
     const wanted = asTree(files);
-    const tree = Object.entries(treeOf(out));
+    // What is not whole may be there as a part.
+    const tree = Object.entries(treeOf(out)).filter(([path]) => !path.endsWith('.part'));
     t.ok(tree.length >= 100 && tree.length < 804, `${tree.length} files`);
     t.ok(
       tree.every(([path, hash]) => wanted[path] === hash),
