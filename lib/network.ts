@@ -8,7 +8,7 @@ import { AllowList, parseId } from './limits/allow-list.js';
 import { RequestQuota } from './limits/request-quota.js';
 import { SendBudget } from './limits/send-budget.js';
 import { parseAddress, type PeerAddress } from './net/address.js';
-import type { RequestHandler } from './net/connection.js';
+import type { ConnectionOptions } from './net/connection.js';
 import { InboundConnections } from './net/inbound-connections.js';
 import { Listener } from './net/listener.js';
 import { clientOf } from './net/scope.js';
@@ -51,7 +51,8 @@ const PEERS_NOTE = 'peers';
 
 export class Network {
   readonly #options: NetworkOptions;
-  readonly #handler: RequestHandler;
+  /** What all connections share, whichever side has made them. */
+  readonly #shared: Required<Pick<ConnectionOptions, 'handler' | 'quota' | 'sendBudget'>>;
   readonly #connections: InboundConnections;
   #identity: Identity | undefined;
   /** Undefined: everybody may use this node. */
@@ -65,13 +66,14 @@ export class Network {
 
   constructor(options: NetworkOptions) {
     this.#options = options;
-    this.#handler = answerRequests({
+    const handler = answerRequests({
       share: options.share,
       uploads: options.uploads,
       neighbours: () => this.#neighbours,
       searches: () => this.#searches,
       isFinishing: () => this.#finishing,
     });
+    this.#shared = { handler, quota: new RequestQuota(), sendBudget: new SendBudget() };
     this.#connections = this.#makeConnections(options.maxConnections);
   }
 
@@ -150,10 +152,8 @@ export class Network {
     const part = Math.ceil(total * CLIENT_SHARE);
     return new InboundConnections({
       ...this.#options.settings,
-      handler: this.#handler,
+      ...this.#shared,
       tls: () => (this.#tls ??= this.#loadTls()),
-      quota: new RequestQuota(),
-      sendBudget: new SendBudget(),
       limits: { total, perClient: maxPerClient ?? part, pending: maxPending ?? part },
       clientOf,
       blockFor: this.#options.times.blocked,
@@ -190,6 +190,7 @@ export class Network {
     const isPrivate = this.#isPrivate;
     const neighbours = new Neighbours({
       ...this.#options.settings,
+      ...this.#shared,
       self: id,
       key: privateKey,
       isPrivate,
@@ -203,7 +204,6 @@ export class Network {
       named: peers.map(parseAddress),
       maxPerNetwork: this.#options.settings.maxPeersPerNetwork,
       times: this.#options.times,
-      handler: this.#handler,
       onFlood: (connection) => {
         this.#connections.block(connection);
       },
@@ -231,7 +231,8 @@ export class Network {
       self,
       links: () => neighbours.links(),
       isAllowed: this.#isPrivate ? this.#isAllowed : undefined,
-      idOf: (connection) => neighbours.idOf(connection),
+      keyOf: (connection) => neighbours.keyOf(connection),
+      isNeighbour: (connection) => neighbours.isNeighbour(connection),
       peerIdsOf: (connection) => neighbours.peerIdsOf(connection),
       answer: (search, client) => ownMatches(this.#options.share, search, client),
       penalise: (connection, kind) => {

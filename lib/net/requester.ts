@@ -44,6 +44,8 @@ export interface SearchAnswers {
   end(end: SearchEnd): void;
   /** Nothing more comes: the other side's ERRR, the end of the connection, the signal. */
   fail(error: PeerError): void;
+  /** A result has come after the search was given up. */
+  late?(result: ThirdPartyHasFiles): void;
 }
 
 /** What the asking half needs of its connection. */
@@ -83,6 +85,11 @@ export class Requester {
     return this.#reading !== undefined;
   }
 
+  /** Whether the other side owes the first answer to any request. */
+  get isOwed(): boolean {
+    return this.#pending.isOwed;
+  }
+
   isAwaited(tag: number): boolean {
     return this.#pending.get(tag) !== undefined;
   }
@@ -118,7 +125,7 @@ export class Requester {
       return true;
     };
     const fail = (error: PeerError): void => {
-      told = IGNORE;
+      told = { ...IGNORE, third: (result) => on.late?.(result) };
       on.fail(error);
     };
     const giveUp = this.#ask(request, signal, { take, fail });

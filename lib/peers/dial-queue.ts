@@ -92,9 +92,8 @@ export class DialQueue {
   }
 
   /** Not tried: peers that are being tried already, and those to which there is a link. */
-  readonly #skip = ({ address, id }: KnownPeer): boolean =>
-    this.#trying.has(formatAddress(address)) ||
-    (id !== undefined && this.#options.links.to(id) !== undefined);
+  readonly #skip = ({ address }: KnownPeer): boolean =>
+    this.#trying.has(formatAddress(address)) || this.#options.links.to(address) !== undefined;
 
   async #try(address: PeerAddress, forLink: Direction | undefined): Promise<void> {
     const { table, attempt, now } = this.#options;
@@ -136,10 +135,11 @@ export class DialQueue {
     const candidates: { peer: UpPeer; direction: Direction }[] = [];
     for (const peer of table.up()) {
       const { id, address } = peer;
-      if (links.to(id) !== undefined) continue;
+      if (links.to(address) !== undefined) continue;
       const key = formatAddress(address);
       if (this.#trying.has(key) && key !== exceptKey) continue;
-      if (hasRoom(address, 'out')) candidates.push({ peer, direction: 'out' });
+      // Another address of a peer that has a link is not chosen, but linked where it asks for it from there.
+      if (links.withId(id).length === 0 && hasRoom(address, 'out')) candidates.push({ peer, direction: 'out' });
       else if (inbound.linkOf(id, address) !== undefined && hasRoom(address, 'in')) {
         candidates.push({ peer, direction: 'in' });
       }

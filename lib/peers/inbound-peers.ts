@@ -21,8 +21,8 @@ const NO_PEERS: ReadonlySet<PeerId> = new Set();
 export class InboundPeers {
   readonly #times: PeerTimes;
   readonly #peers = new Map<Connection, InboundPeer>();
-  /** Connections that are kept as links by the other side, the last one to say an id. */
-  readonly #links = new Map<PeerId, Connection>();
+  /** Connections that are kept as links by the other side, by the id it says. */
+  readonly #links = new Map<PeerId, Set<Connection>>();
 
   constructor(times: PeerTimes) {
     this.#times = times;
@@ -43,7 +43,7 @@ export class InboundPeers {
       this.#unlink(before.id, connection);
     }
     this.#peers.set(connection, { id, from, link, list: before?.list });
-    if (link) this.#links.set(id, connection);
+    if (link) this.#links.set(id, (this.#links.get(id) ?? new Set()).add(connection));
   }
 
   /** The id said on a connection, and the address it came from. A claim. */
@@ -51,13 +51,14 @@ export class InboundPeers {
     return this.#peers.get(connection);
   }
 
-  /** The connection that a peer reached at `address` keeps as its link to this node, if it has one. */
+  /** The last connection that a peer reached at `address` keeps as its link to this node, if it has one. */
   linkOf(id: PeerId, address: PeerAddress): Connection | undefined {
-    const connection = this.#links.get(id);
-    const peer = connection === undefined ? undefined : this.#peers.get(connection);
-    if (connection?.usable !== true || peer === undefined) return undefined;
-    const isIt = connection.provenId === id || isSameMachine(peer.from, address);
-    return isIt ? connection : undefined;
+    const isOf = (connection: Connection): boolean => {
+      const from = this.#peers.get(connection)?.from;
+      if (!connection.usable || from === undefined) return false;
+      return connection.provenId === id || isSameMachine(from, address);
+    };
+    return [...(this.#links.get(id) ?? [])].findLast(isOf);
   }
 
   /** The peers to which the one at the other end passes searches, requested at most once in `listCached` ms. */
@@ -77,7 +78,9 @@ export class InboundPeers {
   }
 
   #unlink(id: PeerId, connection: Connection): void {
-    if (this.#links.get(id) === connection) this.#links.delete(id);
+    const connections = this.#links.get(id);
+    connections?.delete(connection);
+    if (connections?.size === 0) this.#links.delete(id);
   }
 }
 

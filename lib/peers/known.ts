@@ -1,4 +1,7 @@
-/** The entries of the peer table: by address and by id, bounded in all, per source, per host. */
+/**
+ * The entries of the peer table: by address, bounded in all, per source, per host. An id is a claim, so two
+ * addresses at which the same id answers are two entries.
+ */
 import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
 import type { Random } from '../support/random.js';
@@ -11,7 +14,7 @@ export interface KnownPeer {
   readonly source: string;
   /** Named by the user: never dropped. */
   named: boolean;
-  /** Its id, once this node has reached it, now or in an earlier run. */
+  /** Its id, once this node has reached it, now or in an earlier run. A claim, unless it is proven. */
   id: PeerId | undefined;
   /** TLS has proven that id. */
   proven: boolean;
@@ -29,9 +32,8 @@ export interface KnownPeer {
   failures: number;
   /** Links to it that were lost soon after they were made, in a row. */
   losses: number;
-  /** When it was last tried, when that failed last, and when it shall be tried next; ms since 1970. */
+  /** When it was last tried, and when it shall be tried next; ms since 1970. */
   lastTry: number;
-  lastFailure: number;
   nextTry: number;
   /** When the next link to it may be made; ms since 1970. */
   nextLink: number;
@@ -65,7 +67,6 @@ export function newPeer({ host, port }: PeerAddress, source: string, nextTry: nu
     failures: 0,
     losses: 0,
     lastTry: 0,
-    lastFailure: 0,
     nextLink: 0,
   };
 }
@@ -84,7 +85,9 @@ export class KnownPeers {
   readonly #random: Random;
   readonly #onDown: (peer: PeerContact) => void;
   readonly #peers = new Map<string, KnownPeer>();
-  readonly #byId = new Map<PeerId, KnownPeer>();
+  /** Peers that have been reached; and the same by their ids. */
+  readonly #reached = new Set<KnownPeer>();
+  readonly #byId = new Map<PeerId, Set<KnownPeer>>();
   /** Peers heard of and never reached, by source and by host. */
   readonly #heard = new Map<string, number>();
   readonly #heardAt = new Map<string, number>();
@@ -107,7 +110,7 @@ export class KnownPeers {
   }
   /** Peers that have been reached. */
   get reached(): number {
-    return this.#byId.size;
+    return this.#reached.size;
   }
   /** Peers that are up. */
   get up(): number {
@@ -122,14 +125,15 @@ export class KnownPeers {
   at(address: PeerAddress): KnownPeer | undefined {
     return this.#peers.get(formatAddress(address));
   }
-  withId(id: PeerId): KnownPeer | undefined {
-    return this.#byId.get(id);
-  }
   all(): Iterable<KnownPeer> {
     return this.#peers.values();
   }
   allReached(): Iterable<KnownPeer> {
-    return this.#byId.values();
+    return this.#reached;
+  }
+  /** Peers that have been reached under an id. */
+  withId(id: PeerId): KnownPeer[] {
+    return [...(this.#byId.get(id) ?? [])];
   }
 
   /** Whether a source has said as much as it may. */
@@ -185,7 +189,9 @@ export class KnownPeers {
     this.#peers.set(formatAddress(peer.address), peer);
     if (peer.id === undefined) count(this.#networks, networkOf(peer.address), 1);
     peer.id = id;
-    this.#byId.set(id, peer);
+    this.#reached.add(peer);
+    const same = this.#byId.get(id) ?? new Set();
+    this.#byId.set(id, same.add(peer));
   }
 
   /** @returns whether it was not up before */
@@ -213,7 +219,7 @@ export class KnownPeers {
   /** What is kept over a restart: peers that were reached, the latest first. */
   save(): SavedPeer[] {
     const saved: SavedPeer[] = [];
-    for (const { id, address, seen, proven } of this.#byId.values()) {
+    for (const { id, address, seen, proven } of this.#reached) {
       if (id !== undefined) saved.push({ id, ...address, seen, proven });
     }
     return saved.sort((a, b) => b.seen - a.seen);
@@ -226,7 +232,7 @@ export class KnownPeers {
       if (!this.roomForReached) return;
       // At no such address a peer can be.
       if (scopeOf(host) === undefined || port === 0) continue;
-      if (this.at(address) !== undefined || this.withId(id) !== undefined) continue;
+      if (this.at(address) !== undefined) continue;
       const peer = newPeer(address, STORE, now);
       peer.seen = Math.min(seen, now);
       this.setId(peer, id, proven === true);
@@ -235,7 +241,7 @@ export class KnownPeers {
 
   /** Whether any more may be reached: one that fails makes room. */
   get roomForReached(): boolean {
-    if (this.#byId.size < this.#max * REACHED_SHARE) return true;
+    if (this.#reached.size < this.#max * REACHED_SHARE) return true;
     return this.#longestGone() !== undefined;
   }
 
@@ -245,7 +251,7 @@ export class KnownPeers {
     if (network !== undefined && (this.#networks.get(network) ?? 0) >= this.#max * SHARE) {
       return this.#forget(this.#longestGone(network));
     }
-    return this.#byId.size < this.#max * REACHED_SHARE || this.#forget(this.#longestGone());
+    return this.#reached.size < this.#max * REACHED_SHARE || this.#forget(this.#longestGone());
   }
 
   #forget(peer: KnownPeer | undefined): boolean {
@@ -256,7 +262,7 @@ export class KnownPeers {
   /** Of the peers that fail, in a network if one is given, the one that was not reached for longest. */
   #longestGone(network?: string): KnownPeer | undefined {
     let found: KnownPeer | undefined;
-    for (const peer of this.#byId.values()) {
+    for (const peer of this.#reached) {
       if (peer.up || peer.named || peer.failures === 0) continue;
       if (network !== undefined && networkOf(peer.address) !== network) continue;
       if (found === undefined || peer.seen < found.seen) found = peer;
@@ -276,7 +282,10 @@ export class KnownPeers {
   #leave(peer: KnownPeer): void {
     this.setDown(peer);
     if (peer.id === undefined) return;
-    this.#byId.delete(peer.id);
+    this.#reached.delete(peer);
+    const same = this.#byId.get(peer.id);
+    same?.delete(peer);
+    if (same?.size === 0) this.#byId.delete(peer.id);
     peer.id = undefined;
     // Whatever is reached there next is another peer.
     peer.losses = 0;

@@ -1,9 +1,9 @@
 /**
- * The links of a node: one for each peer at most, so many in all. Some places are only for peers that the
+ * The links of a node: one to each address at most, so many in all. Some places are only for peers that the
  * node chose itself, and few links go to one network, so that no network takes all places.
  */
 import type { Connection } from '../net/connection.js';
-import type { PeerAddress } from '../net/address.js';
+import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
 import { Link, type Direction, type LinkOwner, type LinkTo } from './link.js';
 import { networksOf, type Networks } from './networks.js';
@@ -16,10 +16,7 @@ export interface LinksOptions {
   own: number;
   /** Of these, places that no other peer gets. */
   reserved: number;
-  /**
-   * Links to one network: a public IPv4 /24 or IPv6 /48, elsewhere an address. On loopback, where only
-   * this machine can be, as many for each direction.
-   */
+  /** Links to one network: a public IPv4 /24 or IPv6 /48, elsewhere an address. */
   perNetwork: number;
   times: PeerTimes;
   owner: LinkOwner;
@@ -31,7 +28,8 @@ export interface LinksOptions {
 
 export class Links {
   readonly #options: LinksOptions;
-  readonly #links = new Map<PeerId, Link>();
+  /** By address. */
+  readonly #links = new Map<string, Link>();
 
   constructor(options: LinksOptions) {
     this.#options = options;
@@ -41,8 +39,13 @@ export class Links {
     return this.#links.values();
   }
 
-  to(id: PeerId): Link | undefined {
-    return this.#links.get(id);
+  to(address: PeerAddress): Link | undefined {
+    return this.#links.get(formatAddress(address));
+  }
+
+  /** Those to peers that claim an id: more than one address may. */
+  withId(id: PeerId): Link[] {
+    return [...this.#links.values()].filter((link) => link.id === id);
   }
 
   on(connection: Connection): Link | undefined {
@@ -58,14 +61,10 @@ export class Links {
   hasRoom(address: PeerAddress, direction: Direction): boolean {
     const { own, perNetwork } = this.#options;
     const all = [...this.#links.values()];
-    const { group, isLoopback } = networksOf(address);
-    const same = all.filter(
-      (link) =>
-        !link.isNamed &&
-        networksOf(link.contact).group === group &&
-        (!isLoopback || link.direction === direction),
-    );
-    if (same.length >= perNetwork) return false;
+    const { group } = networksOf(address);
+    const isThere = (link: Link): boolean =>
+      !link.isNamed && networksOf(link.contact).group === group;
+    if (all.filter(isThere).length >= perNetwork) return false;
     if (direction === 'in') return this.#hasInboundRoom() || this.#evictable(address) !== undefined;
     return !this.full && all.filter((link) => link.direction === 'out').length < own;
   }
@@ -78,7 +77,7 @@ export class Links {
       const victim = this.#evictable(contact);
       if (victim !== undefined) this.remove(victim);
     }
-    if (this.full || this.#links.has(contact.id)) throw new TypeError('no such link can be made');
+    if (this.full || this.to(contact) !== undefined) throw new TypeError('no such link can be made');
     const link = new Link(to, times, {
       ...owner,
       onEnd: (ended, lost) => {
@@ -86,7 +85,7 @@ export class Links {
         owner.onEnd(ended, lost);
       },
     });
-    this.#links.set(contact.id, link);
+    this.#links.set(formatAddress(contact), link);
     onLink(link);
     onChange('linked', contact);
     link.start();
@@ -94,8 +93,8 @@ export class Links {
 
   remove(link: Link): void {
     link.stop();
-    if (this.#links.get(link.id) !== link) return;
-    this.#links.delete(link.id);
+    if (this.to(link.contact) !== link) return;
+    this.#links.delete(formatAddress(link.contact));
     this.#options.onChange('unlinked', link.contact);
   }
 

@@ -1,13 +1,17 @@
 /** What the peers of a node need from it, and what they tell. */
 import type { PeerError } from '../errors.js';
 import type { PeerAddress } from '../net/address.js';
-import type { Connection, RequestHandler } from '../net/connection.js';
+import type { Connection, ConnectionOptions } from '../net/connection.js';
 import type { TlsOptions } from '../net/dialer.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
 import type { Direction } from './link.js';
 import type { PeerTimes } from './times.js';
 
-export interface NeighboursOptions extends TlsOptions {
+/** What the connections that this node makes have in common. */
+export type DialledConnectionOptions = TlsOptions &
+  Pick<ConnectionOptions, 'handler' | 'quota' | 'sendBudget' | 'answerTimeout' | 'stallTimeout'>;
+
+export interface NeighboursOptions extends DialledConnectionOptions {
   self: PeerId;
   /** Where this node listens. */
   listening: PeerAddress;
@@ -24,11 +28,6 @@ export interface NeighboursOptions extends TlsOptions {
   /** Whether peers are learned from the lists of others. */
   discover: boolean;
   times: PeerTimes;
-  /** Milliseconds without a byte from a peer that owes an answer, until its connection is ended. */
-  answerTimeout: number;
-  stallTimeout: number;
-  /** Answers requests that peers send on connections that this node made. */
-  handler: RequestHandler;
   /** This node is there for some peers alone. */
   isPrivate: boolean;
   /** Whether a peer may use this node, by the id that it has proven. */

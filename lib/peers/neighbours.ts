@@ -4,6 +4,7 @@
  */
 import { EventEmitter } from 'node:events';
 import { PeerError } from '../errors.js';
+import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { Connection } from '../net/connection.js';
 import { MAX_PEERS, PRIVATE, PROTOCOL_VERSION } from '../wire/limits.js';
 import type { ListedPeer, PeerContact, PeerId, PeerInfo } from '../wire/messages.js';
@@ -142,7 +143,7 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   get peers(): Neighbour[] {
     const time = this.#monitor.now();
     return Array.from(this.#table.up(), ({ id, address, seen, rtt = 0 }) => {
-      const link = this.#links.to(id)?.direction;
+      const link = this.#links.to(address)?.direction;
       return { id, ...address, seen: Math.max(0, Math.floor((time - seen) / 1000)), rtt, link };
     });
   }
@@ -155,22 +156,40 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   /** Whether a connection that came in is the link of a peer to which there is one: it stays. */
   isLinked(connection: Connection): boolean {
     const id = this.#inbound.get(connection)?.id;
-    const link = id === undefined ? undefined : this.#links.to(id);
-    return link !== undefined && this.#inbound.linkOf(link.id, link.contact) === connection;
+    if (id === undefined) return false;
+    const isIt = ({ contact }: Link): boolean => this.#inbound.linkOf(id, contact) === connection;
+    return this.#links.withId(id).some(isIt);
+  }
+
+  /** Whether searches are passed on to the peer at the other end. */
+  isNeighbour(connection: Connection): boolean {
+    return this.#links.on(connection) !== undefined || this.isLinked(connection);
   }
 
   /**
    * The peer at the other end: of a link, or of a connection on which it has proven its id, or has said it and which
-   * comes from where that peer was reached.
+   * comes from where that peer was reached. An id that is claimed at several addresses stands with the address.
    */
-  idOf(connection: Connection): PeerId | undefined {
+  keyOf(connection: Connection): string | undefined {
+    const contact = this.#contactOf(connection);
+    if (contact === undefined) return connection.provenId;
+    const isContested = this.#links.withId(contact.id).length > 1;
+    return isContested ? `${contact.id} ${formatAddress(contact)}` : contact.id;
+  }
+
+  #contactOf(connection: Connection): PeerContact | undefined {
     const link = this.#links.on(connection);
-    if (link !== undefined) return link.id;
-    if (connection.provenId !== undefined) return connection.provenId;
+    if (link !== undefined) return link.contact;
+    const { provenId } = connection;
+    if (provenId !== undefined) {
+      const known = this.#table.withId(provenId).find(({ proven }) => proven);
+      return known && { id: provenId, ...known.address };
+    }
     const peer = this.#inbound.get(connection);
-    const known = peer === undefined ? undefined : this.#table.withId(peer.id);
-    if (peer === undefined || known === undefined) return undefined;
-    return isSameMachine(peer.from, known.address) ? peer.id : undefined;
+    if (peer === undefined) return undefined;
+    const known = this.#table.withId(peer.id);
+    const there = known.find(({ address }) => isSameMachine(peer.from, address));
+    return there && { id: peer.id, ...there.address };
   }
 
   /**
@@ -178,8 +197,8 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
    * this connection and remembered for a while. Empty for a client that is no node, or does not answer.
    */
   async peerIdsOf(connection: Connection): Promise<ReadonlySet<PeerId>> {
-    const id = this.idOf(connection);
-    const link = id === undefined ? undefined : this.#links.to(id);
+    const contact = this.#contactOf(connection);
+    const link = contact === undefined ? undefined : this.#links.to(contact);
     return link?.peerIds ?? this.#inbound.peerIdsOf(connection);
   }
 
@@ -207,14 +226,19 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   /** The answer to RQLT. */
   list(connection: Connection, max = MAX_PEERS): ListedPeer[] {
     const asker = connection.remoteHost ?? '';
-    const askerId = this.idOf(connection) ?? this.#inbound.get(connection)?.id;
-    const linked = ({ id }: PeerContact): boolean => this.#links.to(id) !== undefined;
+    const askerId =
+      connection.provenId ?? (this.#contactOf(connection) ?? this.#inbound.get(connection))?.id;
+    const linked = (peer: PeerContact): boolean => this.#links.to(peer) !== undefined;
+    // Another address of a peer that has a link is of no more use.
+    const isElsewhere = (peer: PeerContact): boolean =>
+      !linked(peer) && this.#links.withId(peer.id).length > 0;
     return listPeers(this.#table.up(), {
       max: Math.min(MAX_PEERS, Math.max(1, max)),
       now: this.#monitor.now(),
       fresh: this.#options.times.fresh,
       random: this.#random,
-      wanted: ({ id, host }) => id !== askerId && this.#policy.mayTell(asker, host),
+      wanted: (peer) =>
+        peer.id !== askerId && !isElsewhere(peer) && this.#policy.mayTell(asker, peer.host),
       first: linked,
     }).map((peer) => ({ ...peer, link: linked(peer) || undefined }));
   }
@@ -227,19 +251,24 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
     if (id === this.#options.self || this.#links.on(connection) !== undefined) return;
     this.#inbound.set(connection, id, { host: remote, port }, link === true);
     const source = groupOf(remote);
-    const isUp = this.#table.withId(id)?.up === true;
     const said = host === undefined ? undefined : this.#policy.believed(remote, { host, port });
     const back =
       said !== undefined && scopeOf(said.host) === 'loopback'
         ? undefined
         : this.#policy.dialBack(remote, port);
-    for (const address of [said, back]) {
-      if (address === undefined || (isUp && !this.#table.isFormer(id, address))) continue;
+    const isKnown = this.#table.withId(id).some(({ up, address }) => {
+      if (!up) return false;
+      const isThere = (at: PeerAddress | undefined): boolean =>
+        at !== undefined && formatAddress(at) === formatAddress(address);
+      return isThere(said) || isThere(back);
+    });
+    for (const address of isKnown ? [] : [said, back]) {
+      if (address === undefined) continue;
       if (address === back || address.host === remote || scopeOf(address.host) === 'loopback')
         this.#table.greet(address, source);
       else this.#table.hear(address, source);
     }
-    if (link === true && this.#links.to(id) === undefined) void this.#inbound.peerIdsOf(connection);
+    if (link === true && this.#links.withId(id).length === 0) void this.#inbound.peerIdsOf(connection);
     this.#queue.pump();
   }
 
@@ -255,15 +284,15 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
       reserved: discover ? Math.min(goal, max - 1) : 0,
       owner: {
         info: () => this.info(),
-        onAnswer: ({ id }, rtt) => {
-          this.#table.seen(id, rtt);
+        onAnswer: ({ contact }, rtt) => {
+          this.#table.seen(contact, rtt);
         },
         onList: ({ contact }, peers) => {
           if (discover) this.#learn(contact, peers);
           this.#queue.pump();
         },
         onEnd: ({ contact, age }, lost) => {
-          if (lost) this.#table.lost(contact.id, age);
+          if (lost) this.#table.lost(contact, age);
           else this.#table.failed(contact);
           this.#queue.pump();
         },
@@ -277,7 +306,7 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
 
   readonly #learn = ({ host: speaker }: PeerContact, peers: readonly ListedPeer[]): void => {
     for (const { id, host, port } of peers) {
-      if (id === this.#options.self || this.#table.withId(id)?.up === true) continue;
+      if (id === this.#options.self) continue;
       const address = this.#policy.believed(speaker, { host, port });
       if (address !== undefined) this.#table.hear(address, groupOf(speaker));
     }

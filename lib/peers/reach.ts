@@ -1,29 +1,23 @@
 /** Reaches peers: connects, asks each for its id, keeps the connection as a link or learns its peers. */
 import { PeerError } from '../errors.js';
-import { formatAddress, type PeerAddress } from '../net/address.js';
-import type { RequestHandler } from '../net/connection.js';
-import type { TlsOptions } from '../net/dialer.js';
+import type { PeerAddress } from '../net/address.js';
 import { dialPeer, type Greeted } from '../net/hello.js';
 import type { Random } from '../support/random.js';
 import { PRIVATE } from '../wire/limits.js';
 import type { ListedPeer, PeerContact, PeerId, PeerInfo } from '../wire/messages.js';
 import type { Direction, LinkTo } from './link.js';
 import type { Links } from './links.js';
+import type { DialledConnectionOptions } from './neighbours-options.js';
 import type { PeerTable } from './table.js';
 import type { PeerTimes } from './times.js';
 
-export interface ReachOptions extends TlsOptions {
+export interface ReachOptions extends DialledConnectionOptions {
   table: PeerTable;
   links: Links;
   random: Random;
   times: PeerTimes;
   /** Milliseconds since 1970; the table's clock. */
   now: () => number;
-  /** Milliseconds without a byte from a peer that owes an answer, until its connection is ended. */
-  answerTimeout: number;
-  stallTimeout: number;
-  /** Answers requests that peers send on connections that this node made. */
-  handler: RequestHandler;
   /** Whether anything may be said to a peer, by the id that it has proven. */
   isAllowed: (provenId: PeerId | undefined) => boolean;
   onInternalError: (error: Error) => void;
@@ -55,7 +49,8 @@ export class Reach {
       connection.destroy();
       throw new PeerError('ERR_NOT_A_PEER', `${connection.name} has no id`);
     }
-    const wasUp = table.withId(id)?.up === true;
+    const known = table.at(address);
+    const wasUp = known?.id === id && known.up;
     const isPrivate = pong.info.features?.includes(PRIVATE) === true;
     const what = { proven: connection.provenId !== undefined, isPrivate };
     if (table.reached(address, id, rtt, what) === 'kept') {
@@ -71,8 +66,7 @@ export class Reach {
   }
 
   async #greet(address: PeerAddress): Promise<Greeted> {
-    const { times, answerTimeout, stallTimeout, handler, onInternalError, info } = this.#options;
-    const { table, tls, key, isAllowed } = this.#options;
+    const { table, times, info } = this.#options;
     const limit = new AbortController();
     const timer = setTimeout(() => {
       limit.abort();
@@ -84,17 +78,7 @@ export class Reach {
     try {
       return await dialPeer(
         { ...address, key: table.at(address)?.key },
-        {
-          connectTimeout: times.connect,
-          answerTimeout,
-          stallTimeout,
-          signal: limit.signal,
-          handler,
-          onInternalError,
-          tls,
-          key,
-          isAllowed,
-        },
+        { ...this.#options, connectTimeout: times.connect, signal: limit.signal },
         info(),
       );
     } catch (error) {
@@ -119,13 +103,9 @@ export class Reach {
     forLink: Direction | undefined,
   ): Promise<void> {
     const { table, links, times, linkFor, learn } = this.#options;
-    const isNamed = table.withId(contact.id)?.named === true;
-    const old = links.to(contact.id);
-    // It is at another address now.
-    if (old !== undefined && formatAddress(old.contact) !== formatAddress(contact))
-      links.remove(old);
-    if (links.to(contact.id) === undefined) {
-      const direction = isNamed ? this.#placeForNamed(contact.id) : (forLink ?? linkFor(contact));
+    const isNamed = table.at(contact)?.named === true;
+    if (links.to(contact) === undefined) {
+      const direction = isNamed ? this.#placeForNamed(contact) : (forLink ?? linkFor(contact));
       if (direction !== undefined && (isNamed || links.hasRoom(contact, direction))) {
         links.add({ contact, connection, direction, isNamed, isPrivate });
         return;
@@ -142,9 +122,9 @@ export class Reach {
   }
 
   /** A place for a peer that the user named, if need be that of another. */
-  #placeForNamed(id: string): Direction | undefined {
+  #placeForNamed(contact: PeerContact): Direction | undefined {
     const { links, table, random } = this.#options;
-    if ((table.withId(id)?.nextLink ?? 0) > this.#options.now()) return undefined;
+    if ((table.at(contact)?.nextLink ?? 0) > this.#options.now()) return undefined;
     if (!links.full) return 'out';
     const victim = random.pick([...links].filter(({ isNamed }) => !isNamed));
     if (victim !== undefined) links.remove(victim);

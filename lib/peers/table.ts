@@ -4,9 +4,9 @@
  */
 import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
-import { Aliases } from './aliases.js';
 import { Blocklist } from '../limits/blocklist.js';
 import { Random } from '../support/random.js';
+import { networksOf } from './networks.js';
 import { KnownPeers, isUnverified, isUp, newPeer, type KnownPeer, type UpPeer } from './known.js';
 import { ExpiringMap } from '../limits/expiring-map.js';
 import { groupOf, scopeOf } from '../net/scope.js';
@@ -34,8 +34,6 @@ export type Reached =
   | 'kept'
   /** A peer that is known under another address, which stays the one. */
   | 'alias'
-  /** A peer that is known under another address, which is tried first. */
-  | 'contested'
   /** This node itself. */
   | 'self'
   /** A peer for which there is no room. */
@@ -58,7 +56,8 @@ export class PeerTable {
   readonly #peers: KnownPeers;
   /** Dropped peers, and when each was last tried. */
   readonly #dropped: ExpiringMap<number>;
-  readonly #aliases: Aliases;
+  /** Other addresses of this node, and of peers that are known under a different one: the id there. */
+  readonly #aliases: ExpiringMap<PeerId>;
   readonly #blocklist: Blocklist;
   readonly #pauses: Pauses;
   #lastAnswer = 0;
@@ -70,7 +69,7 @@ export class PeerTable {
     this.#pauses = new Pauses(times, random);
     this.#peers = new KnownPeers(max, this.#random, (peer) => onChange?.('down', peer));
     this.#dropped = new ExpiringMap(MAX_REMEMBERED, times.dropped, now);
-    this.#aliases = new Aliases(MAX_REMEMBERED, times, now);
+    this.#aliases = new ExpiringMap(MAX_REMEMBERED, times.alias, now);
     const first = times.banned;
     this.#blocklist = new Blocklist({ first, longest: first * MAX_BAN_FACTOR, now });
     this.order = new DialOrder({
@@ -101,7 +100,8 @@ export class PeerTable {
     return this.#peers.at(address);
   }
 
-  withId(id: PeerId): Readonly<KnownPeer> | undefined {
+  /** Peers that were reached under an id: more than one address may claim it. */
+  withId(id: PeerId): readonly Readonly<KnownPeer>[] {
     return this.#peers.withId(id);
   }
 
@@ -173,10 +173,12 @@ export class PeerTable {
   }
 
   /**
-   * A peer has answered at an address.
+   * A peer has answered at an address. Its id is a claim: another address at which the same id answers is
+   * another peer, so that nobody can keep a peer out by claiming its id first. Such claims end where the user
+   * has named the peer's address, and at last where the id is proven.
    *
    * @param rtt milliseconds that its answer took
-   * @param what.proven whether TLS has proven its id, which counts for more than a claim @default false
+   * @param what.proven whether TLS has proven its id @default false
    * @param what.isPrivate whether it is to be told to nobody @default false
    */
   reached(
@@ -190,38 +192,34 @@ export class PeerTable {
     // It was banned while it was dialled.
     if (this.isBanned(address)) return 'full';
     const known = this.#peers.at(address);
-    const holder = this.#peers.withId(id);
     if (id === self) return this.#alias(known, address, id, 'self');
-    if (holder !== undefined && holder !== known) {
-      const isWeaker = holder.proven && !proven;
-      const isStronger = !holder.proven && proven;
-      const isFormer = this.#aliases.isFormer(id, address) && !isWeaker;
-      if (holder.up && !isFormer && !isStronger) return this.#alias(known, address, id, 'alias');
-      if (isWeaker || !(isFormer || isStronger || this.#failedLately(holder))) {
-        return this.#contest(known, address, holder);
-      }
-      // The address at which it was first comes back, or one takes the place of one that does not work or proves nothing.
-      this.#peers.delete(holder);
-      this.#aliases.moved(id, holder.address, address);
-    } else if (holder === undefined && known?.named !== true) {
-      if (!this.#peers.makeRoomForReached(address)) {
-        if (known !== undefined) this.#peers.delete(known);
-        return 'full';
-      }
+    const mine = trustIn(proven, known?.named === true);
+    for (const other of this.#peers.withId(id)) {
+      if (other === known) continue;
+      const more = mine - trustIn(other.proven, other.named);
+      const isSame = more === 0 && (mine > 0 || isOneListener(other.address, address));
+      const isWeaker = more < 0 && (other.up || other.proven);
+      if (isWeaker || (isSame && other.up)) return this.#alias(known, address, id, 'alias');
+      if (isSame || more > 0) this.#alias(other, other.address, id, 'alias');
+    }
+    if (known?.id !== id && known?.named !== true && !this.#peers.makeRoomForReached(address)) {
+      if (known !== undefined) this.#peers.delete(known);
+      return 'full';
     }
     const peer = known ?? this.#new(address, groupOf(address.host));
     this.#peers.setId(peer, id, proven);
     peer.isPrivate = isPrivate;
     this.#dropped.delete(formatAddress(address));
+    this.#aliases.delete(formatAddress(address));
     this.#saw(peer, id, rtt);
     return 'kept';
   }
 
   /** A peer to which there is a link has answered. */
-  seen(id: PeerId, rtt: number): void {
+  seen({ id, ...address }: PeerContact, rtt: number): void {
     this.#lastAnswer = this.#options.now();
-    const peer = this.#peers.withId(id);
-    if (peer !== undefined) this.#saw(peer, id, rtt);
+    const peer = this.#peers.at(address);
+    if (peer?.id === id) this.#saw(peer, id, rtt);
   }
 
   /**
@@ -229,9 +227,9 @@ export class PeerTable {
    *
    * @param lasted milliseconds that there was a link: a peer that ends each at once is linked ever later
    */
-  lost(id: PeerId, lasted = Infinity): void {
-    const peer = this.#peers.withId(id);
-    if (peer === undefined) return;
+  lost({ id, ...address }: PeerContact, lasted = Infinity): void {
+    const peer = this.#peers.at(address);
+    if (peer?.id !== id) return;
     const { now, times } = this.#options;
     peer.losses = lasted < times.stable ? peer.losses + 1 : 0;
     peer.nextLink = now() + this.#pauses.afterLoss(peer);
@@ -248,7 +246,6 @@ export class PeerTable {
     const peer = this.#peers.at(address);
     if (peer === undefined) return;
     const time = this.#options.now();
-    peer.lastFailure = time;
     this.#peers.setDown(peer);
     if (isOwn && isUnverified(peer)) {
       peer.nextTry = time + this.#pauses.isolated();
@@ -295,11 +292,6 @@ export class PeerTable {
     return this.#blocklist.has(formatAddress(address), address.host);
   }
 
-  /** Whether an id was reached at this address before another address took its place. */
-  isFormer(id: PeerId, address: PeerAddress): boolean {
-    return this.#aliases.isFormer(id, address);
-  }
-
   /** What is kept over a restart: peers reached by this node once, the latest first. */
   save(): SavedPeer[] {
     return this.#peers.save();
@@ -318,9 +310,9 @@ export class PeerTable {
 
   /** This node itself, or a peer that can be reached under another address. */
   #isElsewhere(address: PeerAddress): boolean {
-    const id = this.#aliases.idAt(address);
+    const id = this.#aliases.get(formatAddress(address));
     if (id === undefined) return false;
-    return id === this.#options.self || this.#peers.withId(id)?.up === true;
+    return id === this.#options.self || this.#peers.withId(id).some(({ up }) => up);
   }
 
   #alias(
@@ -330,22 +322,8 @@ export class PeerTable {
     what: 'alias' | 'self',
   ): Reached {
     if (known !== undefined) this.#peers.delete(known);
-    this.#aliases.add(address, id);
+    this.#aliases.set(formatAddress(address), id);
     return what;
-  }
-
-  /** An id is claimed at another address: that at which it was reached before is tried first. */
-  #contest(known: KnownPeer | undefined, address: PeerAddress, holder: KnownPeer): Reached {
-    const now = this.#options.now();
-    holder.nextTry = Math.min(holder.nextTry, now);
-    const claim = known ?? this.#peers.add(this.#new(address, groupOf(address.host)));
-    if (claim !== undefined) claim.nextTry = now + this.#pauses.soon();
-    return 'contested';
-  }
-
-  #failedLately({ lastFailure }: KnownPeer): boolean {
-    const { now, times } = this.#options;
-    return lastFailure > 0 && now() - lastFailure <= times.connect + times.answer;
   }
 
   /** Whether few peers were reached later than this one. */
@@ -363,4 +341,14 @@ export class PeerTable {
     peer.nextTry = peer.seen + this.#pauses.untilVisit(this.#peers.reached);
     if (this.#peers.setUp(peer)) onChange?.('up', { id, ...peer.address });
   }
+}
+
+/** Whether two addresses are, by all appearances, those of one listener: the same port on this very machine. */
+function isOneListener(a: PeerAddress, b: PeerAddress): boolean {
+  return a.port === b.port && networksOf(a).isLoopback && networksOf(b).isLoopback;
+}
+
+/** How far an id is believed to be that of a peer at an address. */
+function trustIn(isProven: boolean, isNamed: boolean): number {
+  return isProven ? 2 : isNamed ? 1 : 0;
 }

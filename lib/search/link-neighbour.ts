@@ -18,6 +18,7 @@ export interface SearchLink {
 }
 
 export class LinkNeighbour implements RelayTarget {
+  readonly id: string;
   readonly contact: PeerContact;
   readonly isPrivate: boolean;
   readonly #connection: Connection;
@@ -28,21 +29,20 @@ export class LinkNeighbour implements RelayTarget {
   /**
    * @param onFail told why a search came to nothing
    * @param onMisbehaviour told of what no honest peer does
+   * @param key what it is known by. @default its id
    */
   constructor(
     { contact, connection, isPrivate = false }: SearchLink,
     onFail: (error: PeerError) => void = () => undefined,
     onMisbehaviour: (kind: Misbehaviour) => void = () => undefined,
+    key: string = contact.id,
   ) {
+    this.id = key;
     this.contact = contact;
     this.isPrivate = isPrivate;
     this.#connection = connection;
     this.#onFail = onFail;
     this.#onMisbehaviour = onMisbehaviour;
-  }
-
-  get id(): string {
-    return this.contact.id;
   }
 
   /** What it says of addresses is judged as in its list of peers: one on the internet names none here. */
@@ -62,6 +62,9 @@ export class LinkNeighbour implements RelayTarget {
         on.files(list);
       },
       third: (result) => {
+        on.third(result);
+      },
+      late: (result) => {
         on.third(result);
       },
       end: (end) => {

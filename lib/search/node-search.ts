@@ -16,8 +16,10 @@ export interface NodeSearchHost {
   /** This node, as others reach it. */
   readonly self: PeerContact;
   links(): Iterable<SearchLink>;
-  /** The id of the peer at the other end, if it is known. */
-  idOf(connection: Connection): PeerId | undefined;
+  /** What the peer at the other end is known by, if it is known: its id, unless others claim that, too. */
+  keyOf(connection: Connection): string | undefined;
+  /** Whether that peer is a neighbour. @default every one */
+  isNeighbour?(connection: Connection): boolean;
   /** The peers to which the peer at the other end forwards searches. */
   peerIdsOf(connection: Connection): Promise<ReadonlySet<PeerId>>;
   /**
@@ -146,13 +148,15 @@ export class NodeSearch {
         (kind) => {
           this.#host.penalise?.(connection, kind);
         },
+        this.#host.keyOf(connection),
       );
     }
   }
 }
 
 class ExchangeAsker implements Asker {
-  readonly id: PeerId | undefined;
+  readonly id: string | undefined;
+  readonly isNeighbour: boolean;
   readonly key: object;
   readonly signal: AbortSignal;
   readonly client: string | undefined;
@@ -171,7 +175,8 @@ class ExchangeAsker implements Asker {
     connection: Connection,
     onEnd: () => void,
   ) {
-    this.id = host.idOf(connection);
+    this.id = host.keyOf(connection);
+    this.isNeighbour = host.isNeighbour?.(connection) ?? true;
     this.key = connection;
     this.signal = exchange.closed;
     const { remoteHost } = connection;

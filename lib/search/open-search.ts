@@ -1,7 +1,7 @@
 /** One search under way: sends own matches, then relays the results of neighbours until all have ended. */
 import { createHash } from 'node:crypto';
 import type { FileList, FileMatch, PeerId, Search, ThirdPartyHasFiles } from '../wire/messages.js';
-import { RelayLeg, type RelayLegOwner, type Counts } from './relay-leg.js';
+import { RelayLeg, nameOf, type RelayLegOwner, type Counts } from './relay-leg.js';
 import type { Clock } from '../support/clock.js';
 import type { RelayLimits } from './limits.js';
 import type { Asker, RelayTarget, RelayStats } from './roles.js';
@@ -63,8 +63,8 @@ export class OpenSearch implements RelayLegOwner {
   readonly #deadline: number;
   readonly #legs: RelayLeg[] = [];
   readonly #quota: ResultQuota;
-  /** Digests of the first files relayed of each peer. */
-  readonly #relayed = new Map<PeerId, string>();
+  /** Digests of the first files relayed of each peer, by `nameOf`. */
+  readonly #relayed = new Map<string, string>();
   /** Legs that have not ended; one more until all have been asked. */
   #waiting = 1;
   #over = false;
@@ -108,14 +108,14 @@ export class OpenSearch implements RelayLegOwner {
     const first = result.files.slice(0, Math.min(filesPerResult, room.files));
     const { files, bytes } = upTo(first, Math.min(bytesPerResult, room.bytes));
     if (files.length < Math.min(result.files.length, filesPerResult)) this.stats.capped++;
-    const { id } = result.peer;
+    const name = nameOf(result.peer);
     const digest = digestOf(files);
     // The peer answered two neighbours, and this node has relayed the very same already.
-    if (files.length === 0 || this.#relayed.get(id) === digest) return;
+    if (files.length === 0 || this.#relayed.get(name) === digest) return;
     const isSpare = files.length > share.files || bytes > share.bytes;
     if (this.#options.asker.send({ ...result, files }, isSpare)) {
       this.stats.relayed++;
-      if (!this.#relayed.has(id)) this.#relayed.set(id, digest);
+      if (!this.#relayed.has(name)) this.#relayed.set(name, digest);
       this.#quota.take(share, files.length, bytes);
     } else {
       this.stats.dropped++;

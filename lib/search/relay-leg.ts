@@ -1,5 +1,5 @@
 /** One neighbour that a search was passed on to: what it answers is checked and counted here. */
-import type { FileList, PeerId, Search, SearchEnd, ThirdPartyHasFiles } from '../wire/messages.js';
+import type { FileList, PeerContact, PeerId, Search, SearchEnd, ThirdPartyHasFiles } from '../wire/messages.js';
 import type { RelayLimits } from './limits.js';
 import type { RelayTarget, RelayStats, SearchEvents } from './roles.js';
 import { entryBytes, type QuotaPart } from './result-quota.js';
@@ -22,8 +22,9 @@ export class RelayLeg implements SearchEvents {
   readonly #neighbour: RelayTarget;
   readonly #search: Search;
   readonly #share: QuotaPart;
-  /** Bytes of files' entries that it has sent. */
+  /** Bytes of files' entries that it has sent, and whether they are more than any peer may send. */
   #bytes = 0;
+  #hasExceeded = false;
   #giveUp: (() => void) | undefined;
   #over = false;
   #late = false;
@@ -32,8 +33,8 @@ export class RelayLeg implements SearchEvents {
   #duplicate = false;
   #results = 0;
   #repeated = 0;
-  /** Peers whose files it told of. */
-  #peers: Set<PeerId> | undefined;
+  /** Peers whose files it told of, by `nameOf`. */
+  #peers: Set<string> | undefined;
   #counts: Counts | undefined;
 
   /** @param share what is kept for this neighbour of what the search may relay */
@@ -81,11 +82,12 @@ export class RelayLeg implements SearchEvents {
 
   third(result: ThirdPartyHasFiles): void {
     const { stats, limits } = this.#owner;
-    if (this.#over) stats.late++;
+    // Late ones, too: a neighbour is given up early, and could send for as long as it likes.
+    if (this.#isTooMuch(result)) this.#exceed();
+    else if (this.#over) stats.late++;
     else if (this.#results >= limits.resultsPerNeighbour) stats.capped++;
-    else if (this.#isTooMuch(result)) this.#exceed();
     else if (!this.#belongs(result)) this.#stray(result);
-    else if (this.#isNew(result.peer.id)) this.#pass(result);
+    else if (this.#isNew(result.peer)) this.#pass(result);
     // Counted whatever it was: the number of results examined is bounded.
     this.#results++;
   }
@@ -139,9 +141,13 @@ export class RelayLeg implements SearchEvents {
 
   /** More than any peer may send: ignore the rest. */
   #exceed(): void {
+    if (this.#hasExceeded) return;
+    this.#hasExceeded = true;
     this.#owner.stats.excess++;
-    this.giveUp(false);
-    this.#owner.ended(this.#share);
+    if (!this.#over) {
+      this.giveUp(false);
+      this.#owner.ended(this.#share);
+    }
     this.#neighbour.penalise?.('excess');
   }
 
@@ -161,10 +167,10 @@ export class RelayLeg implements SearchEvents {
     );
   }
 
-  #isNew(peer: PeerId): boolean {
-    this.#peers ??= new Set([this.#neighbour.id]);
+  #isNew(peer: PeerContact): boolean {
+    this.#peers ??= new Set([nameOf(this.#neighbour.contact)]);
     const before = this.#peers.size;
-    if (this.#peers.add(peer).size > before) return true;
+    if (this.#peers.add(nameOf(peer)).size > before) return true;
     this.#repeated++;
     this.#owner.stats.repeated++;
     return false;
@@ -174,4 +180,9 @@ export class RelayLeg implements SearchEvents {
     this.#over = true;
     this.#owner.ended(this.#share);
   }
+}
+
+/** An id is a claim: a peer is an id at an address. */
+export function nameOf({ id, host, port }: PeerContact): string {
+  return `${id} ${host} ${port}`;
 }

@@ -11,7 +11,14 @@ import { RELAY_LIMITS, type RelayLimits } from './limits.js';
 import { ForwardLimit } from './forward-limit.js';
 import { OpenSearch, SEEN_BEFORE, type OwnAnswer, type SearchHost } from './open-search.js';
 import type { Asker, RelayStats, SearchEvents } from './roles.js';
-import { Coverage, SeenSearches, isFirstAnswer, keyOf, type SeenSearch } from './seen.js';
+import {
+  Coverage,
+  SeenSearches,
+  derivedId,
+  isFirstAnswer,
+  keyOf,
+  type SeenSearch,
+} from './seen.js';
 
 export interface RelayHost extends SearchHost {
   /** A new id for a search: 16 random bytes as 32 lower-case hex digits. */
@@ -70,9 +77,12 @@ export class Relay {
   /** Numbers for askers: what is remembered of a search keeps no connection alive. */
   readonly #numbers = new WeakMap<object, number>();
   #nextNumber = 0;
+  /** Known to nobody else. */
+  readonly #salt: string;
 
   constructor(host: RelayHost) {
     this.#host = host;
+    this.#salt = host.newId();
     this.#limits = { ...RELAY_LIMITS, ...host.limits };
     this.#seen = new SeenSearches(this.#limits.seen, this.#limits.seenFor);
     this.#askers = new Askers(this.#limits);
@@ -106,7 +116,7 @@ export class Relay {
       this.#refuse('too many searches; ask more slowly', asker, now);
     }
     const ttl = Math.min(search.ttl, this.#limits.ttl);
-    const id = search.queryId ?? this.#host.newId();
+    const id = this.#idFor(search, asker);
     const key = keyOf(id, search);
     const seen = this.#seen.get(key, now);
     if (seen !== undefined && ttl <= seen.ttl) {
@@ -238,11 +248,26 @@ export class Relay {
     else end(SEEN_BEFORE);
   }
 
-  #isFirst(seen: SeenSearch, { key }: Asker): boolean {
-    if (typeof key === 'string') return isFirstAnswer(seen, key);
+  /**
+   * The id under which a search is known here and passed on: for others than neighbours one that is derived
+   * from theirs, for those that are no known peers with a part of this node's own.
+   */
+  #idFor({ queryId }: Search, asker: Asker): string {
+    if (queryId === undefined) return this.#host.newId();
+    if (asker.isNeighbour !== false) return queryId;
+    return derivedId(queryId, asker.id === undefined ? `${this.#salt} ${this.#nameOf(asker)}` : '');
+  }
+
+  #isFirst(seen: SeenSearch, asker: Asker): boolean {
+    return isFirstAnswer(seen, this.#nameOf(asker));
+  }
+
+  /** What stands for an asker where it is remembered. */
+  #nameOf({ key }: Asker): string | number {
+    if (typeof key === 'string') return key;
     const number = this.#numbers.get(key) ?? this.#nextNumber++;
     this.#numbers.set(key, number);
-    return isFirstAnswer(seen, number);
+    return number;
   }
 
   #answerAlone(search: Search, asker: Asker): void {

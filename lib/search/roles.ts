@@ -20,7 +20,8 @@ export interface SearchEvents {
 
 /** A peer that searches are passed on to. */
 export interface RelayTarget {
-  readonly id: PeerId;
+  /** Its id; with its address when several peers claim that id. */
+  readonly id: string;
   /** Where others reach it. */
   readonly contact: PeerContact;
   /** It is there for some peers alone, and must know for whom it is asked. */
@@ -39,8 +40,13 @@ export interface RelayTarget {
 
 /** The sender of a search. */
 export interface Asker {
-  /** Its id, if it said one. */
-  readonly id?: PeerId | undefined;
+  /** Its id, if it said one; with its address when several peers claim that id. */
+  readonly id?: string | undefined;
+  /**
+   * Whether this node passes searches on to it. What another peer replays under the id of a search
+   * must not keep a neighbour's from being passed on. @default true
+   */
+  readonly isNeighbour?: boolean | undefined;
   /** The same for all searches that share a rate, such as those of one connection. */
   readonly key: object | string;
   /** Aborted when it is gone. Askers for which a node searches its own files take turns. */

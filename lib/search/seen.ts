@@ -12,13 +12,13 @@ const MAX_ASKERS = 64;
  * a search overtake each other (10,000 peers, 8 links each, 5 to 35 ms a link, ttl 7).
  */
 export class Coverage {
-  readonly #askers: { id: PeerId | undefined; ttl: number; peers: ReadonlySet<PeerId> }[] = [];
+  readonly #askers: { id: string | undefined; ttl: number; peers: ReadonlySet<string> }[] = [];
 
   /** Neighbours that this node asked, and with what ttl at most. */
-  readonly #told = new Map<PeerId, number>();
+  readonly #told = new Map<string, number>();
 
   /** A neighbour is asked with this ttl: by a copy that came later, perhaps, and need not wait as long. */
-  tell(peer: PeerId, ttl: number): void {
+  tell(peer: string, ttl: number): void {
     this.#told.set(peer, ttl);
   }
 
@@ -26,12 +26,12 @@ export class Coverage {
    * A peer asked with this ttl: it has the search with one more, and the peers it passes searches on
    * to have been asked by it with the same ttl, or had it with as much from elsewhere.
    */
-  add(id: PeerId | undefined, ttl: number, peers = NO_PEERS): void {
+  add(id: string | undefined, ttl: number, peers = NO_PEERS): void {
     if (this.#askers.length < MAX_ASKERS) this.#askers.push({ id, ttl, peers });
   }
 
   /** Whether a peer has the search with this ttl or a higher one. */
-  has(peer: PeerId, ttl: number): boolean {
+  has(peer: string, ttl: number): boolean {
     if ((this.#told.get(peer) ?? -1) >= ttl) return true;
     for (const asker of this.#askers) {
       if (asker.ttl >= ttl && asker.peers.has(peer)) return true;
@@ -52,6 +52,12 @@ export function keyOf(id: string, { hash, query }: Wanted): string {
   const wanted = hash ?? query;
   if (wanted.length <= KEPT_QUERY) return `${id} ${wanted}`;
   return `${id} ${createHash('sha256').update(wanted).digest('base64')}`;
+}
+
+/** Another id for a search, from which the first does not follow. @param salt as in PROTOCOL.md, section 7 */
+export function derivedId(id: string, salt: string): string {
+  const digest = createHash('sha256').update(Buffer.from(id, 'hex')).update(salt).digest('hex');
+  return digest.slice(0, id.length);
 }
 
 export interface SeenSearch {

@@ -62,7 +62,7 @@ t.test('only what this node reached itself, and lately, is listed', (t) => {
   t.same(table.list(50, nobody), [], 'of no use to the asker');
   clock.now += fresh;
   t.same(table.list(50, all), [], 'a while ago');
-  table.seen(idOf(1), 3);
+  table.seen({ id: idOf(1), ...at(1) }, 3);
   t.equal(table.list(50, all).length, 1);
   table.failed(at(1));
   t.same(table.list(50, all), [], 'and it failed since');
@@ -173,31 +173,66 @@ t.test('one that the user named is never dropped', (t) => {
   t.end();
 });
 
-t.test('a peer has one address, this node none', (t) => {
-  const { table, clock, changes } = world();
-  table.hear(at(1), 'a');
-  table.hear(at(2), 'a');
+t.test('an id is a claim: at another address it is another peer', (t) => {
+  const { table, changes } = world();
+  const ids = (): string[] => table.list(50, all).map(({ host }) => host);
   t.equal(table.reached(at(1), idOf(1), 1), 'kept');
-  t.equal(table.reached(at(2), idOf(1), 1), 'alias');
-  t.equal(table.list(50, all).length, 1);
-  t.notOk(table.hear(at(2), 'b'), 'the other address is remembered');
-  table.greet(at(2), 'b');
-  table.name(at(2));
-  t.equal(table.size, 1, 'whoever says it');
-  // The first stops to work: the other takes its place.
+  t.equal(table.reached(at(2), idOf(1), 1), 'kept', 'who came first keeps nobody out');
+  t.same(ids().sort(), ['10.0.0.1', '10.0.0.2']);
   table.failed(at(1));
-  table.greet(at(2), 'b');
-  t.equal(table.reached(at(2), idOf(1), 1), 'kept');
-  t.same(table.list(50, all)[0], { id: idOf(1), ...at(2), seen: 0 });
-  t.equal(table.size, 1);
-  t.same(changes, ['up 10.0.0.1', 'down 10.0.0.1', 'up 10.0.0.2']);
-  clock.now += alias;
-  t.ok(table.hear(at(1), 'a'), 'not for ever');
+  t.same(ids(), ['10.0.0.2']);
+  table.lost({ id: idOf(1), ...at(2) });
+  t.equal(table.reached(at(1), idOf(1), 1), 'kept', 'it comes back');
+  t.same(changes, ['up 10.0.0.1', 'up 10.0.0.2', 'down 10.0.0.1', 'up 10.0.0.1']);
   // Another peer at the address.
   t.equal(table.reached(at(2), idOf(3), 1), 'kept');
-  t.equal(table.withId(idOf(1)), undefined);
-  t.same(changes.slice(3), ['down 10.0.0.2', 'up 10.0.0.2']);
+  t.same(
+    table.withId(idOf(1)).map(({ address }) => address),
+    [at(1)],
+  );
+  t.same(changes.slice(4), ['down 10.0.0.2', 'up 10.0.0.2']);
+  t.end();
+});
 
+t.test('a proven id ends the claims', (t) => {
+  const { table, clock } = world();
+  for (const n of [1, 2]) table.reached(at(n), idOf(1), 1);
+  t.equal(table.reached(at(3), idOf(1), 1, { proven: true }), 'kept');
+  t.same(
+    table.list(50, all).map(({ host }) => host),
+    ['10.0.0.3'],
+  );
+  t.equal(table.reached(at(4), idOf(1), 1), 'alias', 'a claim is worth nothing now');
+  t.equal(table.reached(at(5), idOf(1), 1, { proven: true }), 'alias', 'proven, it is another address of it');
+  t.notOk(table.hear(at(5), 'b'), 'which is remembered');
+  table.greet(at(5), 'b');
+  table.name(at(5));
+  t.equal(table.size, 1, 'whoever says it');
+  // The first stops working: the other takes its place.
+  table.failed(at(3));
+  table.greet(at(5), 'b');
+  t.equal(table.reached(at(5), idOf(1), 1, { proven: true }), 'kept');
+  t.same(table.list(50, all)[0], { id: idOf(1), ...at(5), seen: 0 });
+  t.equal(table.size, 1);
+  clock.now += alias;
+  t.ok(table.hear(at(3), 'a'), 'not for ever');
+  t.end();
+});
+
+t.test('a peer that the user named is where the user says', (t) => {
+  const { table } = world();
+  t.equal(table.reached(at(1), idOf(1), 1), 'kept');
+  table.name(at(2));
+  t.equal(table.reached(at(2), idOf(1), 1), 'kept');
+  t.equal(table.at(at(1)), undefined);
+  t.equal(table.reached(at(1), idOf(1), 1), 'alias');
+  table.name(at(3));
+  t.equal(table.reached(at(3), idOf(1), 1), 'alias', 'one name may have two addresses');
+  t.end();
+});
+
+t.test('this node has no address, a listener on this machine one', (t) => {
+  const { table } = world();
   table.name(at(9));
   t.equal(table.reached(at(9), SELF, 1), 'self');
   t.equal(table.at(at(9)), undefined);
@@ -205,6 +240,9 @@ t.test('a peer has one address, this node none', (t) => {
   table.greet(at(9), 'a');
   table.name(at(9));
   t.equal(table.at(at(9)), undefined, 'never dialled again');
+  t.equal(table.reached({ host: '127.0.0.1', port: 7000 }, idOf(1), 1), 'kept');
+  t.equal(table.reached({ host: '::1', port: 7000 }, idOf(1), 1), 'alias');
+  t.equal(table.reached({ host: '127.0.0.1', port: 7001 }, idOf(1), 1), 'kept');
   t.end();
 });
 
@@ -216,13 +254,13 @@ t.test('a proven id counts for more than a claim', (t) => {
     'kept',
     'in the place of one that claims it',
   );
-  t.equal(table.withId(idOf(1))?.address.host, at(2).host);
+  t.match(table.withId(idOf(1)), [{ address: at(2) }]);
   t.equal(table.at(at(1)), undefined);
   t.equal(table.reached(at(3), idOf(1), 1), 'alias', 'a claim changes nothing');
   t.equal(table.reached(at(1), idOf(1), 1), 'alias', 'nor at the former address');
   table.failed(at(2));
-  t.equal(table.reached(at(3), idOf(1), 1), 'contested', 'nor when the peer cannot be reached');
-  t.equal(table.reached(at(1), idOf(1), 1), 'contested');
+  t.equal(table.reached(at(3), idOf(1), 1), 'alias', 'nor when the peer cannot be reached');
+  t.equal(table.reached(at(1), idOf(1), 1), 'alias');
   t.equal(
     table.reached(at(4), idOf(1), 1, { proven: true }),
     'kept',
@@ -233,17 +271,17 @@ t.test('a proven id counts for more than a claim', (t) => {
   t.match(saved, [{ id: idOf(1), ...at(4), proven: true }]);
   const again = world().table;
   again.restore(saved);
-  t.equal(again.reached(at(5), idOf(1), 1), 'contested', 'after a restart, too');
+  t.equal(again.reached(at(5), idOf(1), 1), 'alias', 'after a restart, too');
   t.end();
 });
 
 t.test('another key at an address is another peer', (t) => {
   const { table, changes } = world();
   table.reached(at(1), idOf(1), 1, { proven: true });
-  for (let n = 0; n < 3; n++) table.lost(idOf(1), 0);
+  for (let n = 0; n < 3; n++) table.lost({ id: idOf(1), ...at(1) }, 0);
   t.equal(table.reached(at(1), idOf(2), 1, { proven: true }), 'kept');
   t.match(table.at(at(1)), { id: idOf(2), losses: 0, nextLink: 0, proven: true });
-  t.equal(table.withId(idOf(1)), undefined);
+  t.same(table.withId(idOf(1)), []);
   t.same(changes, ['up 10.0.0.1', 'down 10.0.0.1', 'up 10.0.0.1']);
   t.end();
 });
@@ -264,7 +302,7 @@ t.test('reached peers are visited again, the longest unvisited first', (t) => {
     'unless there is a link to it',
   );
   const before = table.order.nextDue(({ id }) => id === undefined);
-  table.lost(idOf(2));
+  table.lost({ id: idOf(2), ...at(2) });
   t.ok(table.order.nextDue(({ id }) => id !== idOf(2)) <= Math.max(before, clock.now + 1000));
   t.end();
 });
@@ -386,9 +424,9 @@ t.test('whatever is done, the table stays in order', (t) => {
     fc.record({ do: fc.constant('greet' as const), address, source }),
     fc.record({ do: fc.constant('name' as const), address }),
     fc.record({ do: fc.constant('unname' as const), address }),
-    fc.record({ do: fc.constant('reached' as const), address, id }),
+    fc.record({ do: fc.constant('reached' as const), address, id, isProven: fc.boolean() }),
     fc.record({ do: fc.constant('failed' as const), address }),
-    fc.record({ do: fc.constant('lost' as const), id }),
+    fc.record({ do: fc.constant('lost' as const), id, address }),
     fc.record({ do: fc.constant('wait' as const), ms: fc.nat(100_000) }),
   );
   fc.assert(
@@ -397,9 +435,10 @@ t.test('whatever is done, the table stays in order', (t) => {
       const { table, clock } = world(seed, {
         max: 16,
         onChange: (kind, peer) => {
-          if (kind === 'up' ? up.has(peer.id) : !up.has(peer.id)) throw new Error(`${kind} twice`);
-          if (kind === 'up') up.add(peer.id);
-          else up.delete(peer.id);
+          const name = `${peer.id} ${peer.host}`;
+          if (kind === 'up' ? up.has(name) : !up.has(name)) throw new Error(`${kind} twice`);
+          if (kind === 'up') up.add(name);
+          else up.delete(name);
         },
       });
       const names = new Set<string>();
@@ -412,13 +451,17 @@ t.test('whatever is done, the table stays in order', (t) => {
         } else if (step.do === 'unname') {
           names.delete(step.address.host);
           table.unname(step.address);
-        } else if (step.do === 'reached') table.reached(step.address, step.id, 1);
-        else if (step.do === 'failed') table.failed(step.address);
-        else if (step.do === 'lost') table.lost(step.id);
+        } else if (step.do === 'reached') {
+          table.reached(step.address, step.id, 1, { proven: step.isProven });
+        }
+        if (step.do === 'failed') table.failed(step.address);
+        else if (step.do === 'lost') table.lost({ id: step.id, ...step.address });
         else if (step.do === 'wait') clock.now += step.ms;
-        const ids = Array.from(table.up(), (peer) => peer.id);
-        if (new Set(ids).size !== ids.length || ids.includes(SELF)) return false;
-        if (ids.length !== up.size || !ids.every((one) => up.has(one))) return false;
+        const peers = [...table.up()];
+        if (peers.some(({ id }) => id === SELF) || peers.length !== up.size) return false;
+        if (!peers.every(({ id, address }) => up.has(`${id} ${address.host}`))) return false;
+        const proven = peers.filter((peer) => peer.proven);
+        if (proven.some(({ id }) => table.withId(id).length > 1)) return false;
         for (const from of ['a', 'b', 'c']) {
           const counted = Array.from({ length: 61 }, (_, n) => table.at(at(n))).filter(
             (peer) => peer?.source === from && peer.id === undefined && !peer.named,

@@ -1,4 +1,5 @@
 /** What one relay does with a search, message by message, and what bounds it. */
+import { createHash } from 'node:crypto';
 import t from 'tap';
 import type { FileMatch } from '../../lib/wire/messages.js';
 import {
@@ -270,6 +271,61 @@ t.test('bytes in one result, in a search and from one neighbour', (t) => {
   neighbours[1]?.on.files(fileList(1));
   neighbours[1]?.on.end(searchEnd());
   t.same(asker.end, searchEnd({ asked: 2, answered: 2 }), 'and nobody waits for it');
+  t.end();
+});
+
+t.test('a neighbour sends for ever after it was given up', (t) => {
+  const { relay, clock, neighbour } = play(1, { bytesPerNeighbour: 10_000 });
+  const misbehaviour: string[] = [];
+  Object.assign(neighbour, { penalise: (kind: string) => misbehaviour.push(kind) });
+  const asker = new PlayedAsker();
+  relay.handle(search({ timeout: 1000 }), asker);
+  clock.run(1000);
+  t.ok(neighbour.asked[0]?.givenUp);
+  t.match(asker.end, { type: 'ACKN' });
+  for (let i = 3; i < 300; i++) neighbour.on.third(third(i));
+  t.same(misbehaviour, ['excess'], 'what comes late counts, too');
+  t.match(relay.stats, { excess: 1, relayed: 0 });
+  t.equal(asker.kinds, 'RPFL ACKN');
+  t.end();
+});
+
+t.test('what others than neighbours send ahead keeps nothing from being passed on', (t) => {
+  const { relay, neighbours, neighbour } = play(2);
+  const stranger = new PlayedAsker();
+  const known = new PlayedAsker(9);
+  for (const other of [stranger, known]) {
+    other.isNeighbour = false;
+    // It says that it has asked all.
+    other.list = new Set([id(1), id(2)]);
+    relay.handle(search({ ttl: 7 }), other);
+    other.list = new Set();
+    relay.handle(search({ ttl: 7 }), other);
+  }
+  t.equal(neighbour.asked.length, 0);
+  const asker = new PlayedAsker(8);
+  relay.handle(search({ ttl: 2 }), asker);
+  t.match(neighbour.asked, [{ search: { ttl: 1, queryId: queryId(1) } }]);
+  t.match(neighbours[1]?.asked, [{ search: { ttl: 1, queryId: queryId(1) } }]);
+  neighbour.on.files(fileList(2));
+  t.equal(asker.kinds, 'RPFL TPHF');
+  t.match(relay.stats, { fresh: 3, duplicates: 2 });
+  t.end();
+});
+
+t.test('under which id it is passed on', (t) => {
+  const idsFrom = (...askers: PlayedAsker[]): unknown[] => {
+    const { relay, neighbour } = play(1);
+    for (const asker of askers) {
+      asker.isNeighbour = false;
+      relay.handle(search(), asker);
+    }
+    return neighbour.asked.map(({ search: { queryId } }) => queryId);
+  };
+  const derived = createHash('sha256').update(Buffer.from(queryId(1), 'hex')).digest('hex');
+  t.same(idsFrom(new PlayedAsker(8), new PlayedAsker(9)), [derived.slice(0, 32)], 'known peers');
+  const [one, two] = idsFrom(new PlayedAsker(), new PlayedAsker());
+  t.ok(one !== two && one !== queryId(1) && one !== derived.slice(0, 32), 'nobody can guess it');
   t.end();
 });
 
