@@ -1,6 +1,6 @@
 /** Which peer of the table is tried next, and when the next one is due. */
 import type { PeerAddress } from '../net/address.js';
-import { ExpiringMap } from '../limits/expiring-map.js';
+import { HostDialLimit } from '../limits/host-dial-limit.js';
 import type { Random } from '../support/random.js';
 import { isUnverified, type KnownPeer, type KnownPeers } from './known.js';
 import type { PeerTimes } from './times.js';
@@ -15,29 +15,19 @@ export interface DialOrderOptions {
   bannedUntil: (address: PeerAddress) => number;
 }
 
-/** Dials of one host at unproven ports that may come at once, after a pause. */
-const HOST_BURST = 3;
-/** Hosts whose last dials are remembered. */
-const MAX_HOSTS = 4096;
-
 export class DialOrder {
   readonly #options: DialOrderOptions;
-  /** By host, when its dials so far would be over if they had come `hostPause` after one another. */
-  readonly #hosts: ExpiringMap<number>;
+  readonly #hosts: HostDialLimit;
 
   constructor(options: DialOrderOptions) {
     this.#options = options;
-    const { times, now } = options;
-    this.#hosts = new ExpiringMap(MAX_HOSTS, times.hostPause * HOST_BURST, now);
+    this.#hosts = new HostDialLimit(options.times.hostPause, options.now);
   }
 
   /** An attempt begins. */
   tried(peer: KnownPeer): void {
-    const { times, now } = this.#options;
-    const { host } = peer.address;
-    peer.lastTry = now();
-    if (!isUnverified(peer)) return;
-    this.#hosts.set(host, Math.max(this.#hosts.get(host) ?? 0, peer.lastTry) + times.hostPause);
+    peer.lastTry = this.#options.now();
+    if (isUnverified(peer)) this.#hosts.count(peer.address.host);
   }
 
   /**
@@ -81,10 +71,7 @@ export class DialOrder {
   }
 
   #dueAt(peer: KnownPeer): number {
-    const { times, bannedUntil } = this.#options;
-    const due = Math.max(peer.nextTry, bannedUntil(peer.address));
-    if (!isUnverified(peer)) return due;
-    const host = this.#hosts.get(peer.address.host) ?? 0;
-    return Math.max(due, host - (HOST_BURST - 1) * times.hostPause);
+    const due = Math.max(peer.nextTry, this.#options.bannedUntil(peer.address));
+    return isUnverified(peer) ? Math.max(due, this.#hosts.dueAt(peer.address.host)) : due;
   }
 }

@@ -4,6 +4,8 @@ import { getFile } from '../bodies.js';
 import { PeerError } from '../../errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from '../../net/address.js';
 import { AddressPolicy } from '../../net/scope.js';
+import { ExpiringMap } from '../../limits/expiring-map.js';
+import { HostDialLimit } from '../../limits/host-dial-limit.js';
 import type { Connection } from '../../net/connection.js';
 import type { ConnectOptions } from '../../options.js';
 import { Download } from './download.js';
@@ -39,8 +41,12 @@ export interface FetchManyOptions extends FetchBlocksOptions, ManyPeersOptions {
 const WINDOW = 64 * 1024 * 1024;
 const STALL_TIMEOUT = 2000;
 const LIMITED_PATIENCE = 10;
-/** Ports of one host that are dialled because a search has named them. */
-const MAX_PORTS = 3;
+/** Milliseconds between dials of one host at ports that a search has named; a few may come at once. */
+const HOST_PAUSE = 1000;
+/** For all files: a search for each may name the same host. */
+const hostDials = new HostDialLimit(HOST_PAUSE);
+/** Addresses at which peers were reached, so many, for so many milliseconds. */
+const reached = new ExpiringMap<true>(4096, 600_000);
 /** Of which scope an address may be was decided by the search, which knows the speaker. */
 const hearsay = new AddressPolicy(() => []);
 
@@ -166,14 +172,13 @@ export class ManyPeers implements FileSource, AsyncDisposable {
     }
   }
 
-  /** Each address once; of what a search says few ports of one host, as long as none is known to be a peer. */
+  /** Each address once. */
   async *#once(peers: Addresses): AsyncGenerator<SourcePeer, void, void> {
     const seen = new Set<string>();
-    const hosts = new Map<string, number>();
     for await (const peer of peers) {
       const address = typeof peer === 'string' ? parseAddress(peer) : peer;
       const name = formatAddress(address);
-      if (seen.has(name) || !mayDial(address, hosts)) continue;
+      if (seen.has(name) || !mayDial(address, name)) continue;
       seen.add(name);
       yield this.#source(name, address);
     }
@@ -186,7 +191,9 @@ export class ManyPeers implements FileSource, AsyncDisposable {
         const idle = this.#idle.get(name);
         this.#idle.delete(name);
         if (idle?.usable === true) return idle;
-        return (await callPeer(address, { ...this.#options, signal })).connection;
+        const { connection } = await callPeer(address, { ...this.#options, signal });
+        reached.set(name, true);
+        return connection;
       },
       release: (connection) => {
         if (this.#closed || this.#idle.has(name)) hangUp(connection);
@@ -198,13 +205,12 @@ export class ManyPeers implements FileSource, AsyncDisposable {
 
 /**
  * Whether an address may be dialled: one that a search has brought (it has an id) is hearsay, which names no
- * host, no port that is not a peer's, and few ports of one host.
+ * host, no port that is not a peer's, and few ports of one host where no peer was reached yet.
  */
-function mayDial(address: PeerAddress, hosts: Map<string, number>): boolean {
+function mayDial(address: PeerAddress, name: string): boolean {
   if (!('id' in address)) return true;
-  const count = hosts.get(address.host) ?? 0;
-  hosts.set(address.host, count + 1);
-  return count < MAX_PORTS && hearsay.believed('127.0.0.1', address) !== undefined;
+  if (hearsay.believed('127.0.0.1', address) === undefined) return false;
+  return reached.has(name) || hostDials.admits(address.host);
 }
 
 function fromOne(name: string, value: number): number {
