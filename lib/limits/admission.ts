@@ -40,7 +40,7 @@ export interface Candidate {
   readonly kept: boolean;
 }
 
-/** Milliseconds in which a new connection that has not been answered yet is not evicted. */
+/** Milliseconds in which a new connection is not evicted before it was of use, or at least answered. */
 const GRACE = 1000;
 
 /** Evictions that one look at all connections finds. */
@@ -83,8 +83,12 @@ export class Admission<C extends Candidate> {
     const own = this.#clients.get(name);
     const { total, perClient, pending } = this.#limits;
     if (own !== undefined && own.all.size >= perClient) {
+      const young = this.#clock.now() - GRACE;
       const mayPend = this.#pending < pending;
-      return verdictOf(firstIdle(own.pending) ?? (mayPend ? this.#weakest([own]) : undefined));
+      const idle = firstIdle(own.pending, young) ?? (mayPend ? this.#weakest([own]) : undefined);
+      // Those that come again at once would evict one another before any of them is served.
+      const isNew = idle !== undefined && idle.since > young && idle.lastUse === undefined;
+      return verdictOf(isNew ? undefined : idle);
     }
     if (this.#pending >= pending) return verdictOf(this.#oldestPending());
     if (this.#size < total) return { admitted: true, evict: undefined };
@@ -208,9 +212,11 @@ function isOfLessUse(a: Candidate, b: Candidate): boolean {
   return (a.lastUse ?? a.since) < (b.lastUse ?? b.since);
 }
 
-/** The oldest that does not wait for an answer. */
-function firstIdle<C extends Candidate>(candidates: Iterable<C>): C | undefined {
-  for (const candidate of candidates) if (!candidate.busy && !candidate.kept) return candidate;
+/** The oldest that does not wait for an answer, if it was accepted by then. */
+function firstIdle<C extends Candidate>(candidates: Iterable<C>, by = Infinity): C | undefined {
+  for (const candidate of candidates) {
+    if (candidate.since <= by && !candidate.busy && !candidate.kept) return candidate;
+  }
   return undefined;
 }
 

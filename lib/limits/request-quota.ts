@@ -1,4 +1,7 @@
-/** How many requests of all connections together may be unanswered: each takes memory and a turn. */
+/**
+ * How many requests of all connections together may be unanswered: each takes memory and a turn. What exceeds
+ * them is not read: it waits in the kernel, or at the other end.
+ */
 
 /** Of all connections, unless told otherwise. */
 const MAX_IN_FLIGHT = 16_384;
@@ -7,15 +10,46 @@ const ALWAYS = 4;
 
 export class RequestQuota {
   readonly #max: number;
-  /** Requests that are not answered yet, counted by the connections. */
-  inFlight = 0;
+  #inFlight = 0;
+  /** Told when there is room; those that wait longest first. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(max = MAX_IN_FLIGHT) {
     this.#max = max;
   }
 
+  /** Requests that are not answered yet. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
   /** Whether a connection that has so many unanswered may have one more. */
   allows(unanswered: number): boolean {
-    return this.inFlight < this.#max || unanswered < ALWAYS;
+    return this.#inFlight < this.#max || unanswered < ALWAYS;
+  }
+
+  /** A request has come. */
+  begin(): void {
+    this.#inFlight++;
+  }
+
+  /** So many have been answered. */
+  end(count: number): void {
+    this.#inFlight -= count;
+    for (const resume of this.#waiting) {
+      if (this.#inFlight >= this.#max) return;
+      this.#waiting.delete(resume);
+      resume();
+    }
+  }
+
+  /** Be told once when there is room for a request. */
+  wait(resume: () => void): void {
+    this.#waiting.add(resume);
+  }
+
+  /** Wait no more. */
+  forget(resume: () => void): void {
+    this.#waiting.delete(resume);
   }
 }

@@ -77,11 +77,12 @@ export class Connection {
   readonly #requester: Requester;
   readonly #responder: Responder;
   readonly #deadlines: ConnectionDeadlines;
+  readonly #quota: RequestQuota;
   readonly #life: Lifecycle;
   /** When a request that brings something was last answered well: performance.now(). */
   #lastUse: number | undefined;
   #used = false;
-  /** No more requests are read until there is room for answers. */
+  /** No more requests are read until there is room for them and their answers. */
   #awaitsRoom = false;
 
   /**
@@ -91,13 +92,17 @@ export class Connection {
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
-    const { name } = options;
+    const { name, quota = new RequestQuota() } = options;
+    this.#quota = quota;
     this.#life = new Lifecycle(socket, name, () => ({
       inbound: this.#inbound,
       outbound: this.#outbound,
       requester: this.#requester,
       responder: this.#responder,
       deadlines: this.#deadlines,
+      onClose: () => {
+        this.#quota.forget(this.#readOn);
+      },
     }));
     this.#deadlines = new ConnectionDeadlines(options, {
       socket,
@@ -114,11 +119,7 @@ export class Connection {
     this.#outbound = new Outbound(socket, {
       account,
       onWrite: this.#deadlines.wrote,
-      onSent: () => {
-        if (!this.#awaitsRoom || !this.#outbound.hasRoom) return;
-        this.#awaitsRoom = false;
-        this.#inbound.resume();
-      },
+      onSent: this.#readOn,
     });
     this.#inbound = this.#makeInbound();
     this.#requester = new Requester({
@@ -140,12 +141,13 @@ export class Connection {
       account,
       closed: this.closed,
       handler: (request, exchange) => options.handler(request, exchange, this),
-      quota: options.quota ?? new RequestQuota(),
+      quota,
       onServed: (type) => {
         this.#onServed(type);
       },
       onDone: () => {
         this.#life.endIfDone();
+        this.#readOn();
       },
       onInternalError: options.onInternalError,
       destroy: (error) => {
@@ -173,7 +175,7 @@ export class Connection {
         this.#deadlines.answer.progress(bytes);
       },
       mayTakeFrame: () => {
-        this.#awaitsRoom = !this.#outbound.hasRoom;
+        this.#awaitsRoom = !this.#hasRoom();
         return !this.#awaitsRoom;
       },
       onPause: (paused) => {
@@ -321,6 +323,21 @@ export class Connection {
       this.#requester.onAnswer(answer, tag);
     }
   }
+
+  /** Whether a request may be read. What this side has asked for itself comes in any case. */
+  #hasRoom(): boolean {
+    if (!this.#outbound.hasRoom) return false;
+    if (this.#responder.hasRoom || this.#requester.isOwed) return true;
+    this.#quota.wait(this.#readOn);
+    return false;
+  }
+
+  /** There may be room again. */
+  readonly #readOn = (): void => {
+    if (!this.#awaitsRoom || !this.#hasRoom()) return;
+    this.#awaitsRoom = false;
+    this.#inbound.resume();
+  };
 
   #onServed(type: Request['type']): void {
     if (type !== 'PING') this.#lastUse = performance.now();

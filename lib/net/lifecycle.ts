@@ -16,6 +16,7 @@ export interface Parts {
   readonly requester: Requester;
   readonly responder: Responder;
   readonly deadlines: ConnectionDeadlines;
+  readonly onClose: () => void;
 }
 
 export class Lifecycle {
@@ -109,8 +110,9 @@ export class Lifecycle {
   }
 
   #onClose(): void {
-    const { inbound, outbound, requester, deadlines } = this.#parts();
+    const { inbound, outbound, requester, deadlines, onClose } = this.#parts();
     const error = this.reason;
+    onClose();
     deadlines.close();
     inbound.stop();
     requester.failAll(error);

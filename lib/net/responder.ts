@@ -50,6 +50,11 @@ export class Responder {
     return this.#unanswered;
   }
 
+  /** Whether one more may come. */
+  get hasRoom(): boolean {
+    return this.#options.quota.allows(this.#unanswered);
+  }
+
   /** A request has come. @throws PeerError ERR_MALFORMED when it must end the connection */
   onRequest(id: RequestId, payload: Uint8Array, tag: number): void {
     const { quota } = this.#options;
@@ -58,7 +63,7 @@ export class Responder {
       this.sendError(tag, new PeerError('ERR_BUSY', `${MAX_UNANSWERED} requests are unanswered`));
       return;
     }
-    if (!quota.allows(this.#unanswered)) {
+    if (!this.hasRoom) {
       this.sendError(tag, new PeerError('ERR_BUSY', 'too many requests of all peers'));
       return;
     }
@@ -71,7 +76,7 @@ export class Responder {
       return;
     }
     this.#unanswered++;
-    quota.inFlight++;
+    quota.begin();
     if (request.type === 'RQFH') {
       this.#bodies.add((turn) => this.#handle(request, tag, turn));
     } else if (request.type === 'RQLT' || (request.type === 'RQFS' && request.ttl === 0)) {
@@ -88,9 +93,10 @@ export class Responder {
     // Once the last byte is out, the other side may ask again: whatever is still tidied up here.
     let owed = 1;
     const answered = (): void => {
-      this.#unanswered -= owed;
-      quota.inFlight -= owed;
+      if (owed === 0) return;
+      this.#unanswered--;
       owed = 0;
+      quota.end(1);
     };
     const exchange: Exchange = {
       from: name,

@@ -107,6 +107,16 @@ t.test('one that has just come', (t) => {
   t.end();
 });
 
+t.test('who comes again at once evicts nobody who has just come', (t) => {
+  const { admission, come, gone } = door({ total: 14, perClient: 3 }, 10);
+  const first = [come('a', { proven: true }), come('a'), come('a', { proven: true })];
+  for (let i = 0; i < 20; i++) t.equal(come('a'), undefined, 'the others are refused meanwhile');
+  t.same(gone, []);
+  for (const one of first) if (one !== undefined) admission.delete(one);
+  t.ok(come('a'), 'and have their turn');
+  t.end();
+});
+
 t.test('all busy: the youngest of a client that has two more', (t) => {
   const { come, gone } = door({ total: 4 });
   const busy = { proven: true, busy: true };
@@ -221,11 +231,25 @@ t.test('how the limit of open files is shared out', (t) => {
 
 t.test('requests of all connections', (t) => {
   const quota = new RequestQuota(10);
-  quota.inFlight = 9;
+  for (let i = 0; i < 9; i++) quota.begin();
   t.ok(quota.allows(200));
-  quota.inFlight = 10;
+  quota.begin();
   t.notOk(quota.allows(200));
   t.notOk(quota.allows(4));
   t.ok(quota.allows(3), 'a few are always taken');
+  const told: string[] = [];
+  const first = (): void => {
+    told.push('first');
+    quota.begin();
+  };
+  const second = (): void => void told.push('second');
+  const third = (): void => void told.push('third');
+  for (const one of [first, second, third]) quota.wait(one);
+  quota.forget(second);
+  quota.end(1);
+  t.same(told, ['first'], 'who waits longest is told, as far as there is room');
+  quota.end(1);
+  quota.end(1);
+  t.same(told, ['first', 'third'], 'once');
   t.end();
 });
