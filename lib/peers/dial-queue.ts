@@ -139,7 +139,8 @@ export class DialQueue {
       const key = formatAddress(address);
       if (this.#trying.has(key) && key !== exceptKey) continue;
       // Another address of a peer that has a link is not chosen, but linked where it asks for it from there.
-      if (links.withId(id).length === 0 && hasRoom(address, 'out')) candidates.push({ peer, direction: 'out' });
+      if (links.withId(id).length === 0 && hasRoom(address, 'out'))
+        candidates.push({ peer, direction: 'out' });
       else if (inbound.linkOf(id, address) !== undefined && hasRoom(address, 'in')) {
         candidates.push({ peer, direction: 'in' });
       }

@@ -77,7 +77,8 @@ export class Links {
       const victim = this.#evictable(contact);
       if (victim !== undefined) this.remove(victim);
     }
-    if (this.full || this.to(contact) !== undefined) throw new TypeError('no such link can be made');
+    if (this.full || this.to(contact) !== undefined)
+      throw new TypeError('no such link can be made');
     const link = new Link(to, times, {
       ...owner,
       onEnd: (ended, lost) => {

@@ -268,7 +268,8 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
         this.#table.greet(address, source);
       else this.#table.hear(address, source);
     }
-    if (link === true && this.#links.withId(id).length === 0) void this.#inbound.peerIdsOf(connection);
+    if (link === true && this.#links.withId(id).length === 0)
+      void this.#inbound.peerIdsOf(connection);
     this.#queue.pump();
   }
 

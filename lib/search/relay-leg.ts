@@ -1,5 +1,12 @@
 /** One neighbour that a search was passed on to: what it answers is checked and counted here. */
-import type { FileList, PeerContact, PeerId, Search, SearchEnd, ThirdPartyHasFiles } from '../wire/messages.js';
+import type {
+  FileList,
+  PeerContact,
+  PeerId,
+  Search,
+  SearchEnd,
+  ThirdPartyHasFiles,
+} from '../wire/messages.js';
 import type { RelayLimits } from './limits.js';
 import type { RelayTarget, RelayStats, SearchEvents } from './roles.js';
 import { entryBytes, type QuotaPart } from './result-quota.js';

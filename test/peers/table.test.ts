@@ -203,7 +203,11 @@ t.test('a proven id ends the claims', (t) => {
     ['10.0.0.3'],
   );
   t.equal(table.reached(at(4), idOf(1), 1), 'alias', 'a claim is worth nothing now');
-  t.equal(table.reached(at(5), idOf(1), 1, { proven: true }), 'alias', 'proven, it is another address of it');
+  t.equal(
+    table.reached(at(5), idOf(1), 1, { proven: true }),
+    'alias',
+    'proven, it is another address of it',
+  );
   t.notOk(table.hear(at(5), 'b'), 'which is remembered');
   table.greet(at(5), 'b');
   table.name(at(5));

@@ -322,7 +322,9 @@ t.test('under which id it is passed on', (t) => {
     }
     return neighbour.asked.map(({ search: { queryId } }) => queryId);
   };
-  const derived = createHash('sha256').update(Buffer.from(queryId(1), 'hex')).digest('hex');
+  const derived = createHash('sha256')
+    .update(Buffer.from(queryId(1), 'hex'))
+    .digest('hex');
   t.same(idsFrom(new PlayedAsker(8), new PlayedAsker(9)), [derived.slice(0, 32)], 'known peers');
   const [one, two] = idsFrom(new PlayedAsker(), new PlayedAsker());
   t.ok(one !== two && one !== queryId(1) && one !== derived.slice(0, 32), 'nobody can guess it');
