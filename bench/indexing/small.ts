@@ -1,5 +1,4 @@
 /** A folder of many small files, indexed the first time and once more after a restart. */
-import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -48,7 +47,7 @@ export async function indexSmall(
       if (hashed !== hashes) throw new Error(`${hashed} files were hashed, not ${hashes}`);
       if (!(await isIndex(share, wanted))) throw new Error('the index is not what the folder is');
       if (start === again) {
-        await once(share, 'watching');
+        await result.watching;
         watches = countWatches();
       }
       await share.close();
