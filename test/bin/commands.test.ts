@@ -13,7 +13,6 @@ import {
   rmSync,
   statSync,
   truncateSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { createServer } from 'node:http';
@@ -500,40 +499,46 @@ t.test('a disk that is full', async (t) => {
   t.ok(part.equals(readFileSync(join(folder, 'share/f')).subarray(0, part.length)));
 });
 
-t.test('a large file leaves both processes small', async (t) => {
-  // 5 GiB, sparse but for a mark in every 64 MiB.
-  const size = 5 * 2 ** 30;
-  const folder = t.testdir({ share: {} });
-  const file = join(folder, 'share/large');
-  writeFileSync(file, '');
-  truncateSync(file, size);
-  const fd = openSync(file, 'r+');
-  for (let at = 0; at < size; at += 64 * 2 ** 20) writeSync(fd, `mark ${at}`, at);
-  closeSync(fd);
-  const server = await serve(t, [join(folder, 'share'), '--state', join(folder, 's')], {
-    nodeArgs: PEAK,
-  });
-  await server.indexed;
-  const hash = (await run('p2p-search', [server.peer, ''])).stdout.toString().slice(0, 64);
-  // The bytes are compared where they can be told apart; that all are right is what the exit says.
-  for (const at of [0, 64 * 2 ** 20, size - 64 * 2 ** 20]) {
-    const range = ['--offset', `${at}`, '--length', `${`mark ${at}`.length}`];
-    const { stdout } = await run('p2p-fetch', [server.peer, hash, ...range]);
-    t.equal(stdout.toString(), `mark ${at}`);
-  }
-  const whole = ['-o', '/dev/null', ...(FULL ? [] : ['--length', `${2 ** 30}`])];
-  const { code, stderr } = await run('p2p-fetch', [server.peer, hash, ...whole], {
-    nodeArgs: PEAK,
-  });
-  t.equal(code, 0);
-  server.child.kill('SIGTERM');
-  await once(server.child, 'close');
-  for (const [name, text] of [
-    ['p2p-fetch', stderr],
-    ['p2p-serve', server.stderr()],
-  ] as const) {
-    const peak = Number(/^peak (\d+) MiB$/m.exec(text)?.[1]);
+t.test('a large file takes no more memory than a small one', async (t) => {
+  const root = t.testdir();
+  /** Serve and fetch a file, sparse but for a mark in every 64 MiB. @returns the most MiB that each command had */
+  const peaks = async (size: number): Promise<Map<string, number>> => {
+    const folder = mkdtempSync(join(root, 'size-'));
+    mkdirSync(join(folder, 'share'));
+    const fd = openSync(join(folder, 'share/file'), 'w');
+    truncateSync(join(folder, 'share/file'), size);
+    for (let at = 0; at < size; at += 64 * 2 ** 20) writeSync(fd, `mark ${at}`, at);
+    closeSync(fd);
+    const server = await serve(t, [join(folder, 'share'), '--state', join(folder, 's')], {
+      nodeArgs: PEAK,
+    });
+    await server.indexed;
+    const hash = (await run('p2p-search', [server.peer, ''])).stdout.toString().slice(0, 64);
+    // The bytes are compared where they can be told apart; that all are right is what the exit says.
+    for (const at of [0, 64 * 2 ** 20, size - 64 * 2 ** 20]) {
+      const range = ['--offset', `${at}`, '--length', `${`mark ${at}`.length}`];
+      const { stdout } = await run('p2p-fetch', [server.peer, hash, ...range]);
+      t.equal(stdout.toString(), `mark ${at}`);
+    }
+    const whole = ['-o', '/dev/null', ...(FULL ? [] : ['--length', `${Math.min(size, 2 ** 30)}`])];
+    const { code, stderr } = await run('p2p-fetch', [server.peer, hash, ...whole], {
+      nodeArgs: PEAK,
+    });
+    t.equal(code, 0);
+    server.child.kill('SIGTERM');
+    await once(server.child, 'close');
+    const peakOf = (text: string): number => Number(/^peak (\d+) MiB$/m.exec(text)?.[1]);
+    return new Map([
+      ['p2p-fetch', peakOf(stderr)],
+      ['p2p-serve', peakOf(server.stderr())],
+    ]);
+  };
+  const small = await peaks(128 * 2 ** 20);
+  const large = await peaks(5 * 2 ** 30);
+  for (const [name, peak] of large) {
+    // Node itself takes 40 to 60 MiB, more with each version; how much is in memory at once varies by some more.
+    const most = (small.get(name) ?? NaN) + 40;
     t.comment(`${name}: at most ${peak} MiB resident`);
-    t.ok(peak < 150, `${name}: ${peak} MiB`);
+    t.ok(peak < most, `${name}: ${peak} of ${most} MiB`);
   }
 });
