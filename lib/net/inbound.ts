@@ -28,6 +28,7 @@ export interface InboundOwner {
   receive?(memory: Uint8Array): number;
 }
 
+const NOTHING = new Uint8Array(0);
 const SCRATCH_BYTES = 64 * 1024;
 /** Bytes of a body received before yielding to other connections. */
 const RECEIVE_A_TURN = 4 * 1024 * 1024;
@@ -43,6 +44,8 @@ export class Inbound {
   #paused = false;
   #stopped = false;
   #scratch: Buffer | undefined;
+  /** Takes the place of the scratch that holds what was not used yet. */
+  #spare: Buffer | undefined;
   /** Memory lent to the socket for its next read, and the sink it came from. */
   #lent: { memory: Uint8Array; sink: BodySink } | undefined;
 
@@ -109,6 +112,9 @@ export class Inbound {
       }
     }
     this.#lent = undefined;
+    if (this.#rest !== undefined && this.#rest.buffer === this.#scratch?.buffer) {
+      [this.#scratch, this.#spare] = [this.#spare, this.#scratch];
+    }
     return (this.#scratch ??= allocateReadBuffer(SCRATCH_BYTES));
   };
 
@@ -147,8 +153,15 @@ export class Inbound {
     }
   }
 
-  /** Use bytes. They must stay as they are until this returns or, if it pauses, until it resumes. */
+  /**
+   * Use bytes. They must stay as they are until this returns or, if it pauses, until it resumes. TLS gives all that it
+   * has decrypted, also what comes after a pause: up to 64 KiB, of which a copy waits.
+   */
   readonly take = (chunk: Uint8Array): void => {
+    if (this.#paused) {
+      if (!this.#stopped) this.#rest = Buffer.concat([this.#rest ?? NOTHING, chunk]);
+      return;
+    }
     this.#guard(() => {
       this.#consume(chunk);
     });

@@ -36,7 +36,6 @@ export class Lifecycle {
     setMaxListeners(0, this.#closed.signal);
     socket.once('end', () => {
       this.#peerEnded = true;
-      parts().requester.failAll(this.reason);
       this.endIfDone();
     });
     socket.on('error', (cause) => {
@@ -105,8 +104,11 @@ export class Lifecycle {
 
   /** A peer that has sent its last request still gets its answers; then the connection ends. */
   endIfDone(): void {
-    const { inbound, responder } = this.#parts();
-    if (this.#peerEnded && responder.unanswered === 0 && inbound.drained) this.#socket.end();
+    const { inbound, requester, responder } = this.#parts();
+    // What it sent before the end waits: TLS says that it has come while reading is paused.
+    if (!this.#peerEnded || inbound.paused || !inbound.drained) return;
+    requester.failAll(this.reason);
+    if (responder.unanswered === 0) this.#socket.end();
   }
 
   #onClose(): void {

@@ -12,6 +12,7 @@ import {
 } from 'node:tls';
 import t, { type Test } from 'tap';
 import { connect } from '../../lib/fetch/peer.js';
+import { dial } from '../../lib/net/dialer.js';
 import { certificateOf } from '../../lib/net/tls/certificate.js';
 import { ALPN } from '../../lib/net/tls/settings.js';
 import { encodeMessage } from '../../lib/wire/messages.js';
@@ -279,4 +280,42 @@ t.test('no room: a client that wants TLS is told in TLS', async (t) => {
   const silent = await RawPeer.to(t, full.address);
   t.match(await silent.next(), { tag: 0, message: { code: 'ERR_BUSY' } }, 'one that says nothing');
   t.match(full.stats, { openConnections: 1, refused: 3 });
+});
+
+t.test('a reader that stops and goes on gets every byte, once', async (t) => {
+  const [file] = await listOf((await connectTo(t, node)).search(''));
+  const peer = await connectTo(t, node, { tls: true });
+  for (let i = 0; i < 3; i++) {
+    const chunks: Buffer[] = [];
+    for await (const chunk of peer.fetch(file?.hash ?? '').iterator()) {
+      chunks.push(chunk as Buffer);
+      // Others have their turn: what comes meanwhile waits.
+      for (let turns = 0; turns < 5; turns++) await new Promise(setImmediate);
+    }
+    t.ok(CONTENT.equals(Buffer.concat(chunks)));
+  }
+});
+
+t.test('what came before the end of a connection counts, however late it is read', async (t) => {
+  const secure = createServer({ ...shownBy(newKey()), ALPNProtocols: [ALPN] }, (socket) => {
+    socket.on('error', () => undefined);
+    const peer = new RawPeer(socket);
+    void (async () => {
+      const info = { version: 1 };
+      const pong = { type: 'ACKN', of: 'PING', info, files: 1, bytes: 6, state: 'ready' } as const;
+      const answers: Buffer[] = [];
+      while (answers.length < 200) {
+        answers.push(encodeMessage(pong, (await peer.next())?.tag ?? 0));
+      }
+      // All at once, and the end behind them: more than is looked at in one turn.
+      socket.end(Buffer.concat(answers));
+    })();
+  });
+  const fake = await startFake(t, (socket) => secure.emit('connection', socket));
+  const times = { connectTimeout: 30_000, answerTimeout: 30_000 };
+  const connection = await dial(fake.address, { ...times, tls: true, handler: () => undefined });
+  const ping = { type: 'PING', info: { version: 1 } } as const;
+  const answers = Array.from({ length: 200 }, () => connection.request(ping));
+  t.equal((await Promise.all(answers)).length, 200);
+  if (!connection.closed.aborted) await once(connection.closed, 'abort');
 });
