@@ -32,11 +32,10 @@ function frame(id: string, tag: number, payload: Uint8Array, length = payload.le
   return Buffer.concat([head, payload]);
 }
 
+const node = await startIndexed(t, t.testdir({ hello: 'hello\n' }), { workers: false });
+
 /** A connection to a node that shares `hello`. */
-async function served(t: Test): Promise<RawPeer> {
-  const node = await startIndexed(t, t.testdir({ hello: 'hello\n' }));
-  return RawPeer.to(t, node.address);
-}
+const served = (t: Test): Promise<RawPeer> => RawPeer.to(t, node.address);
 
 /** The request of a client, at the peer that is to answer it. */
 async function asked(
