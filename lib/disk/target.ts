@@ -32,10 +32,9 @@ import {
   unlinkSync,
   type BigIntStats,
 } from 'node:fs';
-import { createHash, randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { PeerError, systemCode } from '../errors.js';
-import { MAX_NAME_BYTES, PART_SUFFIX, cut } from './safe-name.js';
+import { claimedName, isClaimOf, partName } from './part-name.js';
 
 // A link is not followed, and a fifo not waited for: both are refused.
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -45,11 +44,6 @@ const CREATE = OPEN | constants.O_CREAT | constants.O_EXCL;
 /** Of a new file, before the umask. Other users never write to it. */
 const MODE = 0o664;
 const OTHERS_WRITE = 0o002;
-
-const MARK_DIGITS = 32;
-const TOKEN_BYTES = 8;
-/** What a part's name has behind that of the file, at most: `.mark-token.part`. */
-const END_BYTES = 1 + MARK_DIGITS + 1 + 2 * TOKEN_BYTES + PART_SUFFIX.length;
 
 /** Seconds between two times that a file system can tell apart, at most: FAT's. */
 const CLOCK_STEP = 2;
@@ -233,9 +227,9 @@ export class Target {
 
   /** Take up what a run was about to name when it was killed. Looks through the whole folder. */
   recover(): void {
-    const stem = basename(this.#part).slice(0, -PART_SUFFIX.length);
+    const part = basename(this.#part);
     for (const name of readdirSync(this.#place.folder)) {
-      if (!name.startsWith(`${stem}-`) || !name.endsWith(PART_SUFFIX)) continue;
+      if (!isClaimOf(part, name)) continue;
       const left = join(this.#place.folder, name);
       const stat = look(left);
       if (stat?.isFile() !== true) continue;
@@ -246,8 +240,7 @@ export class Target {
 
   /** Move the part to a name that only this run knows. @returns undefined when it is not this file */
   #claim(fd: number): string | undefined {
-    const token = randomBytes(TOKEN_BYTES).toString('hex');
-    const own = `${this.#part.slice(0, -PART_SUFFIX.length)}-${token}${PART_SUFFIX}`;
+    const own = claimedName(this.#part);
     if (!this.holds(fd)) return undefined;
     try {
       renameSync(this.#part, own);
@@ -297,12 +290,6 @@ export class Target {
             : 'can be written to by other users';
     return new PeerError('ERR_FORBIDDEN', `${this.part} ${what}: it is not written to`);
   }
-}
-
-/** The name of a part. It fits where the file's own does. */
-function partName(name: string, content: string): string {
-  const mark = createHash('sha256').update(`${name}\0${content}`).digest('hex');
-  return `${cut(name, MAX_NAME_BYTES - END_BYTES)}.${mark.slice(0, MARK_DIGITS)}${PART_SUFFIX}`;
 }
 
 /** What stands at a path itself; undefined when nothing does. */
