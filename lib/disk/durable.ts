@@ -38,7 +38,7 @@ export async function syncFolder(folder: string | number): Promise<void> {
 }
 
 /**
- * Make a folder, and those above it that are missing. (mkdir's own `recursive` tries for ever, in Node 20,
+ * Make a folder, and those above it that are missing. (mkdir's own `recursive` never ends, in Node 20,
  * where a folder cannot be made: in /proc.)
  *
  * @returns the folders that were made

@@ -1,5 +1,5 @@
 /**
- * What a node does with its peers: tries those it has heard of, keeps links to some, dials back those that
+ * What a node does with its peers: dials those it has heard of, keeps links to some, dials back those that
  * come in, tells others of those it has reached. `PeerTable` knows them, `DialQueue` says which is dialled.
  */
 import { EventEmitter } from 'node:events';

@@ -40,11 +40,11 @@ type Event =
   | 'absent'
   | 'full';
 /** Exit code or signal; stderr; and whether all of it is there, a part of it, or nothing. */
-type Outcome = [NodeJS.Signals | number, RegExp, 'whole' | 'part' | 'nothing'];
+type Expected = [NodeJS.Signals | number, RegExp, 'whole' | 'part' | 'nothing'];
 
 const NOTHING_SAID = /^$/;
 const MISMATCH = 'the bytes do not match the hash';
-const TABLE: readonly [Target, Event, ...Outcome][] = [
+const TABLE: readonly [Target, Event, ...Expected][] = [
   ['file', 'nothing', 0, NOTHING_SAID, 'whole'],
   ['file', 'SIGINT', 'SIGINT', NOTHING_SAID, 'part'],
   ['file', 'SIGTERM', 'SIGTERM', NOTHING_SAID, 'part'],

@@ -49,8 +49,11 @@ t.test('--retry: what passes is tried again, later and later', async (t) => {
 
   const told: string[] = [];
   const onRetry = ({ code }: PeerError): number => told.push(code);
-  const passing = failing(peer, errors('ERR_CLOSED', 'ERR_BUSY', 'ERR_HASHING', 'ERR_UNREACHABLE'));
-  await fetchToFile(passing, hash, out, { ...FAST, retries: 4, onRetry });
+  const transient = failing(
+    peer,
+    errors('ERR_CLOSED', 'ERR_BUSY', 'ERR_HASHING', 'ERR_UNREACHABLE'),
+  );
+  await fetchToFile(transient, hash, out, { ...FAST, retries: 4, onRetry });
   t.same(told, ['ERR_CLOSED', 'ERR_BUSY', 'ERR_HASHING', 'ERR_UNREACHABLE']);
   t.ok(readFileSync(out).equals(content));
 

@@ -38,7 +38,7 @@ function bodyOf(bytes: Buffer, tree: Tree, offset: number, length: number): Buff
   return Buffer.concat(parts);
 }
 
-/** Feed a body in pieces; what came out before it ended or failed. */
+/** Write a body in pieces; what came out before it ended or failed. */
 function verify(
   body: Buffer,
   range: ConstructorParameters<typeof BodyVerifier>[0],

@@ -52,7 +52,7 @@ t.test(`${CONNECTIONS} connections of broken frames`, { skip }, async (t) => {
   t.equal(child.exitCode, null, `seed ${seed}: alive`);
   t.notMatch(stderr(), 'internal error');
   // A connection that was reset by one end is closed by the other a moment later.
-  for (let tries = 0; tries < 100 && descriptors(pid) > before.descriptors; tries++)
+  for (let attempts = 0; attempts < 100 && descriptors(pid) > before.descriptors; attempts++)
     await sleep(50);
   t.ok(descriptors(pid) <= before.descriptors, `${descriptors(pid)} descriptors`);
   const grown = (resident(pid) - before.resident) / 2 ** 20;

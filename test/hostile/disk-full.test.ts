@@ -17,7 +17,7 @@ import { size } from './sizes.js';
 const skip = hasNamespaces() ? false : 'no user namespaces here (unshare -Urm)';
 const MIB = 1024 * 1024;
 
-t.test('p2p-fetch: one line, code 1, the part is kept and gone on with', { skip }, async (t) => {
+t.test('p2p-fetch: one line, code 1, the part is kept and resumed', { skip }, async (t) => {
   const folder = t.testdir({ share: {}, small: {} });
   const content = random(5 * MIB + 7);
   writeFiles(join(folder, 'share'), { 'a film': content, notes: random(1000) });

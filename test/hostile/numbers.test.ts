@@ -152,12 +152,12 @@ async function besieged(t: Test, pid: number, peer: string): Promise<void> {
 
 /** Until it succeeds: a client that comes when there is no descriptor left is closed, and has to come again. */
 async function eventually(action: () => Promise<unknown>): Promise<void> {
-  for (let tries = 0; ; tries++) {
+  for (let attempts = 0; ; attempts++) {
     try {
       await action();
       return;
     } catch (error) {
-      if (tries === 100) throw error;
+      if (attempts === 100) throw error;
       await sleep(50);
     }
   }

@@ -105,7 +105,7 @@ t.test(
       const abuser = await link();
       await abusers.call('behave', { as: abuse, honest: [...friends, address] });
       say(abuse, await search());
-      t.ok(linksOf(node).includes(abuser), 'what an honest peer could do is borne');
+      t.ok(linksOf(node).includes(abuser), 'what an honest peer could do is tolerated');
     }
     t.same(node.misbehaviour, misbehaviour);
     const { capped, refused, late } = node.searchStats;

@@ -24,7 +24,7 @@ function manyFiles(count: number): Record<string, string> {
   return Object.fromEntries(Array.from({ length: count }, (_, i) => [`f${i}`, `content ${i}`]));
 }
 
-t.test('a file that ends each thread: it alone fails, after three tries', async (t) => {
+t.test('a file that ends each thread: it alone fails, after three attempts', async (t) => {
   const root = t.testdir();
   writeFiles(root, { ...manyFiles(50), poison: 'x', throws: 'y' });
   writeLarge(join(root, 'poison-large'), WHOLE_FILE_BYTES + 1);

@@ -31,7 +31,7 @@ function door(limits: Partial<AdmissionLimits>, step = 10_000) {
       gone.push(verdict.evict);
     }
     const { proven = false, ...rest } = is;
-    const guest = {
+    const candidate = {
       since: clock.now(),
       lastUse: undefined,
       busy: false,
@@ -39,10 +39,10 @@ function door(limits: Partial<AdmissionLimits>, step = 10_000) {
       ...rest,
       client,
     };
-    admission.add(guest);
-    if (proven) admission.proven(guest);
+    admission.add(candidate);
+    if (proven) admission.proven(candidate);
     clock.run(clock.now() + step);
-    return guest;
+    return candidate;
   };
   return { admission, come, gone };
 }
@@ -190,13 +190,13 @@ t.test(
         for (const { client, leaves, ...is } of events) {
           const before = gone.length;
           const full = inside.length === limits.total;
-          const guest = come(client, is);
+          const candidate = come(client, is);
           for (const evicted of gone.slice(before)) {
             if (evicted.kept || !inside.includes(evicted)) return false;
             inside.splice(inside.indexOf(evicted), 1);
           }
           const own = inside.filter((other) => other.client === client).length;
-          if (guest !== undefined) inside.push(guest);
+          if (candidate !== undefined) inside.push(candidate);
           else if (!full && own < limits.perClient && admission.pending < limits.pending)
             return false;
           const left = leaves === undefined ? undefined : inside.splice(leaves, 1)[0];

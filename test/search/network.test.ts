@@ -191,7 +191,7 @@ t.test('a clique: a node that knows the list of the asker asks no other', async 
   await check(t, nodes, graph, 2, 1);
   // As soon as all have the lists of all.
   let duplicates: number | undefined;
-  for (let tries = 0; duplicates !== 0 && tries < 100; tries++) {
+  for (let attempts = 0; duplicates !== 0 && attempts < 100; attempts++) {
     duplicates = (await check(t, nodes, graph, 2, 4)).summary?.duplicates;
   }
   t.equal(duplicates, 0);

@@ -119,15 +119,20 @@ async function fetch(
   { hash, content }: Shared,
   peers: readonly PeerAddress[],
   options: FetchManyOptions = {},
-): Promise<{ memory: Memory; counts: number[]; again: number; news: SourceEvent[] }> {
+): Promise<{ memory: Memory; counts: number[]; again: number; events: SourceEvent[] }> {
   const memory = new Memory(content.length);
-  const news: SourceEvent[] = [];
+  const events: SourceEvent[] = [];
   const summary = await fetchFromMany(hash, peers, memory, {
-    onSource: (one) => news.push(one),
+    onSource: (one) => events.push(one),
     ...options,
   });
   const counts = summary.map(({ blocks }) => blocks);
-  return { memory, counts, again: summary.reduce((n, { duplicates }) => n + duplicates, 0), news };
+  return {
+    memory,
+    counts,
+    again: summary.reduce((n, { duplicates }) => n + duplicates, 0),
+    events,
+  };
 }
 
 for (const order of ['file', 'any'] as const) {
@@ -154,11 +159,11 @@ for (const order of ['file', 'any'] as const) {
       const shared = await share(t);
       const liar = await relay(t, shared.address, { lieEvery: 5 * BLOCK_BYTES });
       const honest = await relay(t, shared.address, { rate: 16 * SLOW });
-      const { memory, counts, news } = await fetch(shared, [liar.at, honest.at], { order });
+      const { memory, counts, events } = await fetch(shared, [liar.at, honest.at], { order });
       t.ok(memory.bytes.equals(shared.content));
       t.equal(memory.written, SIZE);
       t.match(
-        news.filter(({ state }) => state === 'lied'),
+        events.filter(({ state }) => state === 'lied'),
         [{ peer: liar.name, error: { code: 'ERR_MISMATCH' } }],
       );
       t.equal(liar.relay.connections, 1, 'it is not asked again');
@@ -170,15 +175,15 @@ for (const order of ['file', 'any'] as const) {
     const shared = await share(t);
     const stalls = await relay(t, shared.address, { rate: 16 * SLOW, stallAfter: 9 * BLOCK_BYTES });
     const other = await relay(t, shared.address, { rate: 4 * SLOW });
-    const { memory, counts, news } = await fetch(shared, [stalls.at, other.at], {
+    const { memory, counts, events } = await fetch(shared, [stalls.at, other.at], {
       order,
       stallTimeout: 200,
     });
     t.ok(memory.bytes.equals(shared.content));
     t.equal(memory.written, SIZE);
     t.ok((counts[0] ?? 0) > 0 && (counts[0] ?? 0) < 10);
-    t.ok(news.some(({ peer, state }) => peer === stalls.name && state === 'stalled'));
-    t.notOk(news.some(({ peer, state }) => peer === other.name && state !== 'ready'));
+    t.ok(events.some(({ peer, state }) => peer === stalls.name && state === 'stalled'));
+    t.notOk(events.some(({ peer, state }) => peer === other.name && state !== 'ready'));
   });
 
   t.test(`${order}: a source that is cut off is connected again`, async (t) => {
@@ -187,7 +192,7 @@ for (const order of ['file', 'any'] as const) {
     const other = await relay(t, shared.address, { rate: SLOW });
     let blocks = 0;
     const memory = new Memory(SIZE);
-    const news: SourceEvent[] = [];
+    const events: SourceEvent[] = [];
     await fetchFromMany(
       shared.hash,
       [cut.at, other.at],
@@ -197,13 +202,13 @@ for (const order of ['file', 'any'] as const) {
           return memory.write(bytes, position);
         },
       },
-      { order, onSource: (one) => news.push(one) },
+      { order, onSource: (one) => events.push(one) },
     );
     t.ok(memory.bytes.equals(shared.content));
     t.equal(memory.written, SIZE);
     t.equal(cut.relay.connections, 2);
     t.match(
-      news.filter(({ peer }) => peer === cut.name).map(({ state }) => state),
+      events.filter(({ peer }) => peer === cut.name).map(({ state }) => state),
       ['ready', 'lost', 'ready'],
     );
   });
@@ -244,11 +249,11 @@ for (const order of ['file', 'any'] as const) {
         [liar, honest.at],
         [honest.at, liar],
       ]) {
-        const { memory, news } = await fetch(shared, peers, { order });
+        const { memory, events } = await fetch(shared, peers, { order });
         t.ok(memory.bytes.equals(shared.content));
         t.equal(memory.written, SIZE, `claims ${claim}`);
         t.same(
-          news.filter(({ state }) => state === 'lied').map(({ peer }) => peer),
+          events.filter(({ state }) => state === 'lied').map(({ peer }) => peer),
           [formatAddress(liar)],
         );
       }

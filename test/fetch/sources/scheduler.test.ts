@@ -274,14 +274,14 @@ t.test('how much at once', (t) => {
   t.equal(rangeOf({ ...some, rate: 10, window: 256 }), 0, 'it would hold up the window');
   t.equal(rangeOf({ ...some, rate: 1000, window: MIN_WINDOW }), 1, 'never the fastest');
   t.equal(rangeOf({ rate: 0, fastest: 0, total: 0, window: 8, ranges: 9 }), 1);
-  const pace = new Throughput();
-  t.equal(pace.rate, undefined);
-  pace.add(10 * BLOCK_BYTES, 10);
-  t.equal(pace.rate, undefined, 'too short to say');
-  pace.add(10 * BLOCK_BYTES, 10);
-  t.equal(pace.rate, 1000);
-  for (let i = 0; i < 50; i++) pace.add(BLOCK_BYTES, 100);
-  t.ok(Math.abs((pace.rate ?? 0) - 10) < 1, 'it follows');
+  const throughput = new Throughput();
+  t.equal(throughput.rate, undefined);
+  throughput.add(10 * BLOCK_BYTES, 10);
+  t.equal(throughput.rate, undefined, 'too short to say');
+  throughput.add(10 * BLOCK_BYTES, 10);
+  t.equal(throughput.rate, 1000);
+  for (let i = 0; i < 50; i++) throughput.add(BLOCK_BYTES, 100);
+  t.ok(Math.abs((throughput.rate ?? 0) - 10) < 1, 'it follows');
   t.end();
 });
 

@@ -56,19 +56,19 @@ export class ChangingShare {
   async change(): Promise<'create' | 'change' | 'rename' | 'delete'> {
     const files = this.changing;
     const file = files[Math.floor(this.#random() * files.length)];
-    const dice = this.#random();
-    if (file === undefined || (files.length < this.#most && dice < 0.3)) {
+    const chance = this.#random();
+    if (file === undefined || (files.length < this.#most && chance < 0.3)) {
       const number = this.#made++;
       await this.#add(`moving/${number % 7}/moving-${number}.dat`);
       return 'create';
     }
     this.#touch(file.path);
     this.#changing.delete(file.path);
-    if (dice < 0.6) {
+    if (chance < 0.6) {
       await this.#add(file.path);
       return 'change';
     }
-    if (dice < 0.8) {
+    if (chance < 0.8) {
       const number = this.#made++;
       const path = `moving/${number % 7}/renamed-${number}.dat`;
       this.#rename(file.path, path);

@@ -15,7 +15,7 @@ const SETTLED = 30_000;
 /** Connections that are kept, and used by turns. */
 const KEPT = 4;
 /** Milliseconds from when a connection is replaced until it is closed. */
-const RETIRED = 30_000;
+const REPLACED_FOR = 30_000;
 
 export interface SoakedNode {
   /** Where it listens. */
@@ -33,7 +33,7 @@ export class HonestClients {
   readonly #counts: Counts;
   readonly #kept: (Peer | undefined)[] = [];
   /** Replaced, and not closed yet. */
-  readonly #retired = new Set<Peer>();
+  readonly #replaced = new Set<Peer>();
 
   /** @param others neighbours of the node, which a search through it finds */
   constructor(
@@ -135,7 +135,7 @@ export class HonestClients {
   }
 
   async close(): Promise<void> {
-    const peers = [...this.#kept, ...this.#retired].filter((peer) => peer !== undefined);
+    const peers = [...this.#kept, ...this.#replaced].filter((peer) => peer !== undefined);
     await Promise.all(peers.map((peer) => peer.close()));
     this.#kept.length = 0;
   }
@@ -189,12 +189,12 @@ export class HonestClients {
     // Another may have come there meanwhile.
     const replaced = this.#kept[place];
     if (replaced !== undefined) {
-      this.#retired.add(replaced);
+      this.#replaced.add(replaced);
       // By then those that use it have finished.
       setTimeout(() => {
-        this.#retired.delete(replaced);
+        this.#replaced.delete(replaced);
         void replaced.close();
-      }, RETIRED).unref();
+      }, REPLACED_FOR).unref();
     }
     this.#kept[place] = peer;
     this.#counts.add('connections');
