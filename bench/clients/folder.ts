@@ -36,7 +36,7 @@ export async function measureFolder(settings: Settings, progress: Progress): Pro
     ends.push(node.stop);
     const all: Contestant[] = [
       {
-        name: 'p2p-fetch --all, verified',
+        name: 'p2p-fetch --all, verified, waits for the disk',
         program: process.execPath,
         args: (count, out) => [
           ...[scriptFile('bin/p2p-fetch.js'), node.line, '--all', tagOf(count), '-o', out],
@@ -47,7 +47,7 @@ export async function measureFolder(settings: Settings, progress: Progress): Pro
       const { port, stop } = await startNginx(share, join(folder, 'nginx'));
       ends.push(stop);
       all.push({
-        name: 'curl --parallel from nginx, not verified',
+        name: 'curl --parallel from nginx, neither',
         program: 'curl',
         args: (count, out) => [
           ...['--silent', '--fail', '--parallel', '--parallel-max', `${CURL_AT_ONCE}`],

@@ -216,6 +216,8 @@ async function parse<T>({
 function asTyped(message: string, usage: string, args: readonly string[]): string {
   const [, got] = /^Not enough non-option arguments: got (\d+)/.exec(message) ?? [];
   if (got !== undefined) return `${usage.split(' ')[Number(got)] ?? usage} is missing`;
+  const [, option] = /^Not enough arguments following: (.*)$/.exec(message) ?? [];
+  if (option !== undefined) return `${option.length === 1 ? '-' : '--'}${option} needs a value`;
   const [, keys] = /^Unknown arguments?: (.*)$/.exec(message) ?? [];
   if (keys === undefined) return message;
   // Without dashes, each as it was typed and in camel case.

@@ -226,6 +226,8 @@ t.test('wrong usage: one line, exit code 2', async (t) => {
     ['p2p-serve', [share, '--host', '192.0.2.1'], /does not have that address/],
     ['p2p-serve', [share, '--state', join(folder, 'file')], /cannot keep state in/],
     ['p2p-fetch', ['localhost'], /: <hash> or --all is missing/],
+    ['p2p-fetch', ['localhost', ABSENT, '-o'], /: -o needs a value/],
+    ['p2p-search', ['localhost', 'x', '--max'], /: --max needs a value/],
     ['p2p-fetch', ['localhost', 'abc'], /is not a hash: that is 64 .*\(this has 3 characters\)/],
     ['p2p-fetch', ['localhost', 'g'.repeat(64)], /is not a hash/],
     ['p2p-fetch', ['localhost:0', ABSENT], /is not a peer \(a port is/],

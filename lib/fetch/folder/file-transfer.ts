@@ -21,6 +21,12 @@ export interface TransferOptions {
   onBytes: (bytes: number) => void;
 }
 
+export interface AttemptEvents {
+  onHead: OnHead;
+  /** Told that all bytes have come: what is left is to wait for the disk. */
+  onReceived: () => void;
+}
+
 export class FileTransfer {
   readonly #peer: Peer;
   readonly #output: OutputFolder;
@@ -58,14 +64,19 @@ export class FileTransfer {
   }
 
   /** Fetch it from the peer. @throws PeerError; the system's error */
-  async fetch(file: string, match: FileMatch, signal: AbortSignal, onHead: OnHead): Promise<void> {
+  async fetch(
+    file: string,
+    match: FileMatch,
+    signal: AbortSignal,
+    events: AttemptEvents,
+  ): Promise<void> {
     const { hash, size, modified } = match;
     if (size > SMALL_BYTES) {
-      await this.fetchFrom(this.#peer, file, match, signal, onHead);
+      await this.fetchFrom(this.#peer, file, match, signal, events);
       return;
     }
     const { limit, onBytes } = this.#options;
-    const bytes = await this.#peer.fetchSmall(hash, size, { signal, limit, onHead });
+    const bytes = await this.#peer.fetchSmall(hash, size, { signal, limit, onHead: events.onHead });
     onBytes(size);
     await this.#named(file, () => this.#put(file, hash, bytes, modified));
   }
@@ -76,7 +87,7 @@ export class FileTransfer {
     file: string,
     match: FileMatch,
     signal: AbortSignal,
-    onHead: OnHead,
+    { onHead, onReceived }: AttemptEvents,
   ): Promise<void> {
     await this.#named(file, async () => {
       const fetch = this.#openLarge(file, match);
@@ -91,6 +102,7 @@ export class FileTransfer {
             before = bytes;
           },
         });
+        onReceived();
         await fetch.finish();
       } catch (error) {
         await fetch.abandon();

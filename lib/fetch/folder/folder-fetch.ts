@@ -166,9 +166,15 @@ export class FolderFetch {
     const file = this.#listing.nameOf(match);
     const count = match.size <= SMALL_BYTES ? match.size : LARGE_COUNTS;
     await this.#bytes.take(count);
+    let held = count;
+    const onReceived = (): void => {
+      this.#bytes.give(held);
+      held = 0;
+    };
     let result: FetchedFile;
     try {
-      result = { ...match, file, status: await this.#fetch(file, match, signal, alone) };
+      const status = await this.#fetch(file, match, signal, { alone, onReceived });
+      result = { ...match, file, status };
     } catch (error) {
       if (error instanceof Suspect) {
         this.#suspects.push(match);
@@ -178,7 +184,7 @@ export class FolderFetch {
       if (endsAll(error)) throw error;
       result = { ...match, file, status: 'failed', error: asError(error) };
     } finally {
-      this.#bytes.give(count);
+      onReceived();
     }
     this.#settled++;
     await this.#unread.take(1);
@@ -190,14 +196,14 @@ export class FolderFetch {
     file: string,
     match: FileMatch,
     signal: AbortSignal,
-    alone: boolean,
+    { alone, onReceived }: { alone: boolean; onReceived: () => void },
   ): Promise<FetchResult> {
     if (await this.#transfer.isThere(file, match, signal)) return 'there';
     const { sourceOf } = this.#options;
     if (sourceOf === undefined || match.size <= SMALL_BYTES) {
       try {
         await this.#attempts.persist(
-          (onHead) => this.#transfer.fetch(file, match, signal, onHead),
+          (onHead) => this.#transfer.fetch(file, match, signal, { onHead, onReceived }),
           signal,
           alone,
         );
@@ -210,7 +216,7 @@ export class FolderFetch {
     const { source, close } = sourceOf(match);
     try {
       await this.#attempts.persist(
-        (onHead) => this.#transfer.fetchFrom(source, file, match, signal, onHead),
+        (onHead) => this.#transfer.fetchFrom(source, file, match, signal, { onHead, onReceived }),
         signal,
         alone,
       );
