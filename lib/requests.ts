@@ -34,9 +34,10 @@ export function answerRequests(parts: NodeParts): RequestHandler {
         return;
       }
       case 'RQLT':
-        await exchange.sendPrepared(() => {
+        await exchange.whenRoom(() => {
           const peers = neighbours.list(connection, request.max);
-          return { type: 'ACKN', of: 'RQLT', peers };
+          exchange.send({ type: 'ACKN', of: 'RQLT', peers });
+          return Promise.resolve();
         });
         return;
       case 'RQFS':

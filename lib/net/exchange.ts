@@ -3,8 +3,6 @@ import type { SendAccount } from '../limits/send-budget.js';
 import type { Answer, FileHead } from '../wire/messages.js';
 import type { BodyWriter } from './outbound.js';
 
-type LongAnswer = Exclude<Answer, FileHead>;
-
 export interface Exchange {
   /** The side that asks, for messages: `host:port`. */
   readonly from: string;
@@ -17,9 +15,9 @@ export interface Exchange {
   /**
    * Prepare and send an answer that may be long: after others like it, when there is room for it.
    *
-   * @param prepare told whether there is ample room, or the answer should be short
+   * @param job told whether there is ample room, or the answer should be short
    */
-  sendPrepared(prepare: (ample: boolean) => LongAnswer | Promise<LongAnswer>): Promise<void>;
+  whenRoom(job: (ample: boolean) => Promise<void>): Promise<void>;
   /** Send an answer; any but the head of a body. */
   send(answer: Exclude<Answer, FileHead>): void;
   /**

@@ -3,7 +3,7 @@ import { PeerError, asError, isWireErrorCode } from '../errors.js';
 import { RequestQuota } from '../limits/request-quota.js';
 import type { SendAccount } from '../limits/send-budget.js';
 import type { RequestId } from '../wire/frame.js';
-import { MAX_UNANSWERED } from '../wire/limits.js';
+import { MAX_ANSWER_BYTES, MAX_UNANSWERED } from '../wire/limits.js';
 import { decodeMessage, encodeMessage, type Request } from '../wire/messages.js';
 import { BodyQueue, type Exchange } from './exchange.js';
 import type { Outbound } from './outbound.js';
@@ -27,7 +27,7 @@ export interface ResponderOptions {
   readonly destroy: (error: unknown) => void;
 }
 
-/** Requests for files that are prepared while an earlier body is written, as far as the budget goes. */
+/** Answers that are prepared while earlier ones are written, as far as the budget goes. */
 const PREPARED = 64;
 /** Bytes that are reserved for a long answer while it is prepared. */
 const LONG_ANSWER_BYTES = 128 * 1024;
@@ -37,8 +37,8 @@ const NOW = Promise.resolve();
 export class Responder {
   readonly #options: ResponderOptions;
   readonly #bodies = new BodyQueue(PREPARED, () => this.#options.account.room > 0);
-  /** Requests for answers that may be long: one is prepared after the other. */
-  readonly #long = new BodyQueue(1, () => false);
+  /** Answers that may be long: several are prepared at once only while there is room for the longest. */
+  readonly #long = new BodyQueue(PREPARED, () => this.#options.account.room >= MAX_ANSWER_BYTES);
   #unanswered = 0;
 
   constructor(options: ResponderOptions) {
@@ -79,8 +79,6 @@ export class Responder {
     quota.begin();
     if (request.type === 'RQFH') {
       this.#bodies.add((turn) => this.#handle(request, tag, turn));
-    } else if (request.type === 'RQLT' || (request.type === 'RQFS' && request.ttl === 0)) {
-      this.#long.add(() => this.#handle(request, tag, NOW));
     } else {
       void this.#handle(request, tag, NOW);
     }
@@ -109,7 +107,10 @@ export class Responder {
       },
       account,
       turn,
-      sendPrepared: (prepare) => this.#sendPrepared(prepare, tag),
+      whenRoom: (job) =>
+        new Promise((resolve, reject) => {
+          this.#long.add(() => this.#whenRoom(job).then(resolve, reject));
+        }),
       sendWhole: async (head, bytes) => {
         await turn;
         closed.throwIfAborted();
@@ -138,17 +139,14 @@ export class Responder {
     }
   }
 
-  async #sendPrepared(
-    prepare: Parameters<Exchange['sendPrepared']>[0],
-    tag: number,
-  ): Promise<void> {
+  async #whenRoom(job: Parameters<Exchange['whenRoom']>[0]): Promise<void> {
     const { outbound, account, closed } = this.#options;
+    closed.throwIfAborted();
     await outbound.room();
     closed.throwIfAborted();
     const reserved = account.take(LONG_ANSWER_BYTES) ? LONG_ANSWER_BYTES : 0;
     try {
-      const answer = await prepare(reserved > 0);
-      outbound.frame(encodeMessage(answer, tag));
+      await job(reserved > 0);
     } finally {
       account.give(reserved);
     }

@@ -67,12 +67,7 @@ export class NodeSearch {
       neighbours: () => this.#neighbours(),
       settle: setImmediate,
       answer: (search, then, asker) => {
-        host.answer(search, asker?.signal).then(then, (error: unknown) => {
-          // An asker that is gone needs no answer, and overload is not an internal error.
-          const isBusy = error instanceof PeerError && error.code === 'ERR_BUSY';
-          if (asker?.signal?.aborted !== true && !isBusy) host.onError(error);
-          then(NOTHING);
-        });
+        void this.#answer(search, then, asker);
       },
       ...(host.limits !== undefined && { limits: host.limits }),
     });
@@ -92,9 +87,8 @@ export class NodeSearch {
     const search = via === asked.via ? asked : { ...asked, via };
     if (search.ttl === 0 && search.queryId === undefined) {
       // Meant for this node alone, like any other page of its list.
-      await exchange.sendPrepared((ample) => {
-        const max = ample ? search.max : Math.min(search.max ?? SHORT_PAGE, SHORT_PAGE);
-        return this.#host.answer({ ...search, max }, exchange.closed);
+      await exchange.whenRoom(async (ample) => {
+        exchange.send(await this.#host.answer(shortened(search, ample), exchange.closed));
       });
       return;
     }
@@ -135,6 +129,22 @@ export class NodeSearch {
     throw new PeerError('ERR_FORBIDDEN', 'it is asked for a peer that is not on the list');
   }
 
+  async #answer(search: Search, then: (list: FileList) => void, asker?: Asker): Promise<void> {
+    const find = async (ample: boolean): Promise<void> => {
+      const list = this.#host.answer(shortened(search, ample), asker?.signal);
+      then(
+        await list.catch((error: unknown) => {
+          // An asker that is gone needs no answer, and overload is not an internal error.
+          const isBusy = error instanceof PeerError && error.code === 'ERR_BUSY';
+          if (asker?.signal?.aborted !== true && !isBusy) this.#host.onError(error);
+          return NOTHING;
+        }),
+      );
+    };
+    if (asker instanceof ExchangeAsker) await asker.whenRoom(find);
+    else await find(true);
+  }
+
   *#neighbours(): Generator<LinkNeighbour> {
     const { busyPause: pause } = { ...RELAY_LIMITS, ...this.#host.limits };
     for (const link of this.#host.links()) {
@@ -152,6 +162,11 @@ export class NodeSearch {
       );
     }
   }
+}
+
+/** A search for fewer matches, while memory for answers is short. */
+function shortened(search: Search, ample: boolean): Search {
+  return ample ? search : { ...search, max: Math.min(search.max ?? SHORT_PAGE, SHORT_PAGE) };
 }
 
 class ExchangeAsker implements Asker {
@@ -201,6 +216,13 @@ class ExchangeAsker implements Asker {
 
   penalise(kind: Misbehaviour): void {
     this.#host.penalise?.(this.#connection, kind);
+  }
+
+  /** Resolves when the job has run, or the asker is gone. */
+  async whenRoom(job: (ample: boolean) => Promise<void>): Promise<void> {
+    await this.#exchange.whenRoom(job).catch((error: unknown) => {
+      if (!this.signal.aborted) throw error;
+    });
   }
 
   send(answer: Parameters<Asker['send']>[0], spare = false): boolean {

@@ -362,7 +362,7 @@ t.test('a search leaves no listener behind, refused or not', async (t) => {
     send: ({ type }) => void sent.push(type),
     sendBody: () => Promise.reject(new Error('no files here')),
     sendWhole: () => Promise.reject(new Error('no files here')),
-    sendPrepared: () => Promise.reject(new Error('no pages here')),
+    whenRoom: (job) => job(true),
     account: new SendBudget().account('test'),
     turn: Promise.resolve(),
   };
