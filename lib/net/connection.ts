@@ -5,7 +5,7 @@
  * Knows nothing of files: requests and answers are for those above it.
  */
 import type { Socket } from 'node:net';
-import { PeerError, type ErrorCode } from '../errors.js';
+import { PeerError } from '../errors.js';
 import { RequestQuota } from '../limits/request-quota.js';
 import { SendBudget } from '../limits/send-budget.js';
 import { isMessageId, isRequestId, type Frame } from '../wire/frame.js';
@@ -62,9 +62,6 @@ export interface ConnectionOptions extends DeadlineTimes {
   /** Called with errors of the handler that are this side's own fault. */
   onInternalError?: ((error: Error) => void) | undefined;
 }
-
-/** What a peer says with tag 0 before it closes a connection on which nothing was wrong. */
-const FAREWELLS: ReadonlySet<ErrorCode> = new Set(['ERR_BUSY', 'ERR_FORBIDDEN']);
 
 /** Milliseconds without a byte until the kernel sends keep-alive probes. */
 const KEEPALIVE = 4_000;
@@ -316,10 +313,7 @@ export class Connection {
       this.#responder.onRequest(id, payload, tag);
     } else {
       const answer = decodeMessage(id, payload);
-      // Why the connection is about to be closed.
-      if (tag === 0 && answer.type === 'ERRR' && FAREWELLS.has(answer.code)) {
-        this.#life.announced(new PeerError(answer.code, `${this.name}: ${answer.message}`));
-      }
+      if (tag === 0 && answer.type === 'ERRR') this.#life.onUntaggedError(answer);
       this.#requester.onAnswer(answer, tag);
     }
   }

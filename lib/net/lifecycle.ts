@@ -1,8 +1,8 @@
 /** How a connection ends: when, for what reason, and what the other side is told of it. */
 import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
-import { PeerError, asError, isWireErrorCode } from '../errors.js';
-import { encodeMessage } from '../wire/messages.js';
+import { PeerError, asError, isWireErrorCode, type ErrorCode } from '../errors.js';
+import { encodeMessage, type ErrorAnswer } from '../wire/messages.js';
 import type { ConnectionDeadlines } from './connection-deadlines.js';
 import type { Inbound } from './inbound.js';
 import type { Outbound } from './outbound.js';
@@ -18,6 +18,9 @@ export interface Parts {
   readonly deadlines: ConnectionDeadlines;
   readonly onClose: () => void;
 }
+
+/** What a peer says before it closes a connection on which nothing was wrong. */
+const FAREWELLS: ReadonlySet<ErrorCode> = new Set(['ERR_BUSY', 'ERR_FORBIDDEN']);
 
 export class Lifecycle {
   readonly #socket: Socket;
@@ -81,9 +84,9 @@ export class Lifecycle {
     this.destroy(error);
   }
 
-  /** The other side has said why it is about to close the connection. */
-  announced(error: PeerError): void {
-    this.#error ??= error;
+  /** The other side has said, in answer to nothing, what is wrong: perhaps why it is about to close the connection. */
+  onUntaggedError({ code, message }: ErrorAnswer): void {
+    if (FAREWELLS.has(code)) this.#error ??= new PeerError(code, `${this.#name}: ${message}`);
   }
 
   /** The other side sent what cannot be understood, or is wrong: nothing after it can be understood. */

@@ -22,3 +22,8 @@ export function networksOf(address: PeerAddress): Networks {
   known.set(address, networks);
   return networks;
 }
+
+/** Whether two addresses are, by all appearances, those of one listener: the same port on this very machine. */
+export function isOneListener(a: PeerAddress, b: PeerAddress): boolean {
+  return a.port === b.port && networksOf(a).isLoopback && networksOf(b).isLoopback;
+}

@@ -6,7 +6,7 @@ import { formatAddress, type PeerAddress } from '../net/address.js';
 import type { PeerContact, PeerId } from '../wire/messages.js';
 import { Blocklist } from '../limits/blocklist.js';
 import { Random } from '../support/random.js';
-import { networksOf } from './networks.js';
+import { isOneListener } from './networks.js';
 import { KnownPeers, isUnverified, isUp, newPeer, type KnownPeer, type UpPeer } from './known.js';
 import { ExpiringMap } from '../limits/expiring-map.js';
 import { groupOf, scopeOf } from '../net/scope.js';
@@ -341,11 +341,6 @@ export class PeerTable {
     peer.nextTry = peer.seen + this.#pauses.untilVisit(this.#peers.reached);
     if (this.#peers.setUp(peer)) onChange?.('up', { id, ...peer.address });
   }
-}
-
-/** Whether two addresses are, by all appearances, those of one listener: the same port on this very machine. */
-function isOneListener(a: PeerAddress, b: PeerAddress): boolean {
-  return a.port === b.port && networksOf(a).isLoopback && networksOf(b).isLoopback;
 }
 
 /** How far an id is believed to be that of a peer at an address. */
