@@ -4,9 +4,9 @@
  */
 
 /** Of all connections, unless told otherwise. */
-const MAX_IN_FLIGHT = 16_384;
+const MAX_IN_FLIGHT = 4096;
 /** Of one connection, even when there are that many: a crowd does not shut out the others. */
-const ALWAYS = 4;
+const ALWAYS = 2;
 
 export class RequestQuota {
   readonly #max: number;

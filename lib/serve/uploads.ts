@@ -43,14 +43,17 @@ const WHOLE_BYTES = 512 * 1024;
 /** Files up to this many bytes are read by the thread for small files. */
 const SMALL_BYTES = 32 * 1024;
 
+/** What has taken so many bytes reads them: the kernel does not hold as many. */
+const READER_BYTES = 8 * 1024 * 1024;
+
 const NOTHING = new Uint8Array(0);
 
 export class Uploads {
   readonly #options: UploadsOptions;
   readonly #serving: Serving;
   readonly #slots: UploadSlots<Connection>;
-  /** Connections that have taken a body: only what they ask for is read before its turn. */
-  readonly #takers = new WeakSet<Connection>();
+  /** Bytes that a connection has taken: what it asks for is read before its turn only then. */
+  readonly #taken = new WeakMap<Connection, number>();
   readonly #stats = { bytesRead: 0, zeroCopied: 0, sent: 0 };
   /** Connections end with their last transfer. */
   #ending = false;
@@ -112,7 +115,7 @@ export class Uploads {
     const release = await this.#slots.take(client, connection, exchange.closed);
     try {
       await this.#send(request.hash, head, exchange, {
-        ahead: this.#takers.has(connection),
+        taken: this.#taken.get(connection) ?? 0,
         rate: this.#options.rateLimiter?.of(client),
         onBytes: (bytes, copied) => {
           this.#slots.sent(connection, bytes);
@@ -121,7 +124,8 @@ export class Uploads {
         },
       });
       this.#stats.sent++;
-      this.#takers.add(connection);
+      const bytes = bodyBytes(head.size, head.offset, head.length);
+      this.#taken.set(connection, (this.#taken.get(connection) ?? 0) + bytes);
     } finally {
       release();
       if (this.#ending && !this.#slots.has(connection)) connection.end();
@@ -132,13 +136,14 @@ export class Uploads {
     hash: Hash,
     head: FileHead,
     exchange: Exchange,
-    { ahead, rate, onBytes }: Pick<SendOptions, 'rate' | 'onBytes'> & { ahead: boolean },
+    { taken, rate, onBytes }: Pick<SendOptions, 'rate' | 'onBytes'> & { taken: number },
   ): Promise<void> {
     const { account, closed, turn } = exchange;
     const bytes = bodyBytes(head.size, head.offset, head.length);
     // Under a limit a piece at a time: whole it would be paid for in silence, longer than a client waits.
-    const isShort = bytes <= Math.min(WHOLE_BYTES, rate?.pieceBytes ?? Infinity);
-    let isCounted = ahead && isShort && account.take(bytes);
+    const most = taken >= READER_BYTES ? WHOLE_BYTES : SMALL_BYTES;
+    const isShort = bytes <= Math.min(most, rate?.pieceBytes ?? Infinity);
+    let isCounted = taken > 0 && isShort && account.take(bytes);
     if (!isCounted) {
       await turn;
       isCounted = isShort && account.take(bytes);

@@ -217,4 +217,5 @@ t.test('what cannot be', (t) => {
     code: 'ERR_USAGE',
     message: /not an id/,
   });
+  t.end();
 });

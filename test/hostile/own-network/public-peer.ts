@@ -30,6 +30,8 @@ const INSIDE = [
 ] as const;
 /** At a public address, where the peer may send everybody. */
 const OUTSIDE = ['93.184.216.35', 7000] as const;
+/** The peers here speak no TLS. */
+const PLAIN = { tls: false };
 const HASH = 'ab'.repeat(32);
 
 const ip = (...args: string[]): void => void execFileSync('ip', args, { stdio: 'ignore' });
@@ -84,7 +86,7 @@ await listen(PUBLIC, 7000, answer);
 const folder = mkdtempSync(join(tmpdir(), 'inside-'));
 const share = join(folder, 'share');
 mkdirSync(share);
-const options = { share, host: '127.0.0.1', port: 7000, watch: false, workers: false };
+const options = { share, host: '127.0.0.1', port: 7000, watch: false, workers: false, tls: false };
 const node: PeerNode = createNode({ ...options, peers: [`${PUBLIC}:7000`], times: { soon: 20 } });
 await node.start();
 await until(node, () => linksOf(node).length === 1);
@@ -104,20 +106,20 @@ const ignoreAbsence = (error: unknown): void => {
 };
 
 await count('p2p-fetch --find, asking it', async () => {
-  await run('p2p-fetch', [`${PUBLIC}:7000`, HASH, '--find']);
+  await run('p2p-fetch', [`${PUBLIC}:7000`, HASH, '--find', '--plain']);
 });
 await count('p2p-fetch --find, asking a node of ours', async () => {
-  await run('p2p-fetch', ['127.0.0.1:7000', HASH, '--find']);
+  await run('p2p-fetch', ['127.0.0.1:7000', HASH, '--find', '--plain']);
 });
 await count('fetchFromMany with the peers of a search, asking it', async () => {
-  const peer = await connect(`${PUBLIC}:7000`);
+  const peer = await connect(`${PUBLIC}:7000`, PLAIN);
   const found = hosts(peer.searchNetwork({ hash: HASH }));
-  await fetchFromMany(HASH, found, sink).catch(ignoreAbsence);
+  await fetchFromMany(HASH, found, sink, PLAIN).catch(ignoreAbsence);
   await peer.close();
 });
 await count('fetchFromMany with the peers of a search by a node', async () => {
   const found = hosts(node.search({ hash: HASH }));
-  await fetchFromMany(HASH, found, sink).catch(ignoreAbsence);
+  await fetchFromMany(HASH, found, sink, PLAIN).catch(ignoreAbsence);
 });
 await node.close();
 for (const server of servers) server.close();
