@@ -17,7 +17,7 @@ export async function measurePipes(
   progress: Progress,
 ): Promise<Measured> {
   const { nginx, largest } = servers;
-  const contestants = pipesOf(servers, largest);
+  const contestants = [...pipesOf(servers, largest), ...encryptedPipesOf(servers, largest)];
   const hasB3sum = installed('b3sum');
   if (nginx !== undefined && installed('curl') && hasB3sum) {
     const line = `curl -s -f ${urlOf(nginx.port, largest)} | b3sum --num-threads 1 --no-names`;
@@ -58,6 +58,31 @@ export function pipesOf(servers: Servers, file: Served): Contestant[] {
   const args = ['-s', '-f', '-o', '/dev/null', '-w', '%{size_download}', urlOf(nginx.port, file)];
   const curl: Contestant = {
     name: 'curl -o /dev/null, from nginx',
+    once: () =>
+      withServers([serverGroup(nginx)], async () => {
+        const ended = await runToEnd('curl', args, { output: 'collect' });
+        if (Number(ended.stdout) !== file.size) throw new Error(`curl got ${ended.stdout} bytes`);
+        return ended;
+      }),
+  };
+  return [ours, curl];
+}
+
+/** The same over TLS 1.3. */
+function encryptedPipesOf(servers: Servers, file: Served): Contestant[] {
+  const { node, nginx } = servers;
+  const ours: Contestant = {
+    name: 'p2p-fetch --tls > /dev/null',
+    once: () =>
+      withServers([serverGroup(node)], () =>
+        runToEnd(process.execPath, [...fetchArgs(servers, file), '--tls'], { name: 'p2p-fetch' }),
+      ),
+  };
+  if (nginx?.tlsPort === undefined || !installed('curl')) return [ours];
+  const url = `https://127.0.0.1:${nginx.tlsPort}/${file.name}`;
+  const args = ['-s', '-f', '-k', '-o', '/dev/null', '-w', '%{size_download}', url];
+  const curl: Contestant = {
+    name: 'curl -o /dev/null, from nginx with TLS 1.3',
     once: () =>
       withServers([serverGroup(nginx)], async () => {
         const ended = await runToEnd('curl', args, { output: 'collect' });
