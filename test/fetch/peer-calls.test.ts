@@ -16,6 +16,7 @@ import { random, writeFiles } from '../fixtures/bytes.js';
 import { startCountingRelay } from '../fixtures/counting-relay.js';
 import { bytesOf, connectTo, listOf, startIndexed } from '../fixtures/node.js';
 import { RawPeer, startFake } from '../fixtures/raw.js';
+import { TRANSPORTS } from '../fixtures/transport.js';
 
 const MiB = 1024 * 1024;
 const LARGE = random(12 * MiB);
@@ -31,12 +32,12 @@ interface Started {
 }
 
 /** A node with files of 12 MiB (`large`), and 100 bytes (`small0`, ...). */
-async function start(t: Test): Promise<Started> {
+async function start(t: Test, tls = false): Promise<Started> {
   const folder = t.testdir({ share: {} });
   const small = Array.from({ length: 20 }, (_, i) => [`share/small${i}`, random(100)] as const);
   writeFiles(folder, { 'share/large': LARGE, ...Object.fromEntries(small) });
   const node = await startIndexed(t, join(folder, 'share'), { workers: false });
-  const peer = await connectTo(t, node);
+  const peer = await connectTo(t, node, { tls });
   const files = await listOf(peer.search(''));
   const large = files.find(({ path }) => path === 'large')?.hash ?? '';
   return { node, peer, large, small: files.filter(({ path }) => path.startsWith('small')) };
@@ -55,52 +56,58 @@ async function pingAgain(peer: Peer): Promise<Pong> {
 
 const first = (files: readonly FileMatch[]): string => files[0]?.hash ?? '';
 
-t.test('a stream whose reader makes other calls', async (t) => {
-  const { peer, large, small } = await start(t);
-  let bytes = 0;
-  for await (const chunk of peer.fetch(large) as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    await peer.ping();
-    if (bytes === chunk.length) {
-      t.equal((await bytesOf(peer.fetch(first(small)))).length, 100, 'another stream');
-      t.equal((await peer.fetchSmall(first(small), 100)).length, 100, 'a small file');
-      t.equal((await listOf(peer.search('small'))).length, 20, 'a search');
+for (const { transport, tls } of TRANSPORTS) {
+  t.test(`${transport}: a stream whose reader makes other calls`, async (t) => {
+    const { peer, large, small } = await start(t, tls);
+    let bytes = 0;
+    for await (const chunk of peer.fetch(large) as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      await peer.ping();
+      if (bytes === chunk.length) {
+        t.equal((await bytesOf(peer.fetch(first(small)))).length, 100, 'another stream');
+        t.equal((await peer.fetchSmall(first(small), 100)).length, 100, 'a small file');
+        t.equal((await listOf(peer.search('small'))).length, 20, 'a search');
+      }
     }
-  }
-  t.equal(bytes, LARGE.length);
-});
+    t.equal(bytes, LARGE.length);
+  });
+}
 
-t.test('more streams than connections, each read a piece at a time', async (t) => {
-  const { peer, large } = await start(t);
-  const streams = Array.from({ length: 7 }, () => peer.fetch(large).iterator());
-  let bytes = 0;
-  for (let open = streams; open.length > 0;) {
-    const still: typeof open = [];
-    for (const stream of open) {
-      const next = (await stream.next()) as IteratorResult<Buffer>;
-      if (next.done === true) continue;
-      bytes += next.value.length;
-      still.push(stream);
+for (const { transport, tls } of TRANSPORTS) {
+  t.test(`${transport}: more streams than connections, each read a piece at a time`, async (t) => {
+    const { peer, large } = await start(t, tls);
+    const streams = Array.from({ length: 7 }, () => peer.fetch(large).iterator());
+    let bytes = 0;
+    for (let open = streams; open.length > 0;) {
+      const still: typeof open = [];
+      for (const stream of open) {
+        const next = (await stream.next()) as IteratorResult<Buffer>;
+        if (next.done === true) continue;
+        bytes += next.value.length;
+        still.push(stream);
+      }
+      open = still;
     }
-    open = still;
-  }
-  t.equal(bytes, 7 * LARGE.length);
-});
+    t.equal(bytes, 7 * LARGE.length);
+  });
+}
 
-t.test('one that ends early ends no other', async (t) => {
-  const { peer, large, small } = await start(t);
-  const abort = new AbortController();
-  const aborted = peer.fetch(large, { signal: abort.signal });
-  const other = peer.fetch(large);
-  await Promise.all([once(aborted, 'readable'), once(other, 'readable')]);
-  const ping = peer.ping();
-  const some = small.map(({ hash }) => peer.fetchSmall(hash, 100));
-  abort.abort();
-  await t.rejects(bytesOf(aborted), { code: 'ERR_ABORTED' });
-  t.ok((await bytesOf(other)).equals(LARGE));
-  t.equal((await ping).files, 21);
-  t.equal((await Promise.all(some)).length, 20);
-});
+for (const { transport, tls } of TRANSPORTS) {
+  t.test(`${transport}: one that ends early ends no other`, async (t) => {
+    const { peer, large, small } = await start(t, tls);
+    const abort = new AbortController();
+    const aborted = peer.fetch(large, { signal: abort.signal });
+    const other = peer.fetch(large);
+    await Promise.all([once(aborted, 'readable'), once(other, 'readable')]);
+    const ping = peer.ping();
+    const some = small.map(({ hash }) => peer.fetchSmall(hash, 100));
+    abort.abort();
+    await t.rejects(bytesOf(aborted), { code: 'ERR_ABORTED' });
+    t.ok((await bytesOf(other)).equals(LARGE));
+    t.equal((await ping).files, 21);
+    t.equal((await Promise.all(some)).length, 20);
+  });
+}
 
 t.test('a signal is for the call it is given to', async (t) => {
   const { node, large, small } = await start(t);
@@ -158,37 +165,39 @@ t.test('a dial that failed is not kept', async (t) => {
   t.equal((await pingAgain(peer)).files, 21);
 });
 
-t.test('what a callback or sink throws fails its own call', async (t) => {
-  const { peer, large, small } = await start(t);
-  const mine = new TypeError('mine');
-  const fail = (): never => {
-    throw mine;
-  };
-  const sink = { write: () => Promise.resolve() };
-  const other = peer.fetch(large);
-  await once(other, 'readable');
-  const smalls = small.map(({ hash }) => peer.fetchSmall(hash, 100));
-  const listens = peer.fetch(large).on('data', fail);
-  const heads = peer.fetch(large).on('head', fail).resume();
-  const given = [
-    bytesOf(peer.fetch(large, { onHead: fail })),
-    bytesOf(peer.fetch(large, { onList: fail })),
-    peer.fetchTo(large, sink, { onHead: fail }),
-    peer.fetchTo(large, sink, { onList: fail }),
-    peer.fetchTo(large, { write: fail }),
-    peer.fetchTo(large, { write: () => Promise.reject(mine) }),
-    peer.fetchSmall(first(small), 100, { onHead: fail }),
-    once(listens, 'end'),
-    once(heads, 'end'),
-    listOf(peer.searchNetwork('small', { ttl: 0, onEnd: fail })),
-  ];
-  for (const outcome of await Promise.allSettled(given)) {
-    t.equal(outcome.status === 'rejected' && outcome.reason, mine);
-  }
-  await t.rejects(peer.fetchSmall(first(small), 99), { code: 'ERR_MISMATCH' });
-  t.equal((await Promise.all(smalls)).length, 20, 'small files on the same connection');
-  t.ok((await bytesOf(other)).equals(LARGE));
-});
+for (const { transport, tls } of TRANSPORTS) {
+  t.test(`${transport}: what a callback or sink throws fails its own call`, async (t) => {
+    const { peer, large, small } = await start(t, tls);
+    const mine = new TypeError('mine');
+    const fail = (): never => {
+      throw mine;
+    };
+    const sink = { write: () => Promise.resolve() };
+    const other = peer.fetch(large);
+    await once(other, 'readable');
+    const smalls = small.map(({ hash }) => peer.fetchSmall(hash, 100));
+    const listens = peer.fetch(large).on('data', fail);
+    const heads = peer.fetch(large).on('head', fail).resume();
+    const given = [
+      bytesOf(peer.fetch(large, { onHead: fail })),
+      bytesOf(peer.fetch(large, { onList: fail })),
+      peer.fetchTo(large, sink, { onHead: fail }),
+      peer.fetchTo(large, sink, { onList: fail }),
+      peer.fetchTo(large, { write: fail }),
+      peer.fetchTo(large, { write: () => Promise.reject(mine) }),
+      peer.fetchSmall(first(small), 100, { onHead: fail }),
+      once(listens, 'end'),
+      once(heads, 'end'),
+      listOf(peer.searchNetwork('small', { ttl: 0, onEnd: fail })),
+    ];
+    for (const outcome of await Promise.allSettled(given)) {
+      t.equal(outcome.status === 'rejected' && outcome.reason, mine);
+    }
+    await t.rejects(peer.fetchSmall(first(small), 99), { code: 'ERR_MISMATCH' });
+    t.equal((await Promise.all(smalls)).length, 20, 'small files on the same connection');
+    t.ok((await bytesOf(other)).equals(LARGE));
+  });
+}
 
 t.test('one wrong small file fails alone, on the connection that it shares', async (t) => {
   const wanted = Array.from({ length: 12 }, (_, i) => Buffer.from(`content ${i}`));
@@ -235,47 +244,49 @@ t.test('ranges are asked for ahead', async (t) => {
   t.ok(Buffer.concat(got).equals(Buffer.concat(expected)));
 });
 
-t.test('close lets what is under way end, and is the end', async (t) => {
-  const { node, peer, large, small } = await start(t);
-  const chunks: Buffer[] = [];
-  const piped = pipeline(
-    peer.fetch(large),
-    new Writable({
-      write: (chunk: Buffer, _encoding, done) => {
-        chunks.push(chunk);
-        setImmediate(done);
-      },
-    }),
-  );
-  const ping = peer.ping();
-  const one = peer.fetchSmall(first(small), 100);
-  await Promise.all([peer.close(), peer.close()]);
-  await piped;
-  t.ok(Buffer.concat(chunks).equals(LARGE));
-  t.equal((await ping).files, 21);
-  t.equal((await one).length, 100);
-  const sink = { write: () => Promise.resolve() };
-  const uses: Record<string, () => Promise<unknown>> = {
-    ping: () => peer.ping(),
-    open: () => peer.open(),
-    listPeers: () => peer.listPeers(),
-    search: () => listOf(peer.search('')),
-    searchNetwork: () => listOf(peer.searchNetwork('')),
-    fetch: () => bytesOf(peer.fetch(large)),
-    fetchTo: () => peer.fetchTo(large, sink),
-    fetchSmall: () => peer.fetchSmall(first(small), 100),
-  };
-  for (const [call, use] of Object.entries(uses)) {
-    await t.rejects(use().then(nothing), { code: 'ERR_CLOSED' }, call);
-  }
-  await peer.close();
-  const { connections } = node.stats;
-  {
-    await using other = await connect(node.address);
-    await other.ping();
-  }
-  t.equal(node.stats.connections, connections + 1);
-});
+for (const { transport, tls } of TRANSPORTS) {
+  t.test(`${transport}: close lets what is under way end, and is the end`, async (t) => {
+    const { node, peer, large, small } = await start(t, tls);
+    const chunks: Buffer[] = [];
+    const piped = pipeline(
+      peer.fetch(large),
+      new Writable({
+        write: (chunk: Buffer, _encoding, done) => {
+          chunks.push(chunk);
+          setImmediate(done);
+        },
+      }),
+    );
+    const ping = peer.ping();
+    const one = peer.fetchSmall(first(small), 100);
+    await Promise.all([peer.close(), peer.close()]);
+    await piped;
+    t.ok(Buffer.concat(chunks).equals(LARGE));
+    t.equal((await ping).files, 21);
+    t.equal((await one).length, 100);
+    const sink = { write: () => Promise.resolve() };
+    const uses: Record<string, () => Promise<unknown>> = {
+      ping: () => peer.ping(),
+      open: () => peer.open(),
+      listPeers: () => peer.listPeers(),
+      search: () => listOf(peer.search('')),
+      searchNetwork: () => listOf(peer.searchNetwork('')),
+      fetch: () => bytesOf(peer.fetch(large)),
+      fetchTo: () => peer.fetchTo(large, sink),
+      fetchSmall: () => peer.fetchSmall(first(small), 100),
+    };
+    for (const [call, use] of Object.entries(uses)) {
+      await t.rejects(use().then(nothing), { code: 'ERR_CLOSED' }, call);
+    }
+    await peer.close();
+    const { connections } = node.stats;
+    {
+      await using other = await connect(node.address, { tls });
+      await other.ping();
+    }
+    t.equal(node.stats.connections, connections + 1);
+  });
+}
 
 t.test('close does not wait for a stream that nobody reads', async (t) => {
   const { node, large } = await start(t);

@@ -29,6 +29,7 @@ import {
   type SearchRun,
 } from '../fixtures/network.js';
 import { connectTo } from '../fixtures/node.js';
+import { TRANSPORTS } from '../fixtures/transport.js';
 
 interface Sent {
   connection: Connection;
@@ -148,14 +149,16 @@ t.test('a line', async (t) => {
   await check(t, nodes, graph, 4, 3);
 });
 
-t.test('a ring', async (t) => {
-  const graph = ring(9);
-  const nodes = await startNetwork(t, graph);
-  for (const ttl of [1, 3, 4, 5, 7]) {
-    const { summary } = await check(t, nodes, graph, ttl, ttl);
-    t.ok((summary?.duplicates ?? 0) <= 2, 'where both ways meet');
-  }
-});
+for (const { transport, tls } of TRANSPORTS) {
+  t.test(`${transport}: a ring`, async (t) => {
+    const graph = ring(9);
+    const nodes = await startNetwork(t, graph, { tls });
+    for (const ttl of [1, 3, 4, 5, 7]) {
+      const { summary } = await check(t, nodes, graph, ttl, ttl);
+      t.ok((summary?.duplicates ?? 0) <= 2, 'where both ways meet');
+    }
+  });
+}
 
 t.test('a star', async (t) => {
   const graph = star(10);
@@ -221,28 +224,32 @@ t.test('50 nodes with 8 links each, at random', async (t) => {
   t.ok(nodes.every(({ searchStats }) => searchStats.open === 0));
 });
 
-t.test('from outside, and for a hash', async (t) => {
-  const graph = line(5);
-  const nodes = await startNetwork(t, graph);
-  const [first] = nodes;
-  if (first === undefined) return;
-  const client = await connectTo(t, first);
-  const { results, summary } = await outcomeOf((options) => client.searchNetwork('X-', options), {
-    ttl: 3,
+for (const { transport, tls } of TRANSPORTS) {
+  t.test(`${transport}: from outside, and for a hash`, async (t) => {
+    const graph = line(5);
+    const nodes = await startNetwork(t, graph, { tls });
+    const [first] = nodes;
+    if (first === undefined) return;
+    const client = await connectTo(t, first, { tls });
+    const { results, summary } = await outcomeOf((options) => client.searchNetwork('X-', options), {
+      ttl: 3,
+    });
+    t.same(
+      results.map(({ hops, files }) => [hops, files[0]?.path]),
+      [0, 1, 2, 3].map((i) => [i, `x-${i}.txt`]),
+      'each before those behind it',
+    );
+    t.same(summary, { asked: 4, answered: 4, late: 0, duplicates: 0 });
+    const hash = results[2]?.files[0]?.hash ?? '';
+    for (const start of [client.searchNetwork.bind(client), first.search.bind(first)]) {
+      const outcome = await outcomeOf((options) => start({ hash }, options), { ttl: 4 });
+      t.match(outcome.results, [
+        { peer: { id: nodes[2]?.id }, files: [{ path: 'x-2.txt', hash }] },
+      ]);
+      t.equal(outcome.results.length, 1);
+    }
   });
-  t.same(
-    results.map(({ hops, files }) => [hops, files[0]?.path]),
-    [0, 1, 2, 3].map((i) => [i, `x-${i}.txt`]),
-    'each before those behind it',
-  );
-  t.same(summary, { asked: 4, answered: 4, late: 0, duplicates: 0 });
-  const hash = results[2]?.files[0]?.hash ?? '';
-  for (const start of [client.searchNetwork.bind(client), first.search.bind(first)]) {
-    const outcome = await outcomeOf((options) => start({ hash }, options), { ttl: 4 });
-    t.match(outcome.results, [{ peer: { id: nodes[2]?.id }, files: [{ path: 'x-2.txt', hash }] }]);
-    t.equal(outcome.results.length, 1);
-  }
-});
+}
 
 t.test('the long way wins the race: what lies behind is found all the same', async (t) => {
   //  0 ==gate== 1 - 4 - 5      0 reaches 5 by way of 1 alone: three hops, or five the long way
@@ -340,30 +347,35 @@ t.test(
   },
 );
 
-t.test('left, aborted or closed in the middle, a search is over everywhere', async (t) => {
-  const graph = line(3);
-  const nodes = await startNetwork(t, graph);
-  const [zero, one] = nodes;
-  if (zero === undefined || one === undefined) return;
-  for await (const { peer } of zero.search('x-', { timeout: NEVER })) {
-    t.equal(peer.id, zero.id);
-    break;
-  }
-  t.equal(zero.searchStats.open, 0);
-  const stop = new AbortController();
-  const search = zero.search('x-', { timeout: NEVER, signal: stop.signal });
-  await search.next();
-  stop.abort();
-  await t.rejects(collect(search), { code: 'ERR_ABORTED' });
-  t.equal(zero.searchStats.open, 0);
-  // A peer that takes the search and never ends.
-  const waits = zero.search('x-', { timeout: NEVER });
-  await waits.next();
-  const closed = t.rejects(collect(waits), { code: 'ERR_CLOSED' });
-  await zero.close();
-  await closed;
-  t.throws(() => zero.search('x-'), { code: 'ERR_CLOSED' });
-});
+for (const { transport, tls } of TRANSPORTS) {
+  t.test(
+    `${transport}: left, aborted or closed in the middle, a search is over everywhere`,
+    async (t) => {
+      const graph = line(3);
+      const nodes = await startNetwork(t, graph, { tls });
+      const [zero, one] = nodes;
+      if (zero === undefined || one === undefined) return;
+      for await (const { peer } of zero.search('x-', { timeout: NEVER })) {
+        t.equal(peer.id, zero.id);
+        break;
+      }
+      t.equal(zero.searchStats.open, 0);
+      const stop = new AbortController();
+      const search = zero.search('x-', { timeout: NEVER, signal: stop.signal });
+      await search.next();
+      stop.abort();
+      await t.rejects(collect(search), { code: 'ERR_ABORTED' });
+      t.equal(zero.searchStats.open, 0);
+      // A peer that takes the search and never ends.
+      const waits = zero.search('x-', { timeout: NEVER });
+      await waits.next();
+      const closed = t.rejects(collect(waits), { code: 'ERR_CLOSED' });
+      await zero.close();
+      await closed;
+      t.throws(() => zero.search('x-'), { code: 'ERR_CLOSED' });
+    },
+  );
+}
 
 async function collect(search: AsyncIterable<SearchResult>): Promise<void> {
   for await (const { total } of search) if (total < 0) return;
