@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { PeerError } from '../errors.js';
 import { Admission, type AdmissionLimits, type Candidate } from '../limits/admission.js';
 import { Blocklist } from '../limits/blocklist.js';
+import { HandshakeLimit } from '../limits/handshake-limit.js';
 import type { PeerId } from '../wire/messages.js';
 import { formatAddress } from './address.js';
 import { Connection, type ConnectionOptions } from './connection.js';
@@ -42,6 +43,7 @@ export class InboundConnections {
   readonly #admission: Admission<InboundCandidate>;
   readonly #blocked: Blocklist;
   readonly #refusals = new Refusals();
+  readonly #handshakes = new HandshakeLimit();
   /** Those that are open, or closing, and those that are not open yet. */
   readonly #candidates = new Set<InboundCandidate>();
   readonly #byConnection = new Map<Connection, InboundCandidate>();
@@ -101,7 +103,11 @@ export class InboundConnections {
     this.#admission.add(candidate);
     candidate.opening = new Opening(socket, {
       timeout: firstFrameTimeout,
-      tls,
+      tls: () => {
+        if (this.#handshakes.admits(client)) return tls();
+        this.#stats.refused++;
+        return undefined;
+      },
       onOpen: (open, provenId) => {
         this.#onOpen(candidate, name, open, provenId);
       },

@@ -1,34 +1,16 @@
-/**
- * The beginning of a connection that was accepted: its first byte tells what the other side speaks. A TLS record
- * begins with 0x16 (RFC 8446, section 5.1), a frame with a capital letter or a digit.
- */
+/** The beginning of a connection that was accepted: what the other side speaks, and the handshake of TLS. */
 import type { Socket } from 'node:net';
 import type { PeerId } from '../wire/messages.js';
 import { Deadline } from './deadline.js';
+import { onLanguage } from './language.js';
+import { sayLast } from './refusals.js';
 import type { TlsServer } from './tls/server.js';
-
-export type Language = 'tls' | 'frames';
-
-/** The content type of a TLS record that belongs to a handshake. */
-const HANDSHAKE = 0x16;
-
-/**
- * Calls back once, when the first bytes have come, which can then be read again; never when the connection ends
- * before that.
- */
-export function onLanguage(socket: Socket, callback: (language: Language) => void): void {
-  socket.once('data', (first: Buffer) => {
-    socket.pause();
-    socket.unshift(first);
-    callback(first[0] === HANDSHAKE ? 'tls' : 'frames');
-  });
-}
 
 export interface OpeningOptions {
   /** Milliseconds that it may take, if it may not take for ever. */
   timeout: number | undefined;
-  /** Loaded for the first connection that needs it. */
-  tls: () => Promise<TlsServer>;
+  /** Called for a connection that needs it; undefined: there is no room for a handshake. */
+  tls: () => Promise<TlsServer> | undefined;
   /**
    * The connection can be used, and is paused.
    *
@@ -75,6 +57,10 @@ export class Opening {
     this.#socket.off('end', this.#onEnd);
     const tls = await this.#options.tls();
     if (this.#socket.destroyed) return;
+    if (tls === undefined) {
+      sayLast(this.#socket, 'tls', '');
+      return;
+    }
     // That the other side goes in the middle of the handshake must end it; later a half may stay open.
     this.#socket.allowHalfOpen = false;
     tls.accept(this.#socket, (secure, id) => {

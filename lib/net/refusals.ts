@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { WireErrorCode } from '../errors.js';
 import { encodeMessage } from '../wire/messages.js';
-import { onLanguage, type Language } from './opening.js';
+import { onLanguage, type Language } from './language.js';
 
 /** Milliseconds in which the first byte has come; and connections that wait for it. */
 const WAIT = 250;

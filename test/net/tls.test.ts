@@ -13,6 +13,7 @@ import {
 import t, { type Test } from 'tap';
 import { connect } from '../../lib/fetch/peer.js';
 import { dial } from '../../lib/net/dialer.js';
+import { Opening } from '../../lib/net/opening.js';
 import { certificateOf } from '../../lib/net/tls/certificate.js';
 import { ALPN } from '../../lib/net/tls/settings.js';
 import { encodeMessage } from '../../lib/wire/messages.js';
@@ -262,6 +263,16 @@ t.test('a client that ends its half after its last request gets the answer', asy
   peer.socket.end(PING);
   t.match(await peer.next(), { tag: 1, message: { of: 'PING' } });
   t.equal(await peer.next(), undefined);
+});
+
+t.test('no handshake may begin: the client is told in TLS', async (t) => {
+  const fake = await startFake(t, (socket) => {
+    const onOpen = (): void => {
+      t.fail('it is open');
+    };
+    new Opening(socket, { timeout: 30_000, tls: () => undefined, onOpen, onEnd: () => undefined });
+  });
+  await t.rejects(connect(fake.address, { tls: true }), { code: 'ERR_BUSY' });
 });
 
 t.test('no room: a client that wants TLS is told in TLS', async (t) => {
