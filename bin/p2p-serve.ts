@@ -89,8 +89,6 @@ await runCommand<Args>({
         array: true,
         requiresArg: true,
         nargs: 1,
-        default: [] as string[],
-        defaultDescription: 'everybody may',
         describe: OPTIONS.allow.describe,
       })
       .option('allow-file', {

@@ -94,7 +94,7 @@ export class Network {
   /** Accept connections. @throws PeerError ERR_USAGE when the port cannot be used */
   async listen(self: Identity): Promise<PeerAddress> {
     this.#identity = self;
-    const { allow: ids, allowFile: file } = this.#options.settings;
+    const { allow: ids = [], allowFile: file } = this.#options.settings;
     if (this.#isPrivate) {
       this.#allowed = await AllowList.open({
         ...{ ids: ids.map(parseId), file },
@@ -179,7 +179,7 @@ export class Network {
 
   get #isPrivate(): boolean {
     const { allow, allowFile } = this.#options.settings;
-    return allow.length > 0 || allowFile !== undefined;
+    return (allow ?? allowFile) !== undefined;
   }
 
   readonly #isAllowed = (provenId: PeerId | undefined): boolean =>

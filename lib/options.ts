@@ -80,7 +80,7 @@ export interface NodeOptions {
    * others want it. @default all but those on loopback
    */
   tls?: boolean | undefined;
-  /** Ids of the peers that may use this node; nobody else may then. @default everybody may */
+  /** Ids of the peers that may use this node; nobody else may then, also when it is empty. @default everybody may */
   allow?: readonly string[] | undefined;
   /** A file with more of them, an id a line, followed when it changes. @default none */
   allowFile?: string | undefined;
@@ -270,9 +270,8 @@ export const OPTIONS = {
     describe: 'encrypt connections also to peers on this machine',
     check: yesOrNo,
   }),
-  allow: withDefault<readonly string[]>({
+  allow: without<readonly string[]>({
     describe: 'id of a peer that may use this one (repeatable); nobody else may then',
-    default: [],
     check: (ids) => {
       // Says itself what is wrong.
       for (const id of ids) parseId(id);
@@ -318,7 +317,7 @@ export function option<N extends OptionName>(
 
 /** The values of all options. @throws PeerError ERR_USAGE */
 export function settings(given: Given): Settings {
-  if (given.tls === false && ((given.allow?.length ?? 0) > 0 || given.allowFile !== undefined)) {
+  if (given.tls === false && (given.allow ?? given.allowFile) !== undefined) {
     throw new PeerError('ERR_USAGE', 'only with TLS do peers prove who they are: allow needs it');
   }
   const names = Object.keys(OPTIONS) as OptionName[];

@@ -93,8 +93,9 @@ export class OptionSources {
     return checked(where, YES_OR_NO.get(value) ?? (value as boolean), spec);
   }
 
-  list(name: string, spec: Spec<readonly string[]>): readonly string[] {
+  list(name: string, spec: Spec<readonly string[]>): readonly string[] | undefined {
     const { value, where } = this.#find(name);
+    if (value === undefined) return undefined;
     const isVariable = where.startsWith(PREFIX);
     const items: unknown = isVariable ? textOf(value).split(/\s+/).filter(Boolean) : value;
     if (!Array.isArray(items) || !items.every((item) => typeof item === 'string')) {

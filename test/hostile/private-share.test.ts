@@ -210,6 +210,12 @@ t.test('a private node says nothing to peers that are not on its list', async (t
   t.same([open.peers, hidden.peers], [[], []]);
 });
 
+t.test('an empty list lets nobody in', async (t) => {
+  const [node] = await startLine(t, [person()], [[]]);
+  if (node === undefined) throw new Error('no node');
+  await t.rejects(connect(node.address, { tls: true, key: member.key }), { code: 'ERR_FORBIDDEN' });
+});
+
 t.test('what cannot be', (t) => {
   const share = t.testdir({});
   t.throws(() => createNode({ share, allow: [member.id], tls: false }), { code: 'ERR_USAGE' });
