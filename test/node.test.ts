@@ -152,7 +152,7 @@ t.test('errors have codes', async (t) => {
   for (const share of [join(folder, 'none'), join(folder, 'a')]) {
     await t.rejects(startNode(t, share), { code: 'ERR_USAGE' }, share);
   }
-  await t.rejects(startNode(t, folder, { port: node.address.port }), { code: 'ERR_USAGE' });
+  await t.rejects(startNode(t, folder, { port: node.address.port }), { code: 'ERR_IN_USE' });
   await t.rejects(startNode(t, folder, { port: 65536 }), { code: 'ERR_USAGE' });
   await t.rejects(startNode(t, folder, { host: '192.0.2.1' }), { code: 'ERR_USAGE' });
   const { port } = node.address;
