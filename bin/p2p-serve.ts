@@ -2,7 +2,8 @@
 /** Share a folder. */
 import prettyBytes from 'pretty-bytes';
 import { formatAddress } from '../lib/net/address.js';
-import { createNode, type PeerNode } from '../lib/node.js';
+// Its code is loaded when it is needed: what cannot be loaded (too few descriptors) is then said in one line.
+import type { PeerNode } from '../lib/node.js';
 import { OPTIONS, type NodeOptions } from '../lib/options.js';
 import type { Progress } from '../lib/share/share.js';
 import { defaultStateFolder } from '../lib/state/state-folder.js';
@@ -194,7 +195,7 @@ async function readSettings({ dir, ...args }: Args, given: ReadonlySet<string>):
 
 async function serve(args: Args, given: ReadonlySet<string>): Promise<number> {
   const settings = await readSettings(args, given);
-  const log = makeLog(settings.level, settings.format);
+  const log = await makeLog(settings.level, settings.format);
   try {
     return await run(settings, log);
   } catch (thrown) {
@@ -211,6 +212,7 @@ async function run({ node: options, grace, format }: Settings, log: Logger): Pro
     if (format === 'json') log.info(fields, name);
     else process.stdout.write(`${text}\n`);
   };
+  const { createNode } = await import('../lib/node.js');
   const node = createNode(options);
   const ended = untilStopped(node, log);
   const bar = format === 'text' && process.stderr.isTTY ? new ProgressBar() : undefined;

@@ -268,7 +268,7 @@ const SYSTEM = new Map([
   ['EIO', 'input/output error'],
   ['EFBIG', 'the file would be too large'],
   ['ENAMETOOLONG', 'the name is too long'],
-  ['EMFILE', 'too many open files'],
+  ['EMFILE', 'too many open files for the limit of this process (ulimit -n)'],
 ]);
 
 /** An error as one line, and the exit code for it. */
@@ -282,7 +282,9 @@ export function describe(thrown: unknown): { text: string; code: number } {
     return { text: 'the current folder is gone', code: EXIT.usage };
   }
   const why = code === undefined ? undefined : (SYSTEM.get(code) ?? code);
-  const path = 'path' in error && typeof error.path === 'string' ? `${error.path}: ` : '';
+  // Which file happened to be the one too many says nothing.
+  const isNamed = 'path' in error && typeof error.path === 'string' && code !== 'EMFILE';
+  const path = isNamed ? `${error.path}: ` : '';
   return { text: why === undefined ? error.message : `${path}${why}`, code: EXIT.failed };
 }
 
