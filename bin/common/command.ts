@@ -284,7 +284,7 @@ export function describe(thrown: unknown): { text: string; code: number } {
   const why = code === undefined ? undefined : (SYSTEM.get(code) ?? code);
   // Which file happened to be the one too many says nothing.
   const isNamed = 'path' in error && typeof error.path === 'string' && code !== 'EMFILE';
-  const path = isNamed ? `${error.path}: ` : '';
+  const path = isNamed ? `${String(error.path)}: ` : '';
   return { text: why === undefined ? error.message : `${path}${why}`, code: EXIT.failed };
 }
 
