@@ -3,6 +3,7 @@
 import { connect, type Peer } from '../lib/fetch/peer.js';
 import { PeerError } from '../lib/errors.js';
 import { OPTIONS } from '../lib/options.js';
+import { isHex32 } from '../lib/wire/limits.js';
 import { RateLimiter } from '../lib/limits/rate-limiter.js';
 import { optionalRate, runCommand, wholeNumber } from './common/command.js';
 import { addClientOptions, clientOptions, type IdentityArgs } from './common/tls-options.js';
@@ -128,7 +129,7 @@ async function fetchFile(
   args: Args & { hash: string; limit: RateLimiter | undefined },
 ): Promise<number | undefined> {
   const hash = args.hash.toLowerCase();
-  if (!/^[0-9a-f]{64}$/.test(hash)) {
+  if (!isHex32(hash)) {
     throw new PeerError(
       'ERR_USAGE',
       `"${args.hash}" is not a hash: that is 64 hexadecimal digits (this has ${args.hash.length} characters)`,

@@ -4,6 +4,7 @@ import { DiscardSink, type BodySink } from '../net/body-sink.js';
 import type { Connection } from '../net/connection.js';
 import { onAbort, signalOf } from '../support/signal.js';
 import { bodyBytes } from '../wire/body.js';
+import { isHex32 } from '../wire/limits.js';
 import type { FileHead, GetFile, Hash } from '../wire/messages.js';
 import type { ConnectionPool, Lease } from './connection-pool.js';
 import {
@@ -233,7 +234,7 @@ function asClosed(error: Error): PeerError {
 
 /** The request for a range. @throws PeerError ERR_USAGE */
 export function getFile(hash: Hash, { offset, length }: FetchRange): GetFile {
-  if (!/^[0-9a-f]{64}$/.test(hash)) {
+  if (!isHex32(hash)) {
     throw new PeerError('ERR_USAGE', 'a hash is 64 hexadecimal digits (0-9, a-f)');
   }
   for (const [name, value] of Object.entries({ offset, length })) {

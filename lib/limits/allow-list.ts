@@ -2,12 +2,11 @@
 import { unwatchFile, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { PeerError, asError, systemCode } from '../errors.js';
+import { isHex32 } from '../wire/limits.js';
 import type { PeerId } from '../wire/messages.js';
 
 /** Milliseconds between looks at the file. */
 const LOOK_EVERY = 250;
-
-const ID = /^[0-9a-f]{64}$/;
 
 export interface AllowListOptions {
   ids: readonly PeerId[];
@@ -22,6 +21,8 @@ export interface AllowListOptions {
 export class AllowList {
   readonly #options: AllowListOptions;
   #ids: ReadonlySet<PeerId>;
+  /** One look after the other: what an earlier one reads must not replace what a later one has read. */
+  #looks: Promise<void> = Promise.resolve();
 
   private constructor(options: AllowListOptions) {
     this.#options = options;
@@ -57,7 +58,7 @@ export class AllowList {
   }
 
   readonly #onLook = (): void => {
-    void this.#read();
+    this.#looks = this.#looks.then(() => this.#read());
   };
 
   async #read(): Promise<void> {
@@ -75,7 +76,7 @@ export class AllowList {
     for (const [i, line] of text.split('\n').entries()) {
       const [first = ''] = line.split('#', 1);
       const id = first.trim().toLowerCase();
-      if (ID.test(id)) ids.add(id);
+      if (isHex32(id)) ids.add(id);
       else if (id !== '') onFault(`${this.#options.file}, line ${i + 1}: not an id`);
     }
     this.#ids = ids;
@@ -85,7 +86,7 @@ export class AllowList {
 /** An id as people write it. @throws PeerError ERR_USAGE */
 export function parseId(text: string): PeerId {
   const id = text.toLowerCase();
-  if (ID.test(id)) return id;
+  if (isHex32(id)) return id;
   throw new PeerError('ERR_USAGE', `"${text}" is not an id: that is 64 hexadecimal digits`);
 }
 

@@ -2,6 +2,7 @@
 import { isIPv6 } from 'node:net';
 import { PeerError } from '../errors.js';
 import { MAX_HOST_BYTES } from '../wire/limits.js';
+import { isHex32 } from '../wire/limits.js';
 import type { PeerId } from '../wire/messages.js';
 
 /** How a link begins, which is no address. */
@@ -22,13 +23,14 @@ export interface PeerAddress {
 export function parseAddress(text: string): PeerAddress {
   const [, id, rest = text] = /^([^@]*)@(.*)$/su.exec(text) ?? [];
   if (id === undefined) return parseHostPort(text);
-  if (!/^[0-9a-f]{64}$/i.test(id)) {
+  const key = id.toLowerCase();
+  if (!isHex32(key)) {
     throw new PeerError(
       'ERR_USAGE',
       `"${text}" is not a peer (before @ stands an id: 64 hexadecimal digits)`,
     );
   }
-  return { ...parseHostPort(rest), key: id.toLowerCase() };
+  return { ...parseHostPort(rest), key };
 }
 
 function parseHostPort(text: string): PeerAddress {

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { PeerError } from '../errors.js';
 import { Admission, type AdmissionLimits, type Candidate } from '../limits/admission.js';
 import { Blocklist } from '../limits/blocklist.js';
-import { HandshakeLimit } from '../limits/handshake-limit.js';
+import { HANDSHAKES, KeyedRateLimit } from '../limits/keyed-rate-limit.js';
 import type { PeerId } from '../wire/messages.js';
 import { formatAddress } from './address.js';
 import { Connection, type ConnectionOptions } from './connection.js';
@@ -43,7 +43,7 @@ export class InboundConnections {
   readonly #admission: Admission<InboundCandidate>;
   readonly #blocked: Blocklist;
   readonly #refusals = new Refusals();
-  readonly #handshakes = new HandshakeLimit();
+  readonly #handshakes = new KeyedRateLimit(HANDSHAKES);
   /** Those that are open, or closing, and those that are not open yet. */
   readonly #candidates = new Set<InboundCandidate>();
   readonly #byConnection = new Map<Connection, InboundCandidate>();

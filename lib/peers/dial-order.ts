@@ -1,6 +1,6 @@
 /** Which peer of the table is tried next, and when the next one is due. */
 import type { PeerAddress } from '../net/address.js';
-import { HostDialLimit } from '../limits/host-dial-limit.js';
+import { HOST_DIALS, KeyedRateLimit } from '../limits/keyed-rate-limit.js';
 import type { Random } from '../support/random.js';
 import { isUnverified, type KnownPeer, type KnownPeers } from './known.js';
 import type { PeerTimes } from './times.js';
@@ -17,11 +17,12 @@ export interface DialOrderOptions {
 
 export class DialOrder {
   readonly #options: DialOrderOptions;
-  readonly #hosts: HostDialLimit;
+  readonly #hosts: KeyedRateLimit;
 
   constructor(options: DialOrderOptions) {
     this.#options = options;
-    this.#hosts = new HostDialLimit(options.times.hostPause, options.now);
+    const { times, now } = options;
+    this.#hosts = new KeyedRateLimit({ ...HOST_DIALS, rate: 1000 / times.hostPause }, now);
   }
 
   /** An attempt begins. */

@@ -1,7 +1,7 @@
 /** A search of one's own as an async iterable: results as they come, then counts. */
 import { randomBytes } from 'node:crypto';
 import { PeerError, abortError } from '../errors.js';
-import { MAX_QUERY_BYTES, QUERY_ID_BYTES } from '../wire/limits.js';
+import { MAX_QUERY_BYTES, QUERY_ID_BYTES, isHex32 } from '../wire/limits.js';
 import { signalOf } from '../support/signal.js';
 import type { FileList, FileMatch, PeerContact, SearchEnd, Wanted } from '../wire/messages.js';
 import type { OwnSearchEvents, SearchSettings } from './relay.js';
@@ -55,7 +55,7 @@ export function newQueryId(): string {
 /** A name to look for, or a hash. @throws PeerError ERR_USAGE */
 export function wantedOf(what: string | { hash: string }): Wanted {
   if (typeof what !== 'string') {
-    if (/^[0-9a-f]{64}$/.test(what.hash)) return { hash: what.hash };
+    if (isHex32(what.hash)) return { hash: what.hash };
     throw new PeerError('ERR_USAGE', 'a hash is 64 hexadecimal digits (0-9, a-f)');
   }
   if (Buffer.byteLength(what) > MAX_QUERY_BYTES) {

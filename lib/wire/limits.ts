@@ -15,6 +15,8 @@ export const MAX_UNANSWERED = 256;
 
 /** Bytes of a hash (BLAKE3), of a peer's id (Ed25519 public key) and of a search's id. */
 export const HASH_BYTES = 32;
+/** Whether a text is a hash or an id as both are written: 64 hexadecimal digits, in lower case. */
+export const isHex32 = (text: string): boolean => /^[0-9a-f]{64}$/.test(text);
 export const PEER_ID_BYTES = 32;
 export const QUERY_ID_BYTES = 16;
 

@@ -5,7 +5,7 @@ import { PeerError } from '../../errors.js';
 import { formatAddress, parseAddress, type PeerAddress } from '../../net/address.js';
 import { AddressPolicy } from '../../net/scope.js';
 import { ExpiringMap } from '../../limits/expiring-map.js';
-import { HostDialLimit } from '../../limits/host-dial-limit.js';
+import { HOST_DIALS, KeyedRateLimit } from '../../limits/keyed-rate-limit.js';
 import type { Connection } from '../../net/connection.js';
 import type { ConnectOptions } from '../../options.js';
 import { Download } from './download.js';
@@ -41,10 +41,8 @@ export interface FetchManyOptions extends FetchBlocksOptions, ManyPeersOptions {
 const WINDOW = 64 * 1024 * 1024;
 const STALL_TIMEOUT = 2000;
 const LIMITED_PATIENCE = 10;
-/** Milliseconds between dials of one host at ports that a search has named; a few may come at once. */
-const HOST_PAUSE = 1000;
-/** For all files: a search for each may name the same host. */
-const hostDials = new HostDialLimit(HOST_PAUSE);
+/** At ports that a search has named, one dial a second. For all files: a search for each may name the same host. */
+const hostDials = new KeyedRateLimit({ ...HOST_DIALS, rate: 1 });
 /** Addresses at which peers were reached, so many, for so many milliseconds. */
 const reached = new ExpiringMap<true>(4096, 600_000);
 /** Of which scope an address may be was decided by the search, which knows the speaker. */

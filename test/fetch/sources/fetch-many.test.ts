@@ -425,3 +425,27 @@ t.test('everybody lies: ERR_MISMATCH, and what came out is right', async (t) => 
   t.ok(memory.inOrder && memory.written > 0);
   t.ok(memory.bytes.subarray(0, memory.written).equals(shared.content.subarray(0, memory.written)));
 });
+
+t.test('a search that names many ports of one host has few of them dialled', async (t) => {
+  let dialled = 0;
+  const servers = Array.from({ length: 12 }, () =>
+    createServer((socket) => {
+      dialled++;
+      socket.destroy();
+    }).listen(0, '127.0.0.9'),
+  );
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  t.teardown(() => {
+    for (const server of servers) server.close();
+  });
+  const named = servers.map((server, i) => ({
+    id: String(i).padStart(64, '0'),
+    host: '127.0.0.9',
+    port: (server.address() as AddressInfo).port,
+  }));
+  const began = performance.now();
+  const sink = { write: () => Promise.resolve() };
+  await t.rejects(fetchFromMany('0'.repeat(64), named, sink));
+  const most = 3 + Math.ceil((performance.now() - began) / 1000);
+  t.ok(dialled > 0 && dialled <= most, `${dialled} of 12, at most ${most}`);
+});
