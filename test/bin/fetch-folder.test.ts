@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { formatAddress, type PeerAddress } from '../../lib/net/address.js';
@@ -95,6 +96,24 @@ t.test('--retry: the peer comes late, and is away in between', async (t) => {
   relay.aim(node.address);
   const cut = await fetchAll(relay.address, join(folder, 'once'), [], () => undefined);
   t.equal(cut.stderr, ALL_CAME, 'a connection that breaks once needs no --retry');
+
+  // Breaks, and the next connection, too, before anything was said on it.
+  const closer = createServer((socket) => {
+    relay.aim(node.address);
+    socket.destroy();
+  }).listen(0, '127.0.0.1');
+  await once(closer, 'listening');
+  t.teardown(() => closer.close());
+  relay.reset();
+  relay.at = {
+    bytes: 1_000_000,
+    then: () => {
+      relay.aim({ host: '127.0.0.1', port: (closer.address() as AddressInfo).port });
+      relay.cut();
+    },
+  };
+  const twice = await fetchAll(relay.address, join(folder, 'twice'), [], () => undefined);
+  t.equal(twice.stderr, ALL_CAME, 'nor does one that breaks again at its beginning');
 });
 
 t.test('--from: large files come from all, and from others when one is lost', async (t) => {

@@ -94,12 +94,16 @@ async function relayTo(
   return { relay, peer };
 }
 
+/** Bytes of a file; 0 when it is not there. */
+const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+
 /** Resolves when a part in the folder has a block. */
 async function hasBlock(folder: string): Promise<void> {
   const watcher = watch(folder);
   const isThere = (): boolean =>
     readdirSync(folder).some(
-      (name) => name.endsWith('.part') && statSync(join(folder, name)).size >= BLOCK_BYTES,
+      // It may get its final name at this moment.
+      (name) => name.endsWith('.part') && sizeOf(join(folder, name)) >= BLOCK_BYTES,
     );
   while (!isThere()) await once(watcher, 'change');
   watcher.close();

@@ -3,7 +3,7 @@
  * blocks were still being verified. So each file that was being sent is suspect, and retried alone after all
  * others. Files of which nothing had come are retried at once.
  */
-import { PeerError } from '../../errors.js';
+import { PeerError, isTransient } from '../../errors.js';
 import type { FileHead } from '../../wire/messages.js';
 import { pause } from '../../support/backoff.js';
 import { pauseBeforeRetry } from '../sources/source-error.js';
@@ -15,15 +15,15 @@ export type OnHead = (head: FileHead) => void;
 
 /** Connections break before anything comes. */
 export class ConnectionLost extends PeerError {
-  constructor({ code, message }: PeerError) {
-    super(code, message);
+  constructor({ code, message, cause }: PeerError) {
+    super(code, message, { cause });
   }
 }
 
 /** The connection broke while this file was being sent. */
 export class Suspect extends PeerError {
-  constructor({ code, message }: PeerError) {
-    super(code, message);
+  constructor({ code, message, cause }: PeerError) {
+    super(code, message, { cause });
   }
 }
 
@@ -79,8 +79,8 @@ export class Attempts {
 }
 
 function breaksConnection(error: unknown): error is PeerError {
-  return (
-    error instanceof PeerError &&
-    ['ERR_CLOSED', 'ERR_MISMATCH', 'ERR_MALFORMED'].includes(error.code)
-  );
+  if (!(error instanceof PeerError)) return false;
+  // It has listed its files: a new connection that it closes at once is one that breaks.
+  if (error.code === 'ERR_NOT_A_PEER') return isTransient(error);
+  return ['ERR_CLOSED', 'ERR_MISMATCH', 'ERR_MALFORMED'].includes(error.code);
 }
