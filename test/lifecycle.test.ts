@@ -1,7 +1,7 @@
 /** Starts and ends of a node: whatever goes wrong, it says so and leaves nothing open. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import t from 'tap';
+import t from './fixtures/tap.js';
 
 const WANTED: Record<string, string[]> = {
   'started twice': ['done', 'ERR_USAGE'],

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { appendFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from './fixtures/tap.js';
 import { connect } from '../lib/fetch/peer.js';
 import { hashStream } from '../lib/hash/path.js';
 import { dial } from '../lib/net/dialer.js';

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from './fixtures/tap.js';
 import { run } from './fixtures/cli.js';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');

@@ -1,7 +1,7 @@
 /** Commands over TLS: the options, and what goes wrong on the way, with the same exit codes as in the clear. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { formatAddress } from '../../lib/net/address.js';
 import { random } from '../fixtures/bytes.js';
 import { run } from '../fixtures/cli.js';

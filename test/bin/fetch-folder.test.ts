@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t, { type Test } from '../fixtures/tap.js';
 import { formatAddress, type PeerAddress } from '../../lib/net/address.js';
 import { BLOCK_BYTES } from '../../lib/wire/body.js';
 import { random, writeFiles } from '../fixtures/bytes.js';

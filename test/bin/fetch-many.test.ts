@@ -1,7 +1,7 @@
 /** `p2p-fetch` from several peers: what comes out, what is said, what an earlier fetch left is used. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t, { type Test } from '../fixtures/tap.js';
 import { ThrottledRelay, type Faults } from '../fixtures/throttled-relay.js';
 import { formatAddress, type PeerAddress } from '../../lib/net/address.js';
 import { BLOCK_BYTES } from '../../lib/wire/body.js';

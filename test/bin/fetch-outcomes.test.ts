@@ -15,7 +15,7 @@ import {
   watch,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import t, { type Test } from 'tap';
+import t, { type Test } from '../fixtures/tap.js';
 import { formatAddress, type PeerAddress } from '../../lib/net/address.js';
 import { BLOCK_BYTES } from '../../lib/wire/body.js';
 import { random, writeFiles } from '../fixtures/bytes.js';

@@ -1,7 +1,7 @@
 /** Who the commands of a user are: p2p-id, private shares, links. */
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { formatAddress } from '../../lib/net/address.js';
 import { createNode } from '../../lib/node.js';
 import { isStateFolder } from '../../lib/state/state-files.js';

@@ -1,6 +1,6 @@
 /** What nobody expected ends a command, is said with its cause, and has an exit code of its own. */
 import { once } from 'node:events';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { run, serve } from '../fixtures/cli.js';
 
 const FAULT = ['--import', new URL('../fixtures/fault.js', import.meta.url).href];

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { writeLarge } from '../fixtures/bytes.js';
 import { command, run, serve, type Served } from '../fixtures/cli.js';
 

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import t, { type Test } from 'tap';
+import t, { type Test } from '../fixtures/tap.js';
 import { FoundFiles, type FoundFile } from '../../bin/common/found-files.js';
 import type { FileMatch, PeerContact } from '../../lib/wire/messages.js';
 import { hashBlock } from '../../lib/hash/blake3.js';

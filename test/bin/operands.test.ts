@@ -1,6 +1,6 @@
 /** `--` ends options, and what stands behind it may begin with a dash. */
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { writeFiles } from '../fixtures/bytes.js';
 import { run, serve } from '../fixtures/cli.js';
 

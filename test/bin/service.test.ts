@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { completionScript, offered } from '../../bin/common/completion.js';
 import { OptionSources } from '../../bin/serve/option-sources.js';
 import { PeerError } from '../../lib/errors.js';

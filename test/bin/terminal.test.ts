@@ -3,7 +3,7 @@ import { spawnSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { random, writeFiles } from '../fixtures/bytes.js';
 import { TERMINAL, command, run, serve } from '../fixtures/cli.js';
 

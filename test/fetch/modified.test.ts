@@ -1,7 +1,7 @@
 /** When a file was last changed comes along with it, as far as the peer says it and the disk can hold it. */
 import { statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { connect } from '../../lib/fetch/peer.js';
 import { fetchAll } from '../../lib/fetch/folder/fetch-all.js';
 import { fetchToFile } from '../../lib/fetch/part/fetch-to-file.js';

@@ -4,7 +4,7 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Writable } from 'node:stream';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { isTransient } from '../../lib/errors.js';
 import { Peer, connect } from '../../lib/fetch/peer.js';
 import { hashBlock } from '../../lib/hash/blake3.js';

@@ -1,7 +1,7 @@
 /** Trying again: what for, how often, how long it waits, and that it goes on where it was. */
 import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { connect } from '../../lib/fetch/peer.js';
 import { PeerError, isTransient } from '../../lib/errors.js';
 import { fetchToFile } from '../../lib/fetch/part/fetch-to-file.js';

@@ -1,7 +1,7 @@
 /** A line that is slower than the time in which an answer must come, and full all the time. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { connect } from '../../lib/fetch/peer.js';
 import { random, writeFiles } from '../fixtures/bytes.js';
 import { bytesOf, listOf, startIndexed } from '../fixtures/node.js';

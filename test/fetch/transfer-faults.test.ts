@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { connect } from '../../lib/fetch/peer.js';
 import { PeerError } from '../../lib/errors.js';
 import { BLOCK_BYTES } from '../../lib/wire/body.js';

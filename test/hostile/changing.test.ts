@@ -19,7 +19,7 @@ import {
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { connect, type Peer } from '../../lib/fetch/peer.js';
 import { PeerError, asError } from '../../lib/errors.js';
 import type { PeerNode } from '../../lib/node.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { connect } from '../../lib/fetch/peer.js';
 import { writeFiles, writeLarge } from '../fixtures/bytes.js';
 import { run, serve } from '../fixtures/cli.js';

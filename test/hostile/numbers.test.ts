@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import t, { type Test } from 'tap';
+import t, { type Test } from '../fixtures/tap.js';
 import { connect } from '../../lib/fetch/peer.js';
 import { bytesOf } from '../fixtures/node.js';
 import { serve } from '../fixtures/cli.js';

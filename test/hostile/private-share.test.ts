@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import t, { type Test } from 'tap';
+import t, { type Test } from '../fixtures/tap.js';
 import { connect } from '../../lib/fetch/peer.js';
 import { formatAddress, type PeerAddress } from '../../lib/net/address.js';
 import { ALPN } from '../../lib/net/tls/settings.js';

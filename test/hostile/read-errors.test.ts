@@ -5,7 +5,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { connect, type Peer } from '../../lib/fetch/peer.js';
 import { random, writeFiles } from '../fixtures/bytes.js';
 import { run, serve } from '../fixtures/cli.js';

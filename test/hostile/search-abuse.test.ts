@@ -3,7 +3,7 @@
  * dropped and not dialled for a while, and honest searches beside it find all that there is.
  */
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { Child } from '../fixtures/child.js';
 import { formatAddress } from '../../lib/index.js';
 import { writeFiles } from '../fixtures/bytes.js';

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { parseAddress } from '../../lib/net/address.js';
 import { encodeMessage } from '../../lib/wire/messages.js';
 import { writeLarge } from '../fixtures/bytes.js';

@@ -1,7 +1,7 @@
 /** Peers that connect and say nothing, or a byte now and then, are gone in time; honest ones stay. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import type { PeerAddress } from '../../lib/net/address.js';
 import { FIRST_FRAME_TIMEOUT, FRAME_TIMEOUT } from '../../lib/net/connection-deadlines.js';
 import { encodeMessage } from '../../lib/wire/messages.js';

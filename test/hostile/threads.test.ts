@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { lstatSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { connect } from '../../lib/fetch/peer.js';
 import { HashPool, WHOLE_FILE_BYTES, WORKER_DIED } from '../../lib/hash/pool.js';
 import { identityOf } from '../../lib/disk/open.js';

@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, watch } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { formatAddress } from '../../lib/net/address.js';
 import { BLOCK_BYTES } from '../../lib/wire/body.js';
 import { random, seeded, writeFiles } from '../fixtures/bytes.js';

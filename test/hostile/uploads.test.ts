@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { connect as open, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import t, { type Test } from 'tap';
+import t, { type Test } from '../fixtures/tap.js';
 import { connect } from '../../lib/fetch/peer.js';
 import { SEND_BUDGET_BYTES } from '../../lib/limits/send-budget.js';
 import { parseAddress, type PeerAddress } from '../../lib/net/address.js';

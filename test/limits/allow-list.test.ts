@@ -1,7 +1,7 @@
 /** The list of those for whom a private share is there, and the file with more of them. */
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t, { type Test } from '../fixtures/tap.js';
 import { AllowList } from '../../lib/limits/allow-list.js';
 
 const id = (n: number): string => n.toString(16).padStart(64, '0');

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { VirtualClock } from '../fixtures/virtual-clock.js';
 import { connect } from '../../lib/fetch/peer.js';
 import type { PeerNode } from '../../lib/node.js';

@@ -1,7 +1,7 @@
 /** A connection's rules, seen by a peer that keeps to none, on either end. */
 import { once } from 'node:events';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { connect } from '../../lib/fetch/peer.js';
 import { dial } from '../../lib/net/dialer.js';
 import { encodeMessage, type Message } from '../../lib/wire/messages.js';

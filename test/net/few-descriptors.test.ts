@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { parseAddress } from '../../lib/net/address.js';
 import { command } from '../fixtures/cli.js';
 import { HELLO } from '../fixtures/messages.js';

@@ -1,7 +1,7 @@
 /** What one connection may cost: time for a body, memory for an answer, requests at once, a place. */
 import { once } from 'node:events';
 import { connect as connectSocket } from 'node:net';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import type { PeerError } from '../../lib/errors.js';
 import { connect, type Peer } from '../../lib/fetch/peer.js';
 import { Connection, type RequestHandler } from '../../lib/net/connection.js';

@@ -10,7 +10,7 @@ import {
   type ConnectionOptions,
   type TLSSocket,
 } from 'node:tls';
-import t, { type Test } from 'tap';
+import t, { type Test } from '../fixtures/tap.js';
 import { connect } from '../../lib/fetch/peer.js';
 import { dial } from '../../lib/net/dialer.js';
 import { Opening } from '../../lib/net/opening.js';

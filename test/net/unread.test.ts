@@ -1,7 +1,7 @@
 /** Whatever waits to be written is under the stall deadline: a client that reads nothing holds nothing for long. */
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import type { PeerNode } from '../../lib/node.js';
 import type { Message } from '../../lib/wire/messages.js';
 import { random, writeFiles, writeLarge } from '../fixtures/bytes.js';

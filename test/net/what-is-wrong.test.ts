@@ -1,7 +1,7 @@
 /** PROTOCOL.md, section 2, "When something is wrong": every row of its table, at either end of a connection. */
 import { readFileSync } from 'node:fs';
 import { encode } from 'cborg';
-import t, { type Test } from 'tap';
+import t, { type Test } from '../fixtures/tap.js';
 import { connect, type Peer } from '../../lib/fetch/peer.js';
 import { encodeMessage, type Message } from '../../lib/wire/messages.js';
 import { HELLO, ID } from '../fixtures/messages.js';

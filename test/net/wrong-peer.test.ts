@@ -1,7 +1,7 @@
 /** A peer that is named with its id must prove it, before it is asked for anything. */
 import { once } from 'node:events';
 import { connect as connectTls, createServer } from 'node:tls';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { connect } from '../../lib/fetch/peer.js';
 import { fetchFromMany } from '../../lib/fetch/sources/fetch-many.js';
 import { formatAddress } from '../../lib/net/address.js';

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { createNode, type PeerNode } from '../../lib/node.js';
 import type { PeerAddress } from '../../lib/net/address.js';
 import { formatAddress } from '../../lib/net/address.js';

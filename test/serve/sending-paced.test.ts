@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t, { type Test } from '../fixtures/tap.js';
 import { TreeHasher, listBytes } from '../../lib/hash/tree.js';
 import type { Exchange } from '../../lib/net/exchange.js';
 import { Outbound } from '../../lib/net/outbound.js';

@@ -13,7 +13,7 @@ import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Writable } from 'node:stream';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { hashStream } from '../../lib/hash/path.js';
 import { loadKernel } from '../../lib/serve/sendfile.js';
 import { BLOCK_BYTES, bodyBytes } from '../../lib/wire/body.js';

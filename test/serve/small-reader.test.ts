@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { lstatSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { identityOf } from '../../lib/disk/open.js';
 import type { SharedFile } from '../../lib/share/catalog.js';
 import { SmallReader } from '../../lib/serve/small-reader.js';

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { rootOf, TreeHasher } from '../../lib/hash/tree.js';
 import { createNode, type PeerNode } from '../../lib/node.js';
 import { racyTime } from '../../lib/share/hashing.js';

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { rootOf, TreeHasher } from '../../lib/hash/tree.js';
 import { createNode } from '../../lib/node.js';
 import { writeFiles } from '../fixtures/bytes.js';

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { FSWatcher } from 'chokidar';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { createNode } from '../../lib/node.js';
 import { connectTo, listOf, startIndexed } from '../fixtures/node.js';
 

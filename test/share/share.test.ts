@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { FolderOpener, openInside, openInsideSync } from '../../lib/disk/open.js';
 import { hashFile } from '../../lib/hash/file.js';
 import { HashPool } from '../../lib/hash/pool.js';

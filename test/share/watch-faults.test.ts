@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { connect, type Peer } from '../../lib/index.js';
 import { writeFiles } from '../fixtures/bytes.js';
 import { command, hasNamespaces, serve } from '../fixtures/cli.js';

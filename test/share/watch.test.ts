@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { TreeHasher, rootOf } from '../../lib/hash/tree.js';
 import { Serving } from '../../lib/serve/serving.js';
 import { Share, type Change } from '../../lib/share/share.js';

@@ -7,7 +7,7 @@ import { chmodSync, cpSync, existsSync, readFileSync, truncateSync, writeFileSyn
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { open } from 'lmdb';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { LmdbStore } from '../../lib/state/lmdb-store.js';
 import { CHECK } from '../../lib/state/recovery.js';
 import { random } from '../fixtures/bytes.js';

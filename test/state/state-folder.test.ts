@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { lockFile } from '../../lib/disk/file-lock.js';
 import { PeerError } from '../../lib/errors.js';
 import { loadIdentity } from '../../lib/state/identity.js';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'lmdb';
-import t from 'tap';
+import t from '../fixtures/tap.js';
 import { buildTree, rootOf } from '../../lib/hash/tree.js';
 import { Share } from '../../lib/share/share.js';
 import { openStore } from '../../lib/state/recovery.js';

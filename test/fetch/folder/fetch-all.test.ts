@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../../fixtures/tap.js';
 import { connect, type Peer } from '../../../lib/fetch/peer.js';
 import { PeerError } from '../../../lib/errors.js';
 import {

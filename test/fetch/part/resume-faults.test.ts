@@ -8,7 +8,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../../fixtures/tap.js';
 import { connect } from '../../../lib/fetch/peer.js';
 import { parseAddress } from '../../../lib/net/address.js';
 import { fetchToFile } from '../../../lib/fetch/part/fetch-to-file.js';

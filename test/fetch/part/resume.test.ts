@@ -21,7 +21,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import t from 'tap';
+import t from '../../fixtures/tap.js';
 import { connect } from '../../../lib/fetch/peer.js';
 import { fetchToFile } from '../../../lib/fetch/part/fetch-to-file.js';
 import type { FetchProgress } from '../../../lib/fetch/part/file-fetch.js';

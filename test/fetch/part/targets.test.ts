@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t from '../../fixtures/tap.js';
 import { fetchToFile } from '../../../lib/fetch/part/fetch-to-file.js';
 import { formatAddress } from '../../../lib/net/address.js';
 import { BLOCK_BYTES } from '../../../lib/wire/body.js';

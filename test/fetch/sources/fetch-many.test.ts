@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect as connectSocket, createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t, { type Test } from '../../fixtures/tap.js';
 import { ThrottledRelay, type Faults } from '../../fixtures/throttled-relay.js';
 import {
   ManyPeers,
