@@ -1,4 +1,5 @@
 /** A store in LMDB. What LMDB has not committed yet waits in a WriteBehind. */
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { getSystemErrorName } from 'node:util';
@@ -12,7 +13,7 @@ import { HASH_BYTES } from '../wire/limits.js';
 import { damageOf } from './lmdb-file.js';
 import { decodeRecord, encodeRecord, type StoredFile } from './record.js';
 import { NO_LISTS, type Store } from './store.js';
-import { WriteBehind } from './write-behind.js';
+import { RESERVE, WriteBehind, hasFree } from './write-behind.js';
 
 /** Changes whenever what is stored, or how, changes: a store of another version is not read. */
 const VERSION = 2;
@@ -47,6 +48,9 @@ export interface StoreEvents {
   /** Everything has been written. */
   onWell(): void;
 }
+
+/** The files of a store, and the bytes that each has at least once LMDB has made it whole. */
+const WHOLE_BYTES = { 'data.mdb': 32_768, 'lock.mdb': 1 };
 
 const NO_EVENTS: StoreEvents = { onTrouble: () => undefined, onWell: () => undefined };
 
@@ -88,6 +92,10 @@ export class LmdbStore implements Store {
   static async open(folder: string, on: StoreEvents = NO_EVENTS): Promise<LmdbStore> {
     const damage = damageOf(join(folder, 'data.mdb'));
     if (damage !== undefined) throw new StoreDamage(`it is damaged (${damage})`);
+    // On a full disk LMDB ends the process with SIGBUS while it makes its files, which it maps.
+    if (!isWhole(folder) && !hasFree(folder, RESERVE)) {
+      throw Object.assign(new Error('no room for an index'), { code: 'ENOSPC' });
+    }
     let root: RootDatabase<string, string> | undefined;
     try {
       root = open<string, string>({
@@ -218,6 +226,13 @@ export class LmdbStore implements Store {
       this.#root.committed.then(ignore, ignore);
     });
   }
+}
+
+function isWhole(folder: string): boolean {
+  return Object.entries(WHOLE_BYTES).every(([name, bytes]) => {
+    const { size } = statSync(join(folder, name), { throwIfNoEntry: false }) ?? { size: 0 };
+    return size >= bytes;
+  });
 }
 
 function ignore(): void {

@@ -7,7 +7,7 @@ import { statfsSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 
 /** Bytes that must be free before anything is written, and before writing begins again. */
-const RESERVE = 2 * 1024 * 1024;
+export const RESERVE = 2 * 1024 * 1024;
 const RESUME_RESERVE = 2 * RESERVE;
 /** Milliseconds, and bytes written, between looks at what is free. */
 const CHECK_INTERVAL = 100;
@@ -142,14 +142,19 @@ export class WriteBehind {
     this.#bytes += value?.length ?? 0;
     const now = performance.now();
     if (now < this.#nextCheck && this.#bytes < CHECK_BYTES) return true;
-    try {
-      const { bavail, bsize } = statfsSync(this.#owner.folder);
-      if (bavail * bsize < reserve + this.#bytes) return false;
-    } catch {
-      // Unknown: the write will tell.
-    }
+    if (!hasFree(this.#owner.folder, reserve + this.#bytes)) return false;
     this.#nextCheck = now + CHECK_INTERVAL;
     this.#bytes = 0;
+    return true;
+  }
+}
+
+/** Whether so many bytes are free on the disk of a folder; true where that is not known: a write will tell. */
+export function hasFree(folder: string, bytes: number): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize >= bytes;
+  } catch {
     return true;
   }
 }

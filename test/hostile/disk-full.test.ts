@@ -12,7 +12,7 @@ import { formatAddress } from '../../lib/net/address.js';
 import { random, writeFiles } from '../fixtures/bytes.js';
 import { command, hasNamespaces, inNamespaces, serve, within } from '../fixtures/cli.js';
 import { bytesOf, connectTo, listOf, startIndexed } from '../fixtures/node.js';
-import { size } from './sizes.js';
+import { FULL, size } from "./sizes.js";
 
 const skip = hasNamespaces() ? false : 'no user namespaces here (unshare -Urm)';
 const MIB = 1024 * 1024;
@@ -102,6 +102,25 @@ t.test('the state folder: served on, said once, kept when there is room', { skip
   const again = await serve(t, [share, '--state', join(folder, 'copy'), '--verbose']);
   t.match(await again.indexed, `indexed ${count} files`);
   await again.says('0 of them were hashed');
+});
+
+t.test('a first start with almost no room: one line', { skip }, async (t) => {
+  const folder = t.testdir({ share: {}, state: {} });
+  const state = join(folder, 'state');
+  const args = ['--port', '0', '--host', '127.0.0.1', '--state', state];
+  for (const kib of !FULL ? [4, 20] : [0, 4, 8, 12, 16, 20, 24, 32, 48, 64, 512, 2000]) {
+    // Not exec: a shell says by which signal it ended.
+    const full = `mount -t tmpfs -o size=4m none '${state}'
+head -c ${4096 - kib}k /dev/zero > '${state}/other'
+code=0; "$@" 2>&1 || code=$?; echo "code $code"; exec true`;
+    const served = command('p2p-serve', [join(folder, 'share'), ...args]);
+    const said = await outputOf(...inNamespaces(full, served));
+    t.match(
+      said.replace(/^listening on .*\n/, ''),
+      /^p2p-serve: cannot keep state in [^\n]*: ENOSPC\ncode 2\n$/,
+      `${kib} KiB free`,
+    );
+  }
 });
 
 t.test('SIGTERM while the disk is full ends the node all the same', { skip }, async (t) => {
