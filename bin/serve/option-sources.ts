@@ -5,6 +5,8 @@ import { parseRate } from '../../lib/limits/rate.js';
 import { describe } from '../common/command.js';
 
 const PREFIX = 'P2P_SERVE_';
+/** What Kubernetes sets in every container when a service is called p2p-serve: no option of ours. */
+const OF_KUBERNETES = /^P2P_SERVE_(SERVICE_(HOST|PORT)(_\w+)?=|PORT_\d+_\w+=|PORT=[a-z]+:\/\/)/;
 /** Bytes that are read of a file. */
 const MAX_FILE = 2 ** 20;
 
@@ -53,7 +55,8 @@ export class OptionSources {
     this.#args = args;
     this.#given = given;
     for (const [name, value = ''] of Object.entries(env)) {
-      if (name.startsWith(PREFIX)) this.#env.set(name, value);
+      const isOurs = name.startsWith(PREFIX) && !OF_KUBERNETES.test(`${name}=${value}`);
+      if (isOurs) this.#env.set(name, value);
     }
   }
 

@@ -79,6 +79,8 @@ t.test('each value, and what is wrong of any', async (t) => {
   });
   for (const [[name, value], message] of [
     [['PORT', '70000'], 'P2P_SERVE_PORT is a whole number from 0 to 65535'],
+    [['PORT', 'tcp:7001'], 'P2P_SERVE_PORT is a whole number'],
+    [['PORT_7000', 'x'], 'P2P_SERVE_PORT_7000: there is no such option'],
     [['PORT', ''], 'P2P_SERVE_PORT is a whole number'],
     [['WATCH', 'maybe'], 'P2P_SERVE_WATCH is true or false'],
     [['GRACE', '-1'], 'P2P_SERVE_GRACE is a number of seconds from 0 to 2147483'],
@@ -88,6 +90,18 @@ t.test('each value, and what is wrong of any', async (t) => {
   ] as const) {
     t.match(await read({}, { [`P2P_SERVE_${name}`]: value }), message);
   }
+  // What Kubernetes sets for a service that is called p2p-serve.
+  const service = {
+    P2P_SERVE_SERVICE_HOST: '10.0.0.1',
+    P2P_SERVE_SERVICE_PORT: '7000',
+    P2P_SERVE_SERVICE_PORT_PEERS: '7000',
+    P2P_SERVE_PORT: 'tcp://10.0.0.1:7000',
+    P2P_SERVE_PORT_7000_TCP: 'tcp://10.0.0.1:7000',
+    P2P_SERVE_PORT_7000_TCP_PROTO: 'tcp',
+    P2P_SERVE_PORT_7000_TCP_PORT: '7000',
+    P2P_SERVE_PORT_7000_TCP_ADDR: '10.0.0.1',
+  };
+  t.match(await read({}, { ...service, P2P_SERVE_MAX_PEERS: '9' }), { port: 7000, maxPeers: 9 });
   for (const [content, message] of [
     ['{"port": "x"}', `${file}: port is a whole number`],
     ['{"port": null}', `${file}: port is a whole number`],

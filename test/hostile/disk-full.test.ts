@@ -12,7 +12,7 @@ import { formatAddress } from '../../lib/net/address.js';
 import { random, writeFiles } from '../fixtures/bytes.js';
 import { command, hasNamespaces, inNamespaces, serve, within } from '../fixtures/cli.js';
 import { bytesOf, connectTo, listOf, startIndexed } from '../fixtures/node.js';
-import { FULL, size } from "./sizes.js";
+import { FULL, size } from './sizes.js';
 
 const skip = hasNamespaces() ? false : 'no user namespaces here (unshare -Urm)';
 const MIB = 1024 * 1024;
