@@ -11,6 +11,7 @@ import type { FileMatch, PeerContact } from '../lib/wire/messages.js';
 import { EXIT, runCommand, wholeNumber } from './common/command.js';
 import { addClientOptions, clientOptions, type IdentityArgs } from './common/tls-options.js';
 import { FoundFiles, type FoundFile } from './common/found-files.js';
+import { loadQrCode } from './common/qr-code.js';
 
 /** Peers in a link. */
 const LINK_PEERS = 4;
@@ -27,7 +28,11 @@ interface Args extends IdentityArgs {
   timeout: number | undefined;
   json: boolean;
   links: boolean;
+  qr: boolean;
 }
+
+/** A file as one line, or several; `names` are the peers that have it. */
+type Format = (file: FoundFile, names: string) => string;
 
 await runCommand<Args>({
   name: 'p2p-search',
@@ -74,6 +79,11 @@ await runCommand<Args>({
         default: false,
         describe: 'print each file as a link, p2p://ID@host:port/HASH/name, for p2p-fetch',
       })
+      .option('qr', {
+        type: 'boolean',
+        default: false,
+        describe: 'print each link as a QR code, too',
+      })
       .example('$0 localhost holiday', 'files with "holiday" in their path')
       .example('$0 localhost holiday .jpg --ttl 0', 'both words, on this peer alone'),
   run: search,
@@ -89,17 +99,29 @@ async function search(args: Args): Promise<number | undefined> {
   if (!(seconds >= 0.001 && seconds <= MAX_SECONDS[kind])) {
     throw new PeerError('ERR_USAGE', `--timeout is a number of seconds up to ${MAX_SECONDS[kind]}`);
   }
+  const format = await formatOf(args);
   const end = performance.now() + seconds * 1000;
   const peer = await connectWithin(args, seconds);
   try {
     // Nothing is wanted but to know whether the peer is there.
     if (max === 0) return undefined;
     const timeout = Math.max(1, Math.round(end - performance.now()));
-    const found = await (args.ttl === 0 ? searchPeer : searchAll)(peer, args, max, timeout);
+    const found = await (args.ttl === 0 ? searchPeer : searchAll)(peer, args, format, max, timeout);
     return found > 0 ? undefined : EXIT.notFound;
   } finally {
     await peer.close();
   }
+}
+
+async function formatOf({ links, qr }: Args): Promise<Format> {
+  if (qr) {
+    const qrCode = await loadQrCode();
+    return (file) => {
+      const link = asLink(file);
+      return `${link}\n${qrCode(link)}`;
+    };
+  }
+  return links ? asLink : line;
 }
 
 /** @throws PeerError as `connect`; ERR_TIMED_OUT after so many seconds, whatever the peer does */
@@ -118,7 +140,8 @@ async function connectWithin({ peer, ...args }: Args, seconds: number): Promise<
 /** This peer's files, all of them. @returns how many were printed */
 async function searchPeer(
   peer: Peer,
-  { words, json, links }: Args,
+  { words, json }: Args,
+  format: Format,
   max: number,
   timeout: number,
 ): Promise<number> {
@@ -126,23 +149,27 @@ async function searchPeer(
   for await (const file of peer.search(words.join(' '), { max, timeout })) {
     found++;
     const contact = contactOf(peer);
-    const text = links
-      ? asLink({ ...file, sources: [{ peer: contact, hops: 0 }] })
-      : line(file, peer.name);
-    await print(json ? asJson(file, contact, 0) : text);
+    const one = { ...file, sources: [{ peer: contact, hops: 0 }] };
+    await print(json ? asJson(file, contact, 0) : format(one, peer.name));
   }
   return found;
 }
 
 /** This peer's files and those of the network. @returns how many different ones were found */
-async function searchAll(peer: Peer, args: Args, max: number, timeout: number): Promise<number> {
+async function searchAll(
+  peer: Peer,
+  args: Args,
+  format: Format,
+  max: number,
+  timeout: number,
+): Promise<number> {
   const begin = performance.now();
   const stop = new AbortController();
   const times: { first?: number; last?: number } = {};
   let summary: SearchSummary | undefined;
   const files = new FoundFiles((file) => {
     if (args.json) return;
-    process.stdout.write(`${args.links ? asLink(file) : line(file, names(file))}\n`);
+    process.stdout.write(`${format(file, names(file))}\n`);
   });
   const take = async (file: FileMatch, contact: PeerContact, hops: number): Promise<void> => {
     if (stop.signal.aborted) return;

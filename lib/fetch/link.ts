@@ -14,7 +14,8 @@ export interface Link {
   name?: string | undefined;
 }
 
-const MAX_BYTES = 4096;
+/** What a QR code holds (ISO/IEC 18004: version 40, level L). */
+const MAX_BYTES = 2953;
 const MAX_PEERS = 16;
 /** Peers, a hash in lower case, perhaps a name with percent signs (RFC 3986); no query, no fragment. */
 const LINK = /^p2p:\/\/([^/?#\s]+)\/([0-9a-f]{64})(?:\/([^/?#\s]+))?$/u;
@@ -34,12 +35,12 @@ export function parseLink(text: string): Link {
   return { peers, hash, name };
 }
 
-/** A link that `parseLink` reads. @param link.name a path's last part is used */
+/** A link that `parseLink` reads. @param link.name a path's last part is used; one that is too long is left out */
 export function formatLink({ peers, hash, name }: Link): string {
-  const list = peers.map(formatPeer);
+  const nameless = `${SCHEME}${peers.map(formatPeer).join(',')}/${hash}`;
   const last = name?.split('/').at(-1) ?? '';
-  const encoded = encodeURIComponent(Buffer.from(last).toString());
-  return `${SCHEME}${list.join(',')}/${hash}${last === '' ? '' : `/${encoded}`}`;
+  const link = `${nameless}/${encodeURIComponent(Buffer.from(last).toString())}`;
+  return last === '' || link.length > MAX_BYTES ? nameless : link;
 }
 
 function decoded(text: string): string | undefined {

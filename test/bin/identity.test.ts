@@ -8,6 +8,7 @@ import { isStateFolder } from '../../lib/state/state-files.js';
 import { run } from '../fixtures/cli.js';
 import { HELLO } from '../fixtures/messages.js';
 import { connectTo, startIndexed } from '../fixtures/node.js';
+import { readQrCode } from '../fixtures/qr.js';
 
 const ID = /^[0-9a-f]{64}\n$/;
 
@@ -50,6 +51,10 @@ t.test('one user, one id', async (t) => {
   const found = await run('p2p-search', [at, '', '--links', '--tls', '--ttl', '0'], { env });
   t.equal(found.stdout.toString(), `p2p://${named}/${HELLO}/hello\n`);
   const link = found.stdout.toString().trim();
+  const shown = await run('p2p-search', [at, '', '--qr', '--tls', '--ttl', '0'], { env });
+  const [first, ...code] = shown.stdout.toString().trimEnd().split('\n');
+  t.same([shown.code, first], [0, link], 'as a QR code');
+  t.equal(readQrCode(code.join('\n')), link);
   const cwd = join(home, 'out');
   t.match(await run('p2p-fetch', [link], { env, cwd }), { code: 0, stderr: '' });
   t.equal(readFileSync(join(cwd, 'hello'), 'utf8'), 'hello\n');

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import t from '../fixtures/tap.js';
 import { random, writeFiles } from '../fixtures/bytes.js';
 import { TERMINAL, command, run, serve } from '../fixtures/cli.js';
+import { readQrCode } from '../fixtures/qr.js';
 
 const skip =
   spawnSync('script', ['-qec', 'true', '/dev/null'], { stdio: 'ignore' }).status === 0
@@ -42,6 +43,12 @@ t.test('a terminal', { skip }, async (t) => {
     const [program, rest] = command('p2p-fetch', args);
     return [program, ...rest].map(quoted).join(' ');
   };
+
+  const [program, args] = command('p2p-search', [peer, 'text', '--ttl', '0', '--qr']);
+  const found = await onTerminal([program, ...args].map(quoted).join(' '));
+  const [link, ...code] = Buffer.from(found.shown, 'latin1').toString().trimEnd().split('\r\n');
+  const colours = /^\x1b\[40m\x1b\[97m(.*)\x1b\[39m\x1b\[49m$/;
+  t.equal(readQrCode(code.map((row) => colours.exec(row)?.[1] ?? '').join('\n')), link);
 
   const shown = await onTerminal(line([peer, text]));
   t.equal(shown.code, 0);

@@ -73,5 +73,10 @@ t.test('there and back, whatever the name is', (t) => {
     formatLink({ peers: [{ host: 'h', port: 1 }], hash: HASH, name: '\ud800' }),
     `p2p://h:1/${HASH}/%EF%BF%BD`,
   );
+  t.equal(
+    formatLink({ peers: [{ host: 'h', port: 1 }], hash: HASH, name: '€'.repeat(400) }),
+    `p2p://h:1/${HASH}`,
+    'a name that is too long is left out',
+  );
   t.end();
 });
