@@ -2,7 +2,6 @@
  * Eclipse: ids upon ids from few addresses ask a node for links, and answer when they are dialled back.
  * Honest peers that come later get theirs all the same, and the node reaches them by search.
  */
-import { connect } from 'node:net';
 import t, { type Test } from 'tap';
 import { formatAddress } from '../../lib/net/address.js';
 import type { PeerNode } from '../../lib/node.js';
@@ -11,6 +10,7 @@ import { outcomeOf, startSharing } from '../fixtures/network.js';
 import { linksOf, until } from '../fixtures/node.js';
 import { RawPeer, startFake } from '../fixtures/raw.js';
 import { id } from '../fixtures/search.js';
+import { connect } from '../fixtures/socket.js';
 import { size } from './sizes.js';
 
 /** A peer with an id of its own at each of so many ports, spread over the hosts; each asks for a link. */

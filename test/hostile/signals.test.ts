@@ -1,7 +1,6 @@
 /** Signals while much is under way: SIGTERM to a node, SIGSTOP to either end of a transfer. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import t from '../fixtures/tap.js';
 import { parseAddress } from '../../lib/net/address.js';
@@ -9,6 +8,7 @@ import { encodeMessage } from '../../lib/wire/messages.js';
 import { writeLarge } from '../fixtures/bytes.js';
 import { command, run, serve } from '../fixtures/cli.js';
 import { connectTo, listOf, startIndexed } from '../fixtures/node.js';
+import { connect } from '../fixtures/socket.js';
 import { size } from './sizes.js';
 
 const TRANSFERS = size(30, 100);

@@ -1,12 +1,13 @@
 /** Peers that connect and say nothing, or a byte now and then, are gone in time; honest ones stay. */
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import t from '../fixtures/tap.js';
 import type { PeerAddress } from '../../lib/net/address.js';
 import { FIRST_FRAME_TIMEOUT, FRAME_TIMEOUT } from '../../lib/net/connection-deadlines.js';
 import { encodeMessage } from '../../lib/wire/messages.js';
 import { ID } from '../fixtures/messages.js';
 import { connectTo, listOf, startIndexed } from '../fixtures/node.js';
+import { connect } from '../fixtures/socket.js';
 import { FULL, size } from './sizes.js';
 
 /** Connections of each kind; milliseconds between two bytes; and until frames must be there. */

@@ -1,6 +1,5 @@
 /** Ids that no peer proves: somebody says the id of an honest peer, beside it or while it restarts. */
 import { once } from 'node:events';
-import { connect } from 'node:net';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +11,7 @@ import { serveAs } from '../fixtures/fake-neighbour.js';
 import { outcomeOf, startSharing } from '../fixtures/network.js';
 import { linksOf, until } from '../fixtures/node.js';
 import { RawPeer, startFake } from '../fixtures/raw.js';
+import { connect } from '../fixtures/socket.js';
 
 const HOST = '127.0.2.1';
 

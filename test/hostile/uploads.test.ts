@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { connect as open, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from '../fixtures/tap.js';
@@ -12,6 +12,7 @@ import { parseAddress, type PeerAddress } from '../../lib/net/address.js';
 import { encodeMessage } from '../../lib/wire/messages.js';
 import { serve, type Served } from '../fixtures/cli.js';
 import { resident } from '../fixtures/process.js';
+import { connect as open } from '../fixtures/socket.js';
 import { FULL, size } from './sizes.js';
 
 const skip = process.platform === 'linux' ? false : 'loopback is one address';

@@ -1,6 +1,6 @@
 /** A node whose neighbours and askers do all they should not; what is honest in a search comes all the same. */
 import { getEventListeners, once } from 'node:events';
-import { Socket, connect } from 'node:net';
+import { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { SendBudget } from '../../lib/limits/send-budget.js';
 import t, { type Test } from 'tap';
@@ -17,6 +17,7 @@ import { outcomeOf, startSharing, type SearchRun } from '../fixtures/network.js'
 import { linksOf, until } from '../fixtures/node.js';
 import { RawPeer } from '../fixtures/raw.js';
 import { fileList, id, queryId, search, searchEnd, someFiles, third } from '../fixtures/search.js';
+import { connect } from '../fixtures/socket.js';
 
 const FAKE = id(1_000_000);
 /** Milliseconds that a search lasts in which somebody never ends. */

@@ -6,7 +6,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PeerError, connect, createNode, fetchFromMany } from '../../../lib/index.js';
@@ -15,6 +15,7 @@ import { run } from '../../fixtures/cli.js';
 import { serveAs } from '../../fixtures/fake-neighbour.js';
 import { linksOf, until } from '../../fixtures/node.js';
 import { id, searchEnd } from '../../fixtures/search.js';
+import { createServer } from '../../fixtures/socket.js';
 
 const PUBLIC = '93.184.216.34';
 /** Where something other than a peer may be listening. */

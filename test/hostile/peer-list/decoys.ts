@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createNode } from '../../../lib/index.js';
@@ -13,6 +13,7 @@ import { literal } from '../../../lib/net/scope.js';
 import { encodeMessage, type ListedPeer } from '../../../lib/wire/messages.js';
 import { RawPeer } from '../../fixtures/raw.js';
 import { id } from '../../fixtures/search.js';
+import { connect, createServer } from '../../fixtures/socket.js';
 import { HOSTS, NAMES, PORTS, SPEAKERS } from './corpus.js';
 
 const TIMES = {

@@ -1,12 +1,13 @@
 /** In a process of its own: neighbours of a node that answer its searches as they should not, and floods. */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { serveCalls } from '../../fixtures/child.js';
 import { parseAddress } from '../../../lib/index.js';
 import { encodeMessage } from '../../../lib/wire/messages.js';
 import { serveAs, type ReceivedSearch } from '../../fixtures/fake-neighbour.js';
 import { fileList, id, searchEnd, someFiles, third } from '../../fixtures/search.js';
+import { connect, createServer } from '../../fixtures/socket.js';
 
 /** How searches are answered. */
 export type Abuse =
