@@ -29,6 +29,7 @@ import {
   openSync,
   readdirSync,
   renameSync,
+  rmSync,
   unlinkSync,
   type BigIntStats,
 } from 'node:fs';
@@ -214,6 +215,7 @@ export class Target {
       // Another run of the same command may have been first, with the same file.
       if (this.isNamed(fd)) return;
       if (attempts === MAX_ATTEMPTS || (own === undefined && !this.holds(fd))) {
+        this.#checkFree();
         throw new PeerError('ERR_FORBIDDEN', `${this.part} was moved or removed meanwhile`);
       }
     }
@@ -233,7 +235,7 @@ export class Target {
       const left = join(this.#place.folder, name);
       const stat = look(left);
       if (stat?.isFile() !== true) continue;
-      if (this.#there !== undefined && isSame(stat, this.#there)) unlinkIfThere(left);
+      if (this.#there !== undefined && isSame(stat, this.#there)) rmSync(left, { force: true });
       else giveBack(left, this.#part);
     }
   }
@@ -260,7 +262,7 @@ export class Target {
     else {
       try {
         linkSync(own, this.#file);
-        unlinkIfThere(own);
+        rmSync(own, { force: true });
         return;
       } catch (error) {
         const code = systemCode(error) ?? '';
@@ -268,14 +270,15 @@ export class Target {
         if (code !== 'EEXIST' && !NO_LINKS.has(code)) throw error;
       }
     }
-    const now = look(this.#file);
-    if (now !== undefined && !(before !== undefined && isUnchanged(now, before))) {
-      throw new PeerError(
-        'ERR_FORBIDDEN',
-        `${this.#place.shown}: another file has got this name meanwhile`,
-      );
-    }
+    this.#checkFree();
     renameSync(own, this.#file);
+  }
+
+  /** @throws PeerError ERR_FORBIDDEN when a file stands at the name that did not when this was made */
+  #checkFree(): void {
+    const [before, now] = [this.#there, look(this.#file)];
+    if (now === undefined || (before !== undefined && isUnchanged(now, before))) return;
+    throw nameTaken(this.#place.shown);
   }
 
   #refused(stat: BigIntStats): PeerError {
@@ -292,6 +295,11 @@ export class Target {
   }
 }
 
+/** The error of a run that was not the first. @param shown the path of its file */
+export function nameTaken(shown: string): PeerError {
+  return new PeerError('ERR_FORBIDDEN', `${shown}: another file has got this name meanwhile`);
+}
+
 /** What stands at a path itself; undefined when nothing does. */
 function look(path: string): BigIntStats | undefined {
   return lstatSync(path, { bigint: true, throwIfNoEntry: false });
@@ -303,14 +311,6 @@ function openIfThere(path: string, flags: number): number | undefined {
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ELOOP') return undefined;
     throw error;
-  }
-}
-
-function unlinkIfThere(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error;
   }
 }
 

@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readlinkSync, statSync } fro
 import { lstat, open, realpath, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { syncFolder } from '../../disk/durable.js';
-import { Target, type Place } from '../../disk/target.js';
+import { Target, nameTaken, type Place } from '../../disk/target.js';
 import { PeerError, systemCode } from '../../errors.js';
 import type { Hash } from '../../wire/messages.js';
 import {
@@ -84,11 +84,15 @@ function openPlain(hash: Hash, file: string, real: string, wanted: FileOptions):
   }
 }
 
-/** @throws PeerError ERR_FORBIDDEN when the file is not where it was to be: its folder was moved */
+/** @throws PeerError ERR_FORBIDDEN when the file is not where it was to be: it was replaced, or its folder moved */
 function checkNamed(file: string, fd: number, real: string): void {
-  const there = statSync(file, { bigint: true, throwIfNoEntry: false });
   const own = fstatSync(fd, { bigint: true });
-  if (there?.ino === own.ino && there.dev === own.dev) return;
+  const isAt = (path: string): boolean => {
+    const there = statSync(path, { bigint: true, throwIfNoEntry: false });
+    return there?.ino === own.ino && there.dev === own.dev;
+  };
+  if (isAt(file)) return;
+  if (!isAt(real)) throw nameTaken(file);
   throw new PeerError('ERR_FORBIDDEN', `${file}: its folder was moved, and the file is ${real}`);
 }
 

@@ -57,11 +57,10 @@ export class PartFile implements ByteSink {
     this.found = this.#part?.size ?? 0;
   }
 
-  /** The part as people find it; undefined before it is there, and when it has become the file. */
+  /** The part as people find it; undefined before it is there, and when it is not there any more. */
   get path(): string | undefined {
-    return this.#named || (this.#part === undefined && this.found === 0)
-      ? undefined
-      : this.#target?.part;
+    if (this.#part === undefined || this.#target?.holds(this.#part.fd) !== true) return undefined;
+    return this.#target.part;
   }
 
   /** Bytes of the file that stands at the name; undefined when none does. */
@@ -175,7 +174,7 @@ export class PartFile implements ByteSink {
   }
 
   #moved(): PeerError {
-    const path = this.path ?? 'the part';
+    const path = this.#target?.part ?? 'the part';
     return new PeerError('ERR_FORBIDDEN', `${path} was moved or removed meanwhile`);
   }
 }

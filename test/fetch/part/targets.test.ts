@@ -13,6 +13,7 @@ import {
   renameSync,
   statSync,
   symlinkSync,
+  watch,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -161,4 +162,18 @@ t.test('targets', async (t) => {
     t.match(readFileSync(at('trace'), 'utf8'), wanted, more.join());
     renameSync(at('synced'), at('old'));
   }
+
+  // Replaced by another run while it waits for the name to be on the disk: 3 s, until the test goes on.
+  const [program, args] = command('p2p-fetch', [address, hash, '-o', at('late')]);
+  const slow = ['-f', '-qq', '-e', 'trace=fsync', '-e', 'inject=fsync:delay_enter=3000000:when=1'];
+  const child = spawn('strace', [...slow, '-o', '/dev/null', program, ...args]);
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  const watcher = watch(out);
+  while (!existsSync(at('late'))) await once(watcher, 'change');
+  watcher.close();
+  writeFileSync(at('other run'), 'other');
+  renameSync(at('other run'), at('late'));
+  t.same(await once(child, 'close'), [1, null]);
+  t.equal(said, `p2p-fetch: ${at('late')}: another file has got this name meanwhile\n`);
 });
