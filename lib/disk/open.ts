@@ -138,12 +138,6 @@ export async function openInside(
   }
 }
 
-/** All bytes of a file, and when anything about it was changed last, as in `Opened`. */
-export interface FileContent {
-  bytes: Buffer;
-  changedNs: bigint;
-}
-
 /**
  * All bytes of a small file that lies inside, if it is what it was: two ways to the thread pool instead of
  * five. What looks at the open descriptor alone does not wait for a disk.
@@ -156,7 +150,7 @@ export async function readInside(
   root: string,
   path: string,
   expect: FileIdentity,
-): Promise<FileContent | undefined> {
+): Promise<Buffer | undefined> {
   // Elsewhere the path has to be looked at again.
   if (!FD_LINKS) return readOpened(await openInside(root, path), expect);
   const full = join(root, path);
@@ -170,21 +164,21 @@ export async function readInside(
     if (!sameContent(identityOf(stat), expect)) return undefined;
     const bytes = Buffer.allocUnsafe(expect.size);
     const { bytesRead } = await readFd(fd, bytes, 0, bytes.length, 0);
-    return bytesRead === bytes.length ? { bytes, changedNs: stat.ctimeNs } : undefined;
+    return bytesRead === bytes.length ? bytes : undefined;
   } finally {
     closeSync(fd);
   }
 }
 
 async function readOpened(
-  { handle, identity, changedNs }: Opened & { handle: FileHandle },
+  { handle, identity }: Opened & { handle: FileHandle },
   expect: FileIdentity,
-): Promise<FileContent | undefined> {
+): Promise<Buffer | undefined> {
   try {
     if (!sameContent(identity, expect)) return undefined;
     const bytes = Buffer.allocUnsafe(expect.size);
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
-    return bytesRead === bytes.length ? { bytes, changedNs } : undefined;
+    return bytesRead === bytes.length ? bytes : undefined;
   } finally {
     await handle.close();
   }

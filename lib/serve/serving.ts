@@ -4,7 +4,7 @@
  */
 import { fstatSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { identityOf, openInside, sameContent, type FileContent } from '../disk/open.js';
+import { identityOf, openInside, sameContent } from '../disk/open.js';
 import { PeerError, isReadFault, isShortage, systemCode } from '../errors.js';
 import { hashBlock } from '../hash/blake3.js';
 import type { Lists } from '../hash/tree.js';
@@ -92,10 +92,20 @@ export class Serving {
       async (file) => {
         this.#reader ??= new SmallReader(root, this.#workers);
         const read = await this.#reader.read(file, signal);
-        return read !== undefined && this.#isRight(file, read) ? read.bytes : undefined;
+        return read !== undefined && this.#isRight(file, read) ? read : undefined;
       },
       signal,
     );
+  }
+
+  /**
+   * The receiver ended the connection after all of a file's bytes: it was done, or they were wrong.
+   *
+   * @see RehashOnRead: it is hashed again once
+   */
+  afterEnd(file: SharedFile): void {
+    const { indexer } = this.#share.content;
+    if (this.#rehash.needsRehashAfterAbort(file.path, file.identity)) indexer.verify(file);
   }
 
   /**
@@ -108,7 +118,7 @@ export class Serving {
     const code = systemCode(error) ?? '';
     const { indexer } = this.#share.content;
     if (!isReadFault(code)) {
-      if (this.#rehash.needsRehashAfterAbort(file.path, file.identity)) indexer.verify(file);
+      this.afterEnd(file);
       return error;
     }
     indexer.withdraw(file, code);
@@ -119,11 +129,9 @@ export class Serving {
     await this.#reader?.close();
   }
 
-  /** All of it is in memory: where there is a doubt it is hashed at once. */
-  #isRight(file: SharedFile, { bytes, changedNs }: FileContent): boolean {
-    const { path, identity, hash } = file;
-    if (!this.#rehash.needsRehash(path, { identity, changedNs })) return true;
-    if (Buffer.compare(hashBlock(bytes), Buffer.from(hash, 'hex')) === 0) return true;
+  /** All of it is in memory, and soon hashed: nobody gets what is not right. */
+  #isRight(file: SharedFile, bytes: Uint8Array): boolean {
+    if (Buffer.compare(hashBlock(bytes), Buffer.from(file.hash, 'hex')) === 0) return true;
     this.#share.content.indexer.distrust(file);
     return false;
   }

@@ -8,39 +8,31 @@ const port = parentPort;
 if (port === null) throw new Error('runs as a worker only');
 const root = workerData as string;
 
-/** @returns its ctime, if the file was what it was and its bytes are there */
-function readInto(
-  path: string,
-  size: number,
-  mtimeNs: bigint,
-  into: Uint8Array,
-): bigint | undefined {
+/** @returns whether the file was what it was and its bytes are there */
+function readInto(path: string, size: number, mtimeNs: bigint, into: Uint8Array): boolean {
   try {
-    const { fd, identity, changedNs } = openInsideSync(root, path);
+    const { fd, identity } = openInsideSync(root, path);
     try {
-      if (identity.size !== size || identity.mtimeNs !== mtimeNs) return undefined;
-      return readSync(fd, into, 0, size, 0) === size ? changedNs : undefined;
+      if (identity.size !== size || identity.mtimeNs !== mtimeNs) return false;
+      return readSync(fd, into, 0, size, 0) === size;
     } finally {
       closeSync(fd);
     }
   } catch {
     // The caller finds out why.
-    return undefined;
+    return false;
   }
 }
 
 port.on('message', ({ number, paths, sizes, mtimes }: ReadBatch) => {
   const bytes = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0));
   const good = new Uint8Array(paths.length);
-  const changes = new BigInt64Array(paths.length);
   let at = 0;
   for (const [i, path] of paths.entries()) {
     const size = sizes[i] ?? 0;
-    const changedNs = readInto(path, size, mtimes[i] ?? 0n, bytes.subarray(at, at + size));
-    good[i] = changedNs === undefined ? 0 : 1;
-    changes[i] = changedNs ?? 0n;
+    good[i] = Number(readInto(path, size, mtimes[i] ?? 0n, bytes.subarray(at, at + size)));
     at += size;
   }
-  const result: ReadResult = { number, bytes, good, changes };
+  const result: ReadResult = { number, bytes, good };
   port.postMessage(result, [bytes.buffer]);
 });

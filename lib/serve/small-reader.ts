@@ -7,7 +7,7 @@
  * (a slow disk), when it has died too often, and where there are to be no threads, files are read by way of the thread pool.
  */
 import { SupervisedThread } from '../support/supervised-thread.js';
-import { readInside, type FileContent } from '../disk/open.js';
+import { readInside } from '../disk/open.js';
 import type { SharedFile } from '../share/catalog.js';
 
 /** To the worker: read these. */
@@ -23,8 +23,6 @@ export interface ReadResult {
   number: number;
   bytes: Uint8Array;
   good: Uint8Array;
-  /** When anything about each was changed last (ctime), nanoseconds since 1970. */
-  changes: BigInt64Array;
 }
 
 /** Of a file: where it is, and what it was when it was hashed. */
@@ -35,7 +33,7 @@ interface Job {
   /** Aborted when nobody wants it any more. */
   signal: AbortSignal;
   /** The bytes; undefined when the worker could not get them, for whatever reason. */
-  done: (read: FileContent | undefined) => void;
+  done: (bytes: Buffer | undefined) => void;
 }
 
 /** Files that wait for the next batch, at most; and batches that the worker has: one is read, one is next. */
@@ -60,9 +58,9 @@ export class SmallReader {
   }
 
   /** All bytes of a file that is what it was when it was hashed; as `readInside`. */
-  async read(file: Known, signal: AbortSignal): Promise<FileContent | undefined> {
+  async read(file: Known, signal: AbortSignal): Promise<Buffer | undefined> {
     if (this.#takesMore()) {
-      const read = await new Promise<FileContent | undefined>((done) => {
+      const read = await new Promise<Buffer | undefined>((done) => {
         this.#waiting.push({ file, signal, done });
         this.#schedule();
       });
@@ -137,7 +135,7 @@ export class SmallReader {
     this.#thread?.post(batch);
   }
 
-  #take({ number, bytes, good, changes }: ReadResult): void {
+  #take({ number, bytes, good }: ReadResult): void {
     const jobs = this.#batches.get(number) ?? [];
     this.#batches.delete(number);
     let at = 0;
@@ -146,7 +144,7 @@ export class SmallReader {
       // Memory of its own: one that waits long must not keep the bytes of all others.
       const own = Buffer.allocUnsafeSlow(size);
       own.set(bytes.subarray(at, at + size));
-      done(good[i] === 1 ? { bytes: own, changedNs: changes[i] ?? 0n } : undefined);
+      done(good[i] === 1 ? own : undefined);
       at += size;
     }
     if (this.#waiting.length > 0) this.#send();

@@ -4,6 +4,7 @@ import type { RateLimiter } from '../limits/rate-limiter.js';
 import type { Connection } from '../net/connection.js';
 import type { Exchange } from '../net/exchange.js';
 import { clientOf } from '../net/scope.js';
+import type { SharedFile } from '../share/catalog.js';
 import type { Share } from '../share/share.js';
 import { bodyBytes } from '../wire/body.js';
 import type { FileHead, GetFile, Hash } from '../wire/messages.js';
@@ -54,6 +55,8 @@ export class Uploads {
   readonly #slots: UploadSlots<Connection>;
   /** Bytes that a connection has taken: what it asks for is read before its turn only then. */
   readonly #taken = new WeakMap<Connection, number>();
+  /** The file that was sent last over a connection, if the kernel may hold all of it. */
+  readonly #last = new WeakMap<AbortSignal, SharedFile | undefined>();
   readonly #stats = { bytesRead: 0, zeroCopied: 0, sent: 0 };
   /** Connections end with their last transfer. */
   #ending = false;
@@ -151,7 +154,7 @@ export class Uploads {
     try {
       closed.throwIfAborted();
       if (!isCounted) {
-        await this.#withFile(hash, (source) =>
+        await this.#withFile(hash, closed, (source) =>
           sendInPieces(exchange, head, source, {
             zeroCopy: this.#options.zeroCopy,
             crowded: this.#slots.active > CROWD,
@@ -179,18 +182,36 @@ export class Uploads {
     // A file of one block has no lists: its body is the block, whatever part of it was asked for.
     const block = await this.#serving.read(hash, SMALL_BYTES, closed);
     if (block !== undefined) return head.length === 0 ? NOTHING : block;
-    return this.#withFile(hash, (source) => readWhole(head, source));
+    return this.#withFile(hash, closed, (source) => readWhole(head, source));
   }
 
-  async #withFile<T>(hash: Hash, use: (source: HashedFile) => Promise<T>): Promise<T> {
+  async #withFile<T>(
+    hash: Hash,
+    closed: AbortSignal,
+    use: (source: HashedFile) => Promise<T>,
+  ): Promise<T> {
     const open = await this.#serving.open(hash);
     const { file, handle, lists } = open;
     try {
-      return await use({ handle, lists, identity: file.identity });
+      const used = await use({ handle, lists, identity: file.identity });
+      this.#sent(file, closed);
+      return used;
     } catch (error) {
       throw this.#serving.afterError(open, error);
     } finally {
       await this.#serving.release(open);
     }
+  }
+
+  /** All of a file has been sent: a receiver that finds it wrong can say so only by ending the connection now. */
+  #sent(file: SharedFile, closed: AbortSignal): void {
+    if (!this.#last.has(closed)) {
+      const onEnd = (): void => {
+        const last = this.#last.get(closed);
+        if (last !== undefined && !this.#ending) this.#serving.afterEnd(last);
+      };
+      closed.addEventListener('abort', onEnd, { once: true });
+    }
+    this.#last.set(closed, file.identity.size <= READER_BYTES ? file : undefined);
   }
 }

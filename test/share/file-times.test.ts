@@ -123,6 +123,36 @@ t.test(
   },
 );
 
+t.test(
+  'overwritten while nobody looked, with size and time put back: fetched once in vain',
+  async (t) => {
+    const folder = t.testdir({ share: {}, state: {} });
+    const [share, state] = [join(folder, 'share'), join(folder, 'state')];
+    // One that is hashed when it is read, one that is sent before a receiver can say anything, one that is not.
+    const sizes = { small: 5000, medium: 1_500_000, large: 12_000_000 };
+    const fill = (byte: number): void => {
+      for (const [name, size] of Object.entries(sizes)) {
+        writeFileSync(join(share, name), Buffer.alloc(size, byte));
+        utimesSync(join(share, name), 1e9, 1e9);
+      }
+    };
+    fill(1);
+    const node = await start(t, share, state);
+    await node.close();
+    fill(2);
+    const again = await start(t, share, state);
+    for (const name of Object.keys(sizes)) {
+      const peer = await connectTo(t, again);
+      const [before] = await listOf(peer.search(name));
+      const changed = once(again, 'change');
+      const code = name === 'small' ? 'ERR_CHANGED' : 'ERR_MISMATCH';
+      await t.rejects(bytesOf(peer.fetch(before?.hash ?? '')), { code }, name);
+      await changed;
+      await offers(t, again, join(share, name), name);
+    }
+  },
+);
+
 t.test('how long a time is in doubt', (t) => {
   const at = (
     ms: number,
