@@ -1,7 +1,7 @@
 /** What the other side of a connection must do in time: speak, end what it begins, answer, take what is sent. */
 import type { Socket } from 'node:net';
 import type { Clock } from '../support/clock.js';
-import { Deadline } from './deadline.js';
+import { Deadline, type DeadlineOptions } from './deadline.js';
 import type { Inbound } from './inbound.js';
 import type { Outbound } from './outbound.js';
 import { kernelQueue } from './kernel-queue.js';
@@ -63,31 +63,26 @@ export class ConnectionDeadlines {
   ) {
     const { answerTimeout, stallTimeout = STALL_TIMEOUT } = times;
     const { firstFrameTimeout, frameTimeout = FRAME_TIMEOUT } = times;
-    const expires = (what: string, timeout: number) => ({
-      timeout,
-      clock,
-      onExpired: () => {
+    const make = (
+      what: string,
+      timeout: number,
+      { least, look }: Pick<DeadlineOptions, 'least' | 'look'> = {},
+    ): Deadline => {
+      const expire = (): void => {
         this.close();
         onExpired(what, timeout);
-      },
-    });
+      };
+      // All of one shape: there are four for each connection.
+      return new Deadline({ timeout, least, look, onExpired: expire, clock });
+    };
     this.#inbound = inbound;
-    this.answer = new Deadline({
-      ...expires('did not answer', answerTimeout),
-      least: ANSWER_PROGRESS,
-    });
-    this.#frame = new Deadline({
-      ...expires('did not end a frame', frameTimeout),
-      least: FRAME_PROGRESS,
-    });
+    this.answer = make('did not answer', answerTimeout, { least: ANSWER_PROGRESS });
+    this.#frame = make('did not end a frame', frameTimeout, { least: FRAME_PROGRESS });
     const inKernel = () => kernelQueue(socket, stallTimeout * TABLE_AGE);
     this.#sending = new SendProgress(socket, () => outbound().inBody, inKernel);
-    this.#taking = new Deadline({
-      ...expires('took nothing', stallTimeout),
-      look: this.#sending.look,
-    });
+    this.#taking = make('took nothing', stallTimeout, { look: this.#sending.look });
     if (firstFrameTimeout === undefined) return;
-    this.#first = new Deadline(expires('said nothing', firstFrameTimeout));
+    this.#first = make('said nothing', firstFrameTimeout);
     this.#first.start(since);
   }
 

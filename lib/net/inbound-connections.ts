@@ -11,10 +11,12 @@ import { Opening } from './opening.js';
 import { Refusals, sayLast, sendAway } from './refusals.js';
 import type { TlsServer } from './tls/server.js';
 
-export interface InboundConnectionsOptions extends Omit<
+type SharedOptions = Omit<
   ConnectionOptions,
   'name' | 'provenId' | 'since' | 'onUse' | 'onInternalError'
-> {
+>;
+
+export interface InboundConnectionsOptions extends SharedOptions {
   /** Loaded for the first connection that needs it. */
   tls: () => Promise<TlsServer>;
   limits: AdmissionLimits;
@@ -40,6 +42,8 @@ const SHED = 1 / 8;
 
 export class InboundConnections {
   readonly #options: InboundConnectionsOptions;
+  /** What connections have in common, and nothing else: each has a copy. */
+  readonly #connection: SharedOptions;
   readonly #admission: Admission<InboundCandidate>;
   readonly #blocked: Blocklist;
   readonly #refusals = new Refusals();
@@ -51,6 +55,12 @@ export class InboundConnections {
 
   constructor(options: InboundConnectionsOptions) {
     this.#options = options;
+    const { handler, quota, receive, sendBudget } = options;
+    const { answerTimeout, stallTimeout, firstFrameTimeout, frameTimeout } = options;
+    this.#connection = {
+      ...{ handler, quota, receive, sendBudget },
+      ...{ answerTimeout, stallTimeout, firstFrameTimeout, frameTimeout },
+    };
     this.#admission = new Admission(options.limits);
     this.#blocked = new Blocklist({ first: options.blockFor });
   }
@@ -134,7 +144,7 @@ export class InboundConnections {
       return;
     }
     const connection = new Connection(socket, {
-      ...this.#options,
+      ...this.#connection,
       name,
       provenId,
       since: candidate.since,

@@ -4,9 +4,15 @@ import { RequestQuota } from '../limits/request-quota.js';
 import type { SendAccount } from '../limits/send-budget.js';
 import type { RequestId } from '../wire/frame.js';
 import { MAX_ANSWER_BYTES, MAX_UNANSWERED } from '../wire/limits.js';
-import { decodeMessage, encodeMessage, type Request } from '../wire/messages.js';
+import {
+  decodeMessage,
+  encodeMessage,
+  type Answer,
+  type FileHead,
+  type Request,
+} from '../wire/messages.js';
 import { BodyQueue, type Exchange } from './exchange.js';
-import type { Outbound } from './outbound.js';
+import type { BodyWriter, Outbound } from './outbound.js';
 
 /** What the answering half needs of its connection. */
 export interface ResponderOptions {
@@ -85,61 +91,118 @@ export class Responder {
   }
 
   async #handle(request: Request, tag: number, turn: Promise<void>): Promise<void> {
-    const { name, outbound, account, closed, handler, quota, onServed, onDone, destroy } =
-      this.#options;
-    const body = { begun: false };
-    // Once the last byte is out, the other side may ask again: whatever is still tidied up here.
-    let owed = 1;
-    const answered = (): void => {
-      if (owed === 0) return;
-      this.#unanswered--;
-      owed = 0;
-      quota.end(1);
-    };
-    const exchange: Exchange = {
-      from: name,
-      closed,
-      get waitingBytes() {
-        return outbound.waitingBytes;
-      },
-      send: (answer) => {
-        outbound.frame(encodeMessage(answer, tag));
-      },
-      account,
+    const { closed, handler, onServed, onDone, destroy } = this.#options;
+    const exchange = new ResponderExchange(this.#options, this.#long, {
+      tag,
       turn,
-      whenRoom: (job) =>
-        new Promise((resolve, reject) => {
-          this.#long.add(() => this.#whenRoom(job).then(resolve, reject));
-        }),
-      sendWhole: async (head, bytes) => {
-        await turn;
-        closed.throwIfAborted();
-        await outbound.whole(encodeMessage(head, tag), bytes);
-        answered();
-      },
-      sendBody: async (head, write) => {
-        await turn;
-        closed.throwIfAborted();
-        body.begun = true;
-        await outbound.frameAndBody(encodeMessage(head, tag), write);
-        body.begun = false;
-        answered();
-      },
-    };
+      onAnswered: this.#onAnswered,
+    });
     try {
       closed.throwIfAborted();
       await handler(request, exchange);
       onServed(request.type);
     } catch (error) {
-      if (body.begun) destroy(error);
+      if (exchange.inBody) destroy(error);
       else if (!closed.aborted) this.sendError(tag, error);
     } finally {
-      answered();
+      exchange.end();
       onDone();
     }
   }
 
-  async #whenRoom(job: Parameters<Exchange['whenRoom']>[0]): Promise<void> {
+  readonly #onAnswered = (): void => {
+    this.#unanswered--;
+    this.#options.quota.end(1);
+  };
+
+  /** Send ERRR: a PeerError with a wire code under that code, everything else as internal, without its text. */
+  sendError(tag: number, thrown: unknown): void {
+    const known = thrown instanceof PeerError && isWireErrorCode(thrown.code) ? thrown : undefined;
+    if (known === undefined) this.#options.onInternalError?.(asError(thrown));
+    const { code, message } = known ?? { code: 'ERR_INTERNAL', message: 'internal error' };
+    if (!isWireErrorCode(code)) return;
+    this.#options.outbound.frame(encodeMessage({ type: 'ERRR', code, message }, tag));
+  }
+}
+
+interface Answered {
+  tag: number;
+  turn: Promise<void>;
+  /** Called once: the other side may ask for something else. */
+  onAnswered: () => void;
+}
+
+/** A class, as one is kept for each unanswered request: closures would take several times the memory. */
+class ResponderExchange implements Exchange {
+  readonly turn: Promise<void>;
+  readonly #options: ResponderOptions;
+  readonly #long: BodyQueue;
+  readonly #tag: number;
+  /** Undefined once it was called. */
+  #onAnswered: (() => void) | undefined;
+  #inBody = false;
+
+  constructor(options: ResponderOptions, long: BodyQueue, { tag, turn, onAnswered }: Answered) {
+    this.turn = turn;
+    this.#options = options;
+    this.#long = long;
+    this.#tag = tag;
+    this.#onAnswered = onAnswered;
+  }
+
+  get from(): string {
+    return this.#options.name;
+  }
+  get closed(): AbortSignal {
+    return this.#options.closed;
+  }
+  get account(): SendAccount {
+    return this.#options.account;
+  }
+  get waitingBytes(): number {
+    return this.#options.outbound.waitingBytes;
+  }
+
+  /** Whether part of a body was sent, and the rest was not. */
+  get inBody(): boolean {
+    return this.#inBody;
+  }
+
+  send(answer: Exclude<Answer, FileHead>): void {
+    this.#options.outbound.frame(encodeMessage(answer, this.#tag));
+  }
+
+  whenRoom(job: (ample: boolean) => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#long.add(() => this.#whenRoom(job).then(resolve, reject));
+    });
+  }
+
+  async sendWhole(head: FileHead, body: Uint8Array): Promise<void> {
+    const { outbound, closed } = this.#options;
+    await this.turn;
+    closed.throwIfAborted();
+    await outbound.whole(encodeMessage(head, this.#tag), body);
+    this.end();
+  }
+
+  async sendBody(head: FileHead, write: BodyWriter): Promise<void> {
+    const { outbound, closed } = this.#options;
+    await this.turn;
+    closed.throwIfAborted();
+    this.#inBody = true;
+    await outbound.frameAndBody(encodeMessage(head, this.#tag), write);
+    this.#inBody = false;
+    this.end();
+  }
+
+  /** Once the last byte is out, the other side may ask again: whatever is still tidied up here. */
+  end(): void {
+    this.#onAnswered?.();
+    this.#onAnswered = undefined;
+  }
+
+  async #whenRoom(job: (ample: boolean) => Promise<void>): Promise<void> {
     const { outbound, account, closed } = this.#options;
     closed.throwIfAborted();
     await outbound.room();
@@ -150,14 +213,5 @@ export class Responder {
     } finally {
       account.give(reserved);
     }
-  }
-
-  /** Send ERRR: a PeerError with a wire code under that code, everything else as internal, without its text. */
-  sendError(tag: number, thrown: unknown): void {
-    const known = thrown instanceof PeerError && isWireErrorCode(thrown.code) ? thrown : undefined;
-    if (known === undefined) this.#options.onInternalError?.(asError(thrown));
-    const { code, message } = known ?? { code: 'ERR_INTERNAL', message: 'internal error' };
-    if (!isWireErrorCode(code)) return;
-    this.#options.outbound.frame(encodeMessage({ type: 'ERRR', code, message }, tag));
   }
 }
