@@ -2,12 +2,14 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import t from '../fixtures/tap.js';
-import type { PeerAddress } from '../../lib/net/address.js';
+import { formatAddress, type PeerAddress } from '../../lib/net/address.js';
 import { FIRST_FRAME_TIMEOUT, FRAME_TIMEOUT } from '../../lib/net/connection-deadlines.js';
 import { encodeMessage } from '../../lib/wire/messages.js';
+import { run } from '../fixtures/cli.js';
 import { ID } from '../fixtures/messages.js';
 import { connectTo, listOf, startIndexed } from '../fixtures/node.js';
 import { connect } from '../fixtures/socket.js';
+import { ThrottledRelay } from '../fixtures/throttled-relay.js';
 import { FULL, size } from './sizes.js';
 
 /** Connections of each kind; milliseconds between two bytes; and until frames must be there. */
@@ -62,6 +64,25 @@ for (const [name, kind] of Object.entries(KINDS)) {
     t.equal(node.stats.openConnections, 1);
   });
 }
+
+const skip = FULL ? false : 'takes 30 s';
+t.test('p2p-fetch gives up on a peer that stops in the middle of a file', { skip }, async (t) => {
+  const folder = t.testdir({ large: Buffer.alloc(2_000_000) });
+  const node = await startIndexed(t, folder, { workers: false });
+  const [file] = await listOf((await connectTo(t, node)).search(''));
+  await Promise.all(
+    ['--plain', '--tls'].map(async (language) => {
+      const relay = new ThrottledRelay(node.address, { stallAfter: 1_000_000 });
+      const address = formatAddress(await relay.listen());
+      const begin = performance.now();
+      const { code, stderr } = await run('p2p-fetch', [address, file?.hash ?? '', language]);
+      await relay.close();
+      t.equal(code, 4, `${language}: ${stderr}`);
+      t.match(stderr, /^p2p-fetch: .*30 s/);
+      t.ok(performance.now() - begin < 60_000);
+    }),
+  );
+});
 
 /** Begins as its kind does. @returns `closed` resolves when the other side has had enough */
 async function attack(

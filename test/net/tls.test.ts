@@ -210,6 +210,13 @@ t.test('harm on the way', async (t) => {
   );
   const two = await connectTo(t, { address: cut }, { tls: true });
   await t.rejects(bytesOf(two.fetch(hash)), { code: 'ERR_CLOSED' }, 'the end comes early');
+  const stalled = await startProxy(
+    t,
+    address,
+    () => (chunk, at) => (at + chunk.length < 1_000_000 ? chunk : Buffer.alloc(0)),
+  );
+  const three = await connectTo(t, { address: stalled }, { tls: true, answerTimeout: 300 });
+  await t.rejects(bytesOf(three.fetch(hash)), { code: 'ERR_TIMED_OUT' }, 'no more comes');
 });
 
 /** The bytes of a handshake as a client sends them, all of them before the first message. */
