@@ -36,6 +36,8 @@ export interface WatchFailure {
 
 /** Milliseconds in which names are gathered before they are looked at. */
 const GATHER = 20;
+/** As many names as are looked at at once: while events come, libuv reads on, and no timer is due. */
+const BATCH = 500;
 /** So many names at once that the kernel's queue (16,384 events) may have lost some. */
 const BURST = 4000;
 
@@ -57,6 +59,8 @@ function post(message: WatchMessage): void {
 function note(path: string): void {
   names.add(path);
   timer ??= setTimeout(look, GATHER);
+  // After what chokidar has to do with this event.
+  if (names.size === BATCH) process.nextTick(look);
 }
 
 /** Whether the folder that is watched still stands at its path. */
@@ -70,6 +74,7 @@ function isRoot(): boolean {
 }
 
 function look(): void {
+  clearTimeout(timer);
   timer = undefined;
   // Names in about a second, in however many batches they came.
   const now = Date.now();
