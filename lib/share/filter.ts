@@ -42,6 +42,9 @@ export const STATE: Nothing = { kind: 'nothing', reason: 'the state of a node; s
 /** Names of files that tell a node's state folder. */
 const STATE_NAME = /(^|\/)(key\.pem(\.new)?|(data|lock)\.mdb)$/;
 
+/** Names of what stands in every state folder. */
+const STATE_MARK = /^(key\.pem|lock$)/;
+
 /** Names that cannot be read as UTF-8 come with U+FFFD, and are not found again. */
 const INVALID = '\ufffd';
 
@@ -145,7 +148,7 @@ export class ShareFilter {
     const there = lstatSync(full, { bigint: true, throwIfNoEntry: false });
     if (there === undefined) return false;
     if (this.#isState(there)) return true;
-    return entries?.some(({ name }) => name.startsWith('key.pem')) !== false && isStateFolder(full);
+    return entries?.some(({ name }) => STATE_MARK.test(name)) !== false && isStateFolder(full);
   }
 
   #isState({ dev, ino }: FileKey): boolean {

@@ -31,7 +31,10 @@ export function stateFiles(folder: string): FileKey[] {
   return keys;
 }
 
-/** Whether a folder is the state folder of a node, this one or another: it has a peer's key and an index. */
+/**
+ * Whether a folder is the state folder of a node, this one or another: it has an index and a peer's key, or
+ * the empty lock that is there before the key.
+ */
 export function isStateFolder(folder: string): boolean {
   const stat = (name: string): Stats | undefined => {
     try {
@@ -41,6 +44,7 @@ export function isStateFolder(folder: string): boolean {
       return undefined;
     }
   };
-  const isKey = (name: string): boolean => stat(name)?.size === KEY_BYTES;
-  return (isKey('key.pem') || isKey('key.pem.new')) && stat('index')?.isDirectory() === true;
+  const has = (name: string, bytes: number): boolean => stat(name)?.size === bytes;
+  const isMarked = has('key.pem', KEY_BYTES) || has('key.pem.new', KEY_BYTES) || has('lock', 0);
+  return isMarked && stat('index')?.isDirectory() === true;
 }

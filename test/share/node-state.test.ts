@@ -107,6 +107,10 @@ t.test('what comes while the share is watched', async (t) => {
     workers: false,
   });
   await says('sub/made');
+  // One whose key is not there yet.
+  mkdirSync(join(share, 'begun/index'), { recursive: true });
+  writeFileSync(join(share, 'begun/lock'), '');
+  await says('begun');
   writeFileSync(join(share, 'last'), 'last');
   while (!offered.includes('last')) await once(node, 'change');
   const settled = once(node, 'settled');
