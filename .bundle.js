@@ -38,17 +38,6 @@ const ownFiles = {
   },
 };
 
-/** The width of what yargs prints, which is ASCII: the package loads the tables of Unicode for it (50 ms). */
-const asciiWidth = {
-  name: 'ascii-width',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^string-width$/ }, () => ({ path: 'string-width', namespace: 'ascii' }));
-    onLoad({ filter: /.*/, namespace: 'ascii' }, () => ({
-      contents: 'export default (text) => text.length;',
-    }));
-  },
-};
-
 for (const name of readdirSync(OUT)) {
   if (/^chunk-.*\.js(\.map)?$/.test(name)) rmSync(join(OUT, name));
 }
@@ -68,7 +57,7 @@ await build({
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
   external: EXTERNAL,
-  plugins: [asciiWidth, ownFiles],
+  plugins: [ownFiles],
   logLevel: 'warning',
 });
 for (const name of commands) chmodSync(join(OUT, name.replace(/\.ts$/, '.js')), 0o755);

@@ -21,7 +21,7 @@ await runCommand<Args>({
       .positional('file', {
         type: 'string',
         array: true,
-        default: [] as string[],
+        default: [],
         defaultDescription: 'stdin',
         describe: 'files; none or - is stdin',
       })
