@@ -1,8 +1,8 @@
 /**
  * Hash files on all cores: many small ones in batches, the blocks of a large one on every worker.
  *
- * A worker may die: of lack of memory, or of a file. Another does its work again; a file that ends three
- * workers fails, and the others of its batch do not.
+ * A worker may die: of lack of memory, or of a file. Another does its work again. A file fails when three
+ * workers have died while they hashed it: a worker that has not begun a file yet does not die of it.
  */
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ import type { FileIdentity } from '../disk/open.js';
 import { asError } from '../errors.js';
 import { BLOCK_BYTES, blockCount } from '../wire/body.js';
 import { HASH_BYTES } from '../wire/limits.js';
-import type { HashResult } from './file.js';
+import type { HashJob, HashResult } from './file.js';
 import { packPaths, unpackResults, type PackedResults } from './packed.js';
 import { NoWorkers, WorkerSupervisor } from '../support/worker-supervisor.js';
 import type { Task } from './worker.js';
@@ -24,14 +24,18 @@ export const WHOLE_FILE_BYTES = PART_BLOCKS * BLOCK_BYTES;
 export const BATCH_FILES = 128;
 export const BATCH_BYTES = 8 * 1024 * 1024;
 
-/** An empty task. */
-const EMPTY_TASK: Task = { root: '', paths: packPaths([]) };
-
-/** Attempts at a job whose worker dies. */
-const MAX_ATTEMPTS = 3;
+/** Workers that may die of one file; and in a row with a task before they have begun it. */
+const MAX_DEATHS = 3;
+const MAX_UNBEGUN = 100;
 
 /** The code of a file that cannot be hashed because the workers that try it die. */
 export const WORKER_DIED = 'ERR_WORKER_DIED';
+
+/** Why a worker died, and which file of its task it was hashing. */
+interface Death {
+  died: string;
+  file: number;
+}
 
 export interface HashPoolOptions {
   /** Number of workers; 0: this thread hashes, and does nothing else meanwhile. @default one per core */
@@ -65,7 +69,7 @@ export class HashPool implements AsyncDisposable {
       execArgv: [],
     });
     this.#pool = pool;
-    this.#supervisor = new WorkerSupervisor(pool, EMPTY_TASK);
+    this.#supervisor = new WorkerSupervisor(pool, batchOf('', []));
   }
 
   /** Number of workers. Twice as many batches under way keep them busy. */
@@ -84,15 +88,20 @@ export class HashPool implements AsyncDisposable {
    * @throws Error when the pool is closed, or no worker can be started
    */
   async hashBatch(root: string, paths: readonly string[]): Promise<HashResult[]> {
-    const first = await this.#try({ root, paths: packPaths(paths) });
-    if (!('died' in first)) return resultsOf(first);
-    // One of them may be the cause: each is hashed by itself, so that the others do not fail.
-    const results: HashResult[] = [];
-    for (const path of paths) {
-      const single = await this.#runRetried({ root, paths: packPaths([path]) }, MAX_ATTEMPTS - 1);
-      results.push(...('status' in single ? [single] : resultsOf(single)));
+    const deaths = new Map<string, number>();
+    const failed = new Map<string, HashResult>();
+    for (let left = paths; ; left = left.filter((path) => !failed.has(path))) {
+      const result = await this.#run(batchOf(root, left));
+      if (!('died' in result)) {
+        const hashed = resultsOf(result);
+        let next = 0;
+        return paths.flatMap((path) => failed.get(path) ?? hashed[next++] ?? []);
+      }
+      const path = left[result.file] ?? '';
+      const count = (deaths.get(path) ?? 0) + 1;
+      deaths.set(path, count);
+      if (count === MAX_DEATHS) failed.set(path, diedOf(result));
     }
-    return results;
   }
 
   /**
@@ -115,10 +124,7 @@ export class HashPool implements AsyncDisposable {
         const first = next;
         const count = Math.min(PART_BLOCKS, blocks - first);
         next += count;
-        const result = await this.#runRetried(
-          { root, part: { path, first, count, expect } },
-          MAX_ATTEMPTS,
-        );
+        const result = await this.#hashPart(root, { path, first, count, expect });
         if (!('status' in result)) throw new TypeError('an answer to something else');
         if (result.status !== 'hashed') {
           bad ??= result;
@@ -144,12 +150,26 @@ export class HashPool implements AsyncDisposable {
     await this.close();
   }
 
-  /** Do a task, with a new worker when one dies of it. */
-  async #runRetried(task: Task, attempts: number): Promise<PackedResults | HashResult> {
-    for (let left = attempts; ; left--) {
+  async #hashPart(root: string, part: HashJob): Promise<PackedResults | HashResult> {
+    for (let deaths = 1; ; deaths++) {
+      const result = await this.#run({ root, part, begun: newCounter() });
+      if (!('died' in result)) return result;
+      if (deaths === MAX_DEATHS) return diedOf(result);
+    }
+  }
+
+  /**
+   * Do a task; another worker does it when one dies before it has begun.
+   *
+   * @throws Error when the pool is closed, or no worker can be started
+   */
+  async #run(task: Task): Promise<PackedResults | HashResult | Death> {
+    for (let unbegun = 1; ; unbegun++) {
       const result = await this.#try(task);
       if (!('died' in result)) return result;
-      if (left === 1) return { status: 'failed', code: WORKER_DIED, message: result.died };
+      const begun = Atomics.load(task.begun, 0);
+      if (begun > 0) return { died: result.died, file: begun - 1 };
+      if (unbegun === MAX_UNBEGUN) throw new NoWorkers(result.died);
     }
   }
 
@@ -173,4 +193,16 @@ export class HashPool implements AsyncDisposable {
 function resultsOf(packed: PackedResults | HashResult): HashResult[] {
   if ('status' in packed) throw new TypeError('an answer to something else');
   return unpackResults(packed);
+}
+
+function diedOf({ died }: Death): HashResult {
+  return { status: 'failed', code: WORKER_DIED, message: died };
+}
+
+function batchOf(root: string, paths: readonly string[]): Task {
+  return { root, paths: packPaths(paths), begun: newCounter() };
+}
+
+function newCounter(): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 }

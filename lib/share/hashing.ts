@@ -109,7 +109,8 @@ export class Hashing {
   /** Do not try a file again for a while: the disk does not give its bytes, or worse. */
   quarantine(path: string, identity: FileIdentity, code: string): void {
     const reason = REASONS[code];
-    if (this.#quarantine.add(path, identity, code, reason !== undefined)) {
+    // Threads that died may have had another cause.
+    if (this.#quarantine.add(path, identity, code, code === WRONG_SIZE)) {
       this.#reported.delete(path);
       this.reportSkipped(path, `${reason ?? code}; skipped`);
     }

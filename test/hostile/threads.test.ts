@@ -18,6 +18,7 @@ import { killThread, threadsStarted } from '../fixtures/threads.js';
 import { FULL, size } from './sizes.js';
 
 const POISONED = new URL('../fixtures/poison-worker.js', import.meta.url);
+const UNREADY = new URL('../fixtures/unready-worker.js', import.meta.url);
 const STILLBORN = new URL('../fixtures/stillborn-worker.js', import.meta.url);
 
 function manyFiles(count: number): Record<string, string> {
@@ -46,6 +47,15 @@ t.test('a file that ends each thread: it alone fails, after three attempts', asy
   const large = await pool.hashLarge(root, 'poison-large', identity, () => undefined);
   t.match(large, { status: 'failed', code: WORKER_DIED });
   t.match(await pool.hashBatch(root, ['f1']), [{ status: 'hashed' }]);
+});
+
+t.test('threads that die before they begin a file: it takes no blame', async (t) => {
+  const root = t.testdir({ a: 'a', deaths: '5' });
+  const pool = new HashPool({ threads: 1, entry: UNREADY });
+  t.teardown(() => pool.close());
+  const before = threadsStarted();
+  t.match(await pool.hashBatch(root, ['a']), [{ status: 'hashed' }]);
+  t.equal(threadsStarted() - before, 6);
 });
 
 t.test('threads that never come up: said, after a bounded number', async (t) => {
@@ -115,10 +125,15 @@ t.test('any thread of a node is ended, again and again: all is found and served'
   node.on('error', (error) => {
     t.fail(error.message);
   });
+  const contents = new Map<string, Buffer>();
+  // One over which three of them were ended takes the blame, until it is written to again.
+  node.on('warning', ({ path, reason }) => {
+    const bytes = contents.get(path);
+    if (bytes !== undefined && reason.includes('dies')) writeFiles(share, { [path]: bytes });
+  });
   const peer = await connect(node.address);
   t.teardown(() => peer.close());
   const next = seeded(8);
-  const contents = new Map<string, Buffer>();
   const rounds = size(12, 60);
   let killed = 0;
   for (let round = 0; round < rounds; round++) {
@@ -129,6 +144,8 @@ t.test('any thread of a node is ended, again and again: all is found and served'
     for (const [path, bytes] of Object.entries(files)) contents.set(path, bytes);
     node.rescan();
     if (await killThread(next())) killed++;
+    // Six hashing threads in a row that never come up would end all hashing.
+    if (round % 4 === 3) await once(node, 'settled');
     if (FULL) await pause(1000);
   }
   // Nobody knows of the last ones that a watch has missed until a scan has seen them.
