@@ -4,9 +4,10 @@
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { OVER_TLS } from './fixtures/transport.js';
 
 /** Files at the same time: many wait for timers, disks and other processes. */
 const JOBS = 3;
@@ -24,8 +25,12 @@ const LONG = [
 ];
 
 const folder = fileURLToPath(new URL('.', import.meta.url));
+/** What also runs over TLS as a whole (`npm run test:tls`): transfers, searches and attacks on them. */
+const TLS_ROOMS = ['fetch', 'hostile', 'search', 'serve'];
+const isWanted = (name: string): boolean =>
+  !OVER_TLS || TLS_ROOMS.includes(name.split(sep)[0] ?? '');
 const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.test.js'))
+  .filter((name) => name.endsWith('.test.js') && isWanted(name))
   .map((name) => name.slice(0, -'.test.js'.length));
 const rank = (name: string): number => (LONG.includes(name) ? LONG.indexOf(name) : LONG.length);
 names.sort((a, b) => rank(a) - rank(b));

@@ -2,7 +2,6 @@
 import { statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import t from '../fixtures/tap.js';
-import { connect } from '../../lib/fetch/peer.js';
 import { fetchAll } from '../../lib/fetch/folder/fetch-all.js';
 import { fetchToFile } from '../../lib/fetch/part/fetch-to-file.js';
 import { ManyPeers } from '../../lib/fetch/sources/fetch-many.js';
@@ -11,6 +10,7 @@ import type { FileMatch } from '../../lib/wire/messages.js';
 import { random, writeFiles } from '../fixtures/bytes.js';
 import { connectTo, listOf, startIndexed } from '../fixtures/node.js';
 import { RawPeer, startFake } from '../fixtures/raw.js';
+import { TRANSPORT, connect } from '../fixtures/transport.js';
 
 const secondsOf = (file: string): number => statSync(file).mtimeMs / 1000;
 
@@ -36,7 +36,7 @@ t.test('of files, copies and large files', async (t) => {
   t.equal(found?.modified, times.large);
   await fetchToFile(peer, hash, at('out/one'));
   t.equal(secondsOf(at('out/one')), times.large);
-  const many = new ManyPeers([node.address, node.address]);
+  const many = new ManyPeers([node.address, node.address], TRANSPORT);
   await fetchToFile(many, hash, at('out/many'));
   await many.close();
   t.equal(secondsOf(at('out/many')), times.large, 'from several peers');

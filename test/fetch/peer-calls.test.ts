@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { Writable } from 'node:stream';
 import t from '../fixtures/tap.js';
 import { isTransient } from '../../lib/errors.js';
-import { Peer, connect } from '../../lib/fetch/peer.js';
+import { Peer } from '../../lib/fetch/peer.js';
 import { hashBlock } from '../../lib/hash/blake3.js';
 import type { PeerAddress } from '../../lib/net/address.js';
 import type { PeerNode } from '../../lib/node.js';
@@ -14,12 +14,15 @@ import { FrameDecoder } from '../../lib/wire/frame.js';
 import type { FileMatch, Pong } from '../../lib/wire/messages.js';
 import { random, writeFiles } from '../fixtures/bytes.js';
 import { startCountingRelay } from '../fixtures/counting-relay.js';
-import { bytesOf, connectTo, listOf, startIndexed } from '../fixtures/node.js';
+import { provableId } from '../fixtures/certificates.js';
+import { bytesOf, connectTo, listOf, startIndexed, stateOf } from '../fixtures/node.js';
 import { RawPeer, startFake } from '../fixtures/raw.js';
-import { TRANSPORTS } from '../fixtures/transport.js';
+import { TRANSPORTS, connect } from '../fixtures/transport.js';
 
 const MiB = 1024 * 1024;
 const LARGE = random(12 * MiB);
+/** The id of the node. */
+const SHARER = provableId(1);
 
 type Test = Pick<typeof t, 'testdir' | 'teardown'>;
 
@@ -36,7 +39,8 @@ async function start(t: Test, tls = false): Promise<Started> {
   const folder = t.testdir({ share: {} });
   const small = Array.from({ length: 20 }, (_, i) => [`share/small${i}`, random(100)] as const);
   writeFiles(folder, { 'share/large': LARGE, ...Object.fromEntries(small) });
-  const node = await startIndexed(t, join(folder, 'share'), { workers: false });
+  const state = stateOf(t, SHARER);
+  const node = await startIndexed(t, join(folder, 'share'), { workers: false, state });
   const peer = await connectTo(t, node, { tls });
   const files = await listOf(peer.search(''));
   const large = files.find(({ path }) => path === 'large')?.hash ?? '';
@@ -342,28 +346,32 @@ async function startHoldingRelay(
 ): Promise<{ address: PeerAddress; hold: () => void }> {
   let left = 0;
   const held: (() => void)[] = [];
-  const { address } = await startFake(t, (client) => {
-    const decoder = new FrameDecoder();
-    const server = connectSocket(target);
-    server.on('error', () => undefined).on('close', () => client.destroy());
-    client.on('close', () => server.destroy());
-    client.on('data', (chunk: Buffer) => {
-      server.write(chunk);
-      for (let rest: Uint8Array = chunk; rest.length > 0;) {
-        const { used, frame } = decoder.write(rest);
-        rest = rest.subarray(used);
-        if (frame !== undefined) left--;
-      }
-      if (left <= 0) for (const pass of held.splice(0)) pass();
-    });
-    server.on('data', (chunk: Buffer) => {
-      const pass = (): void => {
-        client.write(chunk);
-      };
-      if (left > 0) held.push(pass);
-      else pass();
-    });
-  });
+  const { address } = await startFake(
+    t,
+    (client) => {
+      const decoder = new FrameDecoder();
+      const server = connectSocket(target);
+      server.on('error', () => undefined).on('close', () => client.destroy());
+      client.on('close', () => server.destroy());
+      client.on('data', (chunk: Buffer) => {
+        server.write(chunk);
+        for (let rest: Uint8Array = chunk; rest.length > 0;) {
+          const { used, frame } = decoder.write(rest);
+          rest = rest.subarray(used);
+          if (frame !== undefined) left--;
+        }
+        if (left <= 0) for (const pass of held.splice(0)) pass();
+      });
+      server.on('data', (chunk: Buffer) => {
+        const pass = (): void => {
+          client.write(chunk);
+        };
+        if (left > 0) held.push(pass);
+        else pass();
+      });
+    },
+    { id: SHARER },
+  );
   return {
     address,
     hold: () => {

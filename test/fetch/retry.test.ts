@@ -2,7 +2,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from '../fixtures/tap.js';
-import { connect } from '../../lib/fetch/peer.js';
 import { PeerError, isTransient } from '../../lib/errors.js';
 import { fetchToFile } from '../../lib/fetch/part/fetch-to-file.js';
 import type { FetchOptions, FileSource } from '../../lib/fetch/receive/body-receiver.js';
@@ -11,6 +10,7 @@ import { random, writeFiles } from '../fixtures/bytes.js';
 import { run } from '../fixtures/cli.js';
 import { startCountingRelay } from '../fixtures/counting-relay.js';
 import { connectTo, listOf, startIndexed } from '../fixtures/node.js';
+import { connect } from '../fixtures/transport.js';
 
 const FAST = { backoff: { base: 1, cap: 4 } };
 

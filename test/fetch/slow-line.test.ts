@@ -2,10 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from '../fixtures/tap.js';
-import { connect } from '../../lib/fetch/peer.js';
 import { random, writeFiles } from '../fixtures/bytes.js';
 import { bytesOf, listOf, startIndexed } from '../fixtures/node.js';
 import { ThrottledRelay } from '../fixtures/throttled-relay.js';
+import { connect } from '../fixtures/transport.js';
 
 /** Bytes a second, and bytes of what is asked for at once: a list of files, and a body beside it. */
 const RATE = 60_000;

@@ -4,22 +4,26 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from '../fixtures/tap.js';
-import { connect } from '../../lib/fetch/peer.js';
+import t, { type Test } from '../fixtures/tap.js';
 import { PeerError } from '../../lib/errors.js';
 import { BLOCK_BYTES } from '../../lib/wire/body.js';
+import type { PeerId } from '../../lib/wire/messages.js';
 import { seeded, writeFiles, writeLarge } from '../fixtures/bytes.js';
+import { provableId } from '../fixtures/certificates.js';
 import { run } from '../fixtures/cli.js';
-import { connectTo, listOf, startIndexed } from '../fixtures/node.js';
+import { connectTo, listOf, startIndexed, stateOf } from '../fixtures/node.js';
 import { partOf } from '../fixtures/part.js';
 import { startProxy, type Harm } from '../fixtures/proxy.js';
 import { size as sizeOf } from '../hostile/sizes.js';
+import { OVER_TLS, connect } from '../fixtures/transport.js';
 
 const RUNS = sizeOf(120, 300);
 const BLOCKS = 12;
 const SIZE = BLOCKS * BLOCK_BYTES + 1000;
 /** Bytes before the body, more or less: the ACKN of PING and of RQFH, and the list. */
 const PREFIX = 600;
+/** The id of the node. */
+const SHARER = provableId(1);
 
 function flip(place: number, bit: number): Harm {
   return (chunk, at) => {
@@ -56,12 +60,16 @@ function swap(place: number): Harm {
   };
 }
 
-t.test('never one wrong byte', async (t) => {
+/** What becomes of downloads over a relay that does harm to them: how many end in what way. */
+async function outcomesOf(
+  t: Test,
+  { runs, tls, as }: { runs: number; tls: boolean; as?: PeerId },
+): Promise<{ count: (code: string) => number }> {
   const folder = t.testdir();
   const file = join(folder, 'f');
   writeLarge(file, SIZE);
   const content = readFileSync(file);
-  const node = await startIndexed(t, folder);
+  const node = await startIndexed(t, folder, { state: stateOf(t, SHARER) });
   const honest = await connectTo(t, node);
   const [found] = await listOf(honest.search(''));
   const hash = found?.hash ?? '';
@@ -72,14 +80,14 @@ t.test('never one wrong byte', async (t) => {
     () => swap(PREFIX + Math.floor(next() * (BLOCKS - 2)) * BLOCK_BYTES),
   ];
   let harm: Harm = (chunk) => chunk;
-  const proxy = await startProxy(t, node.address, () => harm);
+  const proxy = await startProxy(t, node.address, () => harm, as);
   const outcomes = new Map<string, number>();
-  for (let i = 0; i < RUNS; i++) {
+  for (let i = 0; i < runs; i++) {
     harm = (kinds[i % kinds.length] ?? kinds[0])?.() ?? harm;
     const got: Buffer[] = [];
     let outcome = 'complete';
     try {
-      const peer = await connect(proxy, { answerTimeout: 2000 });
+      const peer = await connect(proxy, { tls, answerTimeout: 2000 });
       try {
         await peer.fetchTo(hash, {
           write: (bytes, position) => {
@@ -101,23 +109,38 @@ t.test('never one wrong byte', async (t) => {
     if ((outcome === 'complete') !== (out.length === SIZE)) t.fail(`${outcome}: ${out.length}`);
   }
   t.comment(Object.fromEntries(outcomes));
-  t.ok(
-    (outcomes.get('ERR_MISMATCH') ?? 0) >= 0.6 * RUNS,
-    'most flips and all swaps are seen as such',
+  return { count: (code) => outcomes.get(code) ?? 0 };
+}
+
+// Over TLS a relay alters what it has encrypted itself, with the peer's key: without it, see below.
+t.test('never one wrong byte', async (t) => {
+  const { count } = await outcomesOf(t, { runs: RUNS, tls: OVER_TLS, as: SHARER });
+  t.ok(count('ERR_MISMATCH') >= 0.6 * RUNS, 'most flips and all swaps are seen as such');
+  t.ok(count('ERR_CLOSED') >= 0.3 * RUNS, 'cuts');
+  t.equal(count('complete'), 0);
+});
+
+t.test('harm to what is encrypted: the connection ends', async (t) => {
+  const runs = RUNS / 10;
+  const { count } = await outcomesOf(t, { runs, tls: true });
+  // A record whose length was altered waits for more, and a connection that was altered at its begin is no peer's.
+  const ends = ['ERR_CLOSED', 'ERR_TIMED_OUT', 'ERR_NOT_A_PEER'].map(count);
+  t.equal(
+    ends.reduce((a, b) => a + b),
+    runs,
   );
-  t.ok((outcomes.get('ERR_CLOSED') ?? 0) >= 0.3 * RUNS, 'cuts');
-  t.notOk(outcomes.has('complete'));
+  t.ok((ends[0] ?? 0) >= runs / 2);
 });
 
 t.test('the command: exit code 5 or 1, and nothing under the final name', async (t) => {
   const folder = t.testdir({ out: {} });
   writeLarge(join(folder, 'share'), SIZE);
   const content = readFileSync(join(folder, 'share'));
-  const node = await startIndexed(t, folder);
+  const node = await startIndexed(t, folder, { state: stateOf(t, SHARER) });
   const honest = await connectTo(t, node);
   const [found] = await listOf(honest.search(''));
   let harm: Harm = flip(PREFIX + 3 * BLOCK_BYTES, 3);
-  const proxy = await startProxy(t, node.address, () => harm);
+  const proxy = await startProxy(t, node.address, () => harm, SHARER);
   const args = [`127.0.0.1:${proxy.port}`, found?.hash ?? ''];
   const bad = await run('p2p-fetch', args);
   t.equal(bad.code, 5);

@@ -20,12 +20,13 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import t from '../fixtures/tap.js';
-import { connect, type Peer } from '../../lib/fetch/peer.js';
+import type { Peer } from '../../lib/fetch/peer.js';
 import { PeerError, asError } from '../../lib/errors.js';
 import type { PeerNode } from '../../lib/node.js';
 import { random, seeded } from '../fixtures/bytes.js';
 import { listOf, startIndexed } from '../fixtures/node.js';
 import { size } from './sizes.js';
+import { connect } from '../fixtures/transport.js';
 
 const BYTES = 3_000_000;
 

@@ -6,11 +6,11 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from '../fixtures/tap.js';
-import { connect } from '../../lib/fetch/peer.js';
 import { writeFiles, writeLarge } from '../fixtures/bytes.js';
 import { run, serve } from '../fixtures/cli.js';
 import { descriptors, resident } from '../fixtures/process.js';
 import { FULL, size } from './sizes.js';
+import { connect } from '../fixtures/transport.js';
 
 const CONNECTIONS = size(350, 100_000);
 /** Before memory is compared. */

@@ -7,12 +7,12 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from '../fixtures/tap.js';
-import { connect } from '../../lib/fetch/peer.js';
 import { formatAddress } from '../../lib/net/address.js';
 import { random, writeFiles } from '../fixtures/bytes.js';
 import { command, hasNamespaces, inNamespaces, serve, within } from '../fixtures/cli.js';
 import { bytesOf, connectTo, listOf, startIndexed } from '../fixtures/node.js';
 import { FULL, size } from './sizes.js';
+import { connect } from '../fixtures/transport.js';
 
 const skip = hasNamespaces() ? false : 'no user namespaces here (unshare -Urm)';
 const MIB = 1024 * 1024;

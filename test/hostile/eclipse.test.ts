@@ -5,11 +5,11 @@
 import t, { type Test } from 'tap';
 import { formatAddress } from '../../lib/net/address.js';
 import type { PeerNode } from '../../lib/node.js';
+import { provableId } from '../fixtures/certificates.js';
 import { serveAs } from '../fixtures/fake-neighbour.js';
 import { outcomeOf, startSharing } from '../fixtures/network.js';
 import { linksOf, until } from '../fixtures/node.js';
 import { RawPeer, startFake } from '../fixtures/raw.js';
-import { id } from '../fixtures/search.js';
 import { connect } from '../fixtures/socket.js';
 import { size } from './sizes.js';
 
@@ -22,16 +22,14 @@ async function attack(
 ): Promise<void> {
   for (let n = 0; n < ids; n++) {
     const host = hosts[n % hosts.length] ?? '';
-    const fake = await startFake(
-      t,
-      serveAs(id(0xbad000 + n), () => undefined),
-      host,
-    );
-    const socket = connect({ ...address, localAddress: host });
+    const id = provableId(0xbad000 + n);
+    const serve = serveAs(id, () => undefined);
+    const fake = await startFake(t, serve, { host, id });
+    const socket = connect({ ...address, localAddress: host }, id);
     socket.on('error', () => undefined);
     t.teardown(() => socket.destroy());
     const { port } = fake.address;
-    const info = { version: 1, id: id(0xbad000 + n), port, link: true };
+    const info = { version: 1, id, port, link: true };
     new RawPeer(socket).send({ type: 'PING', info }, 1);
   }
 }

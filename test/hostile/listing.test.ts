@@ -5,7 +5,6 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from '../fixtures/tap.js';
 import { DistinctPaths } from '../../lib/disk/distinct-paths.js';
-import { connect } from '../../lib/fetch/peer.js';
 import { fetchAll } from '../../lib/fetch/folder/fetch-all.js';
 import { PackedFiles } from '../../lib/fetch/folder/packed-files.js';
 import { hashBlock } from '../../lib/hash/blake3.js';
@@ -15,6 +14,7 @@ import type { FileMatch } from '../../lib/wire/messages.js';
 import { listOf } from '../fixtures/node.js';
 import { startHostile } from '../fixtures/hostile-peer.js';
 import { size } from './sizes.js';
+import { connect } from '../fixtures/transport.js';
 
 t.test('what is beyond a limit is said once, and the rest is fetched', async (t) => {
   const out = join(t.testdir(), 'out');

@@ -5,7 +5,6 @@
 import { mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from '../fixtures/tap.js';
-import { connect } from '../../lib/fetch/peer.js';
 import { fetchAll } from '../../lib/fetch/folder/fetch-all.js';
 import { formatAddress } from '../../lib/net/address.js';
 import { printable } from '../../lib/support/printable.js';
@@ -15,6 +14,7 @@ import { DISK, RAW, TERMINAL } from '../fixtures/hostile-names.js';
 import { CONTENT, HASH, evil, startHostile } from '../fixtures/hostile-peer.js';
 import { RawPeer } from '../fixtures/raw.js';
 import { FULL, size } from './sizes.js';
+import { connect } from '../fixtures/transport.js';
 
 /** Whether a path may be in an answer at all. */
 function isLegal(path: string): boolean {

@@ -5,12 +5,12 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from '../fixtures/tap.js';
-import { connect } from '../../lib/fetch/peer.js';
 import { bytesOf } from '../fixtures/node.js';
 import { serve } from '../fixtures/cli.js';
 import { HELLO } from '../fixtures/messages.js';
 import { cpuSeconds, descriptors } from '../fixtures/process.js';
 import { FULL, size } from './sizes.js';
+import { connect } from '../fixtures/transport.js';
 
 const skip =
   process.platform === 'linux' && spawnSync('prlimit', ['--version']).status === 0

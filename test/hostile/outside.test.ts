@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from '../fixtures/tap.js';
-import { connect, type Peer } from '../../lib/fetch/peer.js';
+import type { Peer } from '../../lib/fetch/peer.js';
 import { PeerError } from '../../lib/errors.js';
 import type { PeerAddress } from '../../lib/net/address.js';
 import type { PeerNode } from '../../lib/node.js';
@@ -26,6 +26,7 @@ import { random, writeFiles } from '../fixtures/bytes.js';
 import { bytesOf, connectTo, listOf, startIndexed } from '../fixtures/node.js';
 import { startProxy, type Harm } from '../fixtures/proxy.js';
 import { FULL } from './sizes.js';
+import { connect } from '../fixtures/transport.js';
 
 /** 32 bytes that stand all over what is outside, and nowhere else. */
 const CANARY = random(16).toString('hex');

@@ -5,10 +5,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import t, { type Test } from '../fixtures/tap.js';
-import { connect } from '../../lib/fetch/peer.js';
 import { formatAddress, type PeerAddress } from '../../lib/net/address.js';
 import { ALPN } from '../../lib/net/tls/settings.js';
-import { createNode, type PeerNode } from '../../lib/node.js';
+import type { PeerNode } from '../../lib/node.js';
 import type { NodeOptions } from '../../lib/options.js';
 import type { Message } from '../../lib/wire/messages.js';
 import { shownBy } from '../fixtures/certificates.js';
@@ -16,6 +15,7 @@ import { line } from '../fixtures/graphs.js';
 import { NEVER, linked, startSharing } from '../fixtures/network.js';
 import { bytesOf, listOf } from '../fixtures/node.js';
 import { RawPeer } from '../fixtures/raw.js';
+import { connect, createNode } from '../fixtures/transport.js';
 
 interface Person {
   key: KeyObject;

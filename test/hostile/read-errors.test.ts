@@ -6,10 +6,11 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import t from '../fixtures/tap.js';
-import { connect, type Peer } from '../../lib/fetch/peer.js';
+import type { Peer } from '../../lib/fetch/peer.js';
 import { random, writeFiles } from '../fixtures/bytes.js';
 import { run, serve } from '../fixtures/cli.js';
 import { bytesOf, listOf } from '../fixtures/node.js';
+import { connect } from '../fixtures/transport.js';
 
 const INJECT = [
   '-e',

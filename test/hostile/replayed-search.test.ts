@@ -2,14 +2,15 @@
 import t, { type Test } from 'tap';
 import { formatAddress } from '../../lib/net/address.js';
 import type { PeerNode } from '../../lib/node.js';
+import { provableId } from '../fixtures/certificates.js';
 import { startNeighbour } from '../fixtures/fake-neighbour.js';
 import { outcomeOf, startSharing } from '../fixtures/network.js';
 import { idsOf, linksOf, until } from '../fixtures/node.js';
 import { RawPeer } from '../fixtures/raw.js';
-import { fileList, id, searchEnd } from '../fixtures/search.js';
+import { fileList, searchEnd } from '../fixtures/search.js';
 import { size } from './sizes.js';
 
-const FAKE = id(0xbad);
+const FAKE = provableId(0xbad);
 
 /** A neighbour that replays a search, when `next` is set, to these peers. */
 async function startReplaying(

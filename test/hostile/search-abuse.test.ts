@@ -4,12 +4,12 @@
  */
 import { join } from 'node:path';
 import t from '../fixtures/tap.js';
+import { provableId } from '../fixtures/certificates.js';
 import { Child } from '../fixtures/child.js';
 import { formatAddress } from '../../lib/index.js';
 import { writeFiles } from '../fixtures/bytes.js';
 import { TIMES } from '../fixtures/network.js';
 import { linksOf, startIndexed, until } from '../fixtures/node.js';
-import { id } from '../fixtures/search.js';
 import type { AbuserCalls, Abuse } from './search-abuse/abusers.js';
 import { QUERY, type HonestCalls, type Rate } from './search-abuse/honest-network.js';
 import { FULL, size } from './sizes.js';
@@ -42,8 +42,8 @@ t.test(
     const link = async (): Promise<string> => {
       const n = 1_000_000 + ++links;
       await abusers.call('link', { node: address, host: `127.0.0.${100 + links}`, n });
-      await until(node, () => linksOf(node).includes(id(n)));
-      return id(n);
+      await until(node, () => linksOf(node).includes(provableId(n)));
+      return provableId(n);
     };
     const search = (): Promise<Rate> =>
       honest.call('search', { node: address, rate: RATE, seconds: SECONDS });

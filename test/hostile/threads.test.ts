@@ -4,7 +4,6 @@ import { lstatSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import t from '../fixtures/tap.js';
-import { connect } from '../../lib/fetch/peer.js';
 import { HashPool, WHOLE_FILE_BYTES, WORKER_DIED } from '../../lib/hash/pool.js';
 import { identityOf } from '../../lib/disk/open.js';
 import { Catalog } from '../../lib/share/catalog.js';
@@ -16,6 +15,7 @@ import { random, seeded, writeFiles, writeLarge } from '../fixtures/bytes.js';
 import { bytesOf, listOf, startIndexed } from '../fixtures/node.js';
 import { killThread, threadsStarted } from '../fixtures/threads.js';
 import { FULL, size } from './sizes.js';
+import { connect } from '../fixtures/transport.js';
 
 const POISONED = new URL('../fixtures/poison-worker.js', import.meta.url);
 const UNREADY = new URL('../fixtures/unready-worker.js', import.meta.url);

@@ -6,14 +6,14 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from '../fixtures/tap.js';
-import { connect } from '../../lib/fetch/peer.js';
 import { SEND_BUDGET_BYTES } from '../../lib/limits/send-budget.js';
 import { parseAddress, type PeerAddress } from '../../lib/net/address.js';
 import { encodeMessage } from '../../lib/wire/messages.js';
 import { serve, type Served } from '../fixtures/cli.js';
 import { resident } from '../fixtures/process.js';
-import { connect as open } from '../fixtures/socket.js';
+import { connect as open, reset } from '../fixtures/socket.js';
 import { FULL, size } from './sizes.js';
+import { connect } from '../fixtures/transport.js';
 
 const skip = process.platform === 'linux' ? false : 'loopback is one address';
 const MIB = 2 ** 20;
@@ -182,7 +182,7 @@ t.test('what was asked for on a connection that is gone is not read', { skip }, 
     const socket = attacker(target, '127.0.1.1', frames);
     await once(socket, 'connect');
     await sleep(5);
-    socket.resetAndDestroy();
+    reset(socket);
     const begin = performance.now();
     await client.ping();
     pings.push(performance.now() - begin);

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import t from '../fixtures/tap.js';
-import { createNode, type PeerNode } from '../../lib/node.js';
+import type { PeerNode } from '../../lib/node.js';
 import type { PeerAddress } from '../../lib/net/address.js';
 import { formatAddress } from '../../lib/net/address.js';
 import type { NodeOptions } from '../../lib/options.js';
@@ -11,6 +11,7 @@ import type { PeerTimes } from '../../lib/peers/times.js';
 import type { ListedPeer } from '../../lib/wire/messages.js';
 import { connectTo, idsOf, linksOf, until } from '../fixtures/node.js';
 import { RawPeer, startFake } from '../fixtures/raw.js';
+import { createNode } from '../fixtures/transport.js';
 
 const TIMES: Partial<PeerTimes> = {
   connect: 1000,

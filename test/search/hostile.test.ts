@@ -12,14 +12,15 @@ import { NodeSearch } from '../../lib/search/node-search.js';
 import type { NetworkSearchOptions } from '../../lib/search/results.js';
 
 import { encodeMessage, type Message, type Search } from '../../lib/wire/messages.js';
+import { provableId } from '../fixtures/certificates.js';
 import { startNeighbour, type ReceivedSearch } from '../fixtures/fake-neighbour.js';
 import { outcomeOf, startSharing, type SearchRun } from '../fixtures/network.js';
 import { linksOf, until } from '../fixtures/node.js';
 import { RawPeer } from '../fixtures/raw.js';
 import { fileList, id, queryId, search, searchEnd, someFiles, third } from '../fixtures/search.js';
-import { connect } from '../fixtures/socket.js';
+import { connect, reset } from '../fixtures/socket.js';
 
-const FAKE = id(1_000_000);
+const FAKE = provableId(1_000_000);
 /** Milliseconds that a search lasts in which somebody never ends. */
 const PATIENCE = 500;
 
@@ -292,7 +293,7 @@ t.test('only so many under way for one asker; none when it is gone', async (t) =
   t.same([count(kinds, 'RPFL'), count(kinds, 'ERR_BUSY'), count(kinds, 'TPHF')], [64, 36, 64]);
   t.match(node.searchStats, { open: 64, refused: 36 });
   // Not by FIN: a side that has only ended its sending half still gets its answers.
-  asker.socket.resetAndDestroy();
+  reset(asker.socket);
   while (node.searchStats.open > 0) await turn();
   t.equal(taken, 64);
   const next = await RawPeer.to(t, node.address);

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { formatAddress } from '../../lib/net/address.js';
+import { provableId } from '../fixtures/certificates.js';
 import { startNeighbour } from '../fixtures/fake-neighbour.js';
 import { outcomeOf, startSharing } from '../fixtures/network.js';
 import { linksOf, until } from '../fixtures/node.js';
@@ -10,7 +11,7 @@ import { id, searchEnd } from '../fixtures/search.js';
 t.test('names and queries of U+FEFF and the like, by way of an honest relay', async (t) => {
   let names: string[] = [];
   // Shares what no disk holds; the relay is an honest node, and so is the one that asks.
-  const odd = await startNeighbour(t, id(77), ({ peer, tag }) => {
+  const odd = await startNeighbour(t, provableId(77), ({ peer, tag }) => {
     const files = names.map((path) => ({ path, hash: id(1), size: 1 }));
     peer.send({ type: 'RPFL', total: files.length, files }, tag).send(searchEnd(), tag);
   });

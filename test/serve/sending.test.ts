@@ -9,7 +9,6 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Writable } from 'node:stream';
@@ -21,6 +20,7 @@ import { FrameDecoder } from '../../lib/wire/frame.js';
 import { encodeMessage } from '../../lib/wire/messages.js';
 import { pattern, random, seeded, writeFiles, writeLarge } from '../fixtures/bytes.js';
 import { bytesOf, connectTo, listOf, startIndexed } from '../fixtures/node.js';
+import { connect as connectSocket, reset } from '../fixtures/socket.js';
 import { size as sizeOf } from '../hostile/sizes.js';
 
 const ABSENT = 'ab'.repeat(32);
@@ -341,6 +341,6 @@ async function readSome(
     have += rest.length;
     if (have >= bytes) break;
   }
-  socket.resetAndDestroy();
+  reset(socket);
   return Buffer.concat(chunks).subarray(lists);
 }

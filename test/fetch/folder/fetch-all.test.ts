@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t from '../../fixtures/tap.js';
-import { connect, type Peer } from '../../../lib/fetch/peer.js';
+import type { Peer } from '../../../lib/fetch/peer.js';
 import { PeerError } from '../../../lib/errors.js';
 import {
   fetchAll,
@@ -28,6 +28,7 @@ import { random, writeFiles } from '../../fixtures/bytes.js';
 import { command, hasNamespaces, run, serve } from '../../fixtures/cli.js';
 import { connectTo, listOf, startIndexed } from '../../fixtures/node.js';
 import { RawPeer, startFake } from '../../fixtures/raw.js';
+import { connect } from '../../fixtures/transport.js';
 
 const BIG = random(3 * 256 * 1024 + 5);
 

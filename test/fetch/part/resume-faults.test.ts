@@ -9,7 +9,6 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from '../../fixtures/tap.js';
-import { connect } from '../../../lib/fetch/peer.js';
 import { parseAddress } from '../../../lib/net/address.js';
 import { fetchToFile } from '../../../lib/fetch/part/fetch-to-file.js';
 import { BLOCK_BYTES } from '../../../lib/wire/body.js';
@@ -18,6 +17,7 @@ import { command, run, serve, type Served } from '../../fixtures/cli.js';
 import { startCountingRelay } from '../../fixtures/counting-relay.js';
 import { partOf } from '../../fixtures/part.js';
 import { connectTo, listOf, startIndexed } from '../../fixtures/node.js';
+import { connect } from '../../fixtures/transport.js';
 
 const PARTS = Number(process.env['P2P_PARTS'] ?? 60);
 const KILLS = Number(process.env['P2P_KILLS'] ?? 6);

@@ -22,7 +22,6 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import t from '../../fixtures/tap.js';
-import { connect } from '../../../lib/fetch/peer.js';
 import { fetchToFile } from '../../../lib/fetch/part/fetch-to-file.js';
 import type { FetchProgress } from '../../../lib/fetch/part/file-fetch.js';
 import { BLOCK_BYTES } from '../../../lib/wire/body.js';
@@ -32,6 +31,7 @@ import { startCountingRelay } from '../../fixtures/counting-relay.js';
 import { connectTo, listOf, startIndexed } from '../../fixtures/node.js';
 import { partOf } from '../../fixtures/part.js';
 import { RawPeer, startFake } from '../../fixtures/raw.js';
+import { connect } from '../../fixtures/transport.js';
 
 const ABSENT = 'ab'.repeat(32);
 const FAST = { backoff: { base: 1, cap: 4 } };

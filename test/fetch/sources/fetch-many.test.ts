@@ -5,11 +5,7 @@ import { connect as connectSocket, createServer, type AddressInfo, type Socket }
 import { join } from 'node:path';
 import t, { type Test } from '../../fixtures/tap.js';
 import { ThrottledRelay, type Faults } from '../../fixtures/throttled-relay.js';
-import {
-  ManyPeers,
-  fetchFromMany,
-  type FetchManyOptions,
-} from '../../../lib/fetch/sources/fetch-many.js';
+import { ManyPeers, type FetchManyOptions } from '../../../lib/fetch/sources/fetch-many.js';
 import { TreeHasher, listBytes } from '../../../lib/hash/tree.js';
 import { formatAddress, type PeerAddress } from '../../../lib/net/address.js';
 import { Connection, type RequestHandler } from '../../../lib/net/connection.js';
@@ -20,12 +16,18 @@ import { grantRange } from '../../../lib/wire/range.js';
 import { BLOCK_BYTES, bodyParts } from '../../../lib/wire/body.js';
 import { encodeMessage, type FileHead } from '../../../lib/wire/messages.js';
 import { writeLarge } from '../../fixtures/bytes.js';
-import { connectTo, listOf, startIndexed } from '../../fixtures/node.js';
+import { provableId } from '../../fixtures/certificates.js';
+import { connectTo, listOf, startIndexed, stateOf } from '../../fixtures/node.js';
+import { startFake } from '../../fixtures/raw.js';
+import { TRANSPORT, fetchFromMany } from '../../fixtures/transport.js';
 
 const BLOCKS = 41;
 const SIZE = 40 * BLOCK_BYTES + 1000;
 /** Bytes a second of a source that is slow enough for the others to be faster. */
 const SLOW = 4_000_000;
+
+/** The id of the peer that shares. */
+const SHARER = provableId(1);
 
 interface Shared {
   hash: string;
@@ -36,7 +38,7 @@ interface Shared {
 async function share(t: Test, size = SIZE): Promise<Shared> {
   const folder = join(t.testdir({ share: {}, empty: {} }), 'share');
   writeLarge(join(folder, 'f'), size);
-  const node = await startIndexed(t, folder, { workers: false });
+  const node = await startIndexed(t, folder, { workers: false, state: stateOf(t, SHARER) });
   const [found] = await listOf((await connectTo(t, node)).search(''));
   return {
     hash: found?.hash ?? '',
@@ -80,19 +82,10 @@ async function startLiar(t: Test, content: Buffer, claim: number): Promise<PeerA
       });
     }
   };
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
+  const { address } = await startFake(t, (socket) => {
     new Connection(socket, { handler, name: 'client', answerTimeout: 30_000 }).readEvents();
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(async () => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-    await once(server, 'close');
-  });
-  return { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
+  return address;
 }
 
 /** Keeps what is written, and whether it came in order. */
@@ -157,7 +150,7 @@ for (const order of ['file', 'any'] as const) {
     `${order}: a source that lies is dropped and named, what was right of it counts`,
     async (t) => {
       const shared = await share(t);
-      const liar = await relay(t, shared.address, { lieEvery: 5 * BLOCK_BYTES });
+      const liar = await relay(t, shared.address, { as: SHARER, lieEvery: 5 * BLOCK_BYTES });
       const honest = await relay(t, shared.address, { rate: 16 * SLOW });
       const { memory, counts, events } = await fetch(shared, [liar.at, honest.at], { order });
       t.ok(memory.bytes.equals(shared.content));
@@ -283,7 +276,7 @@ t.test('a source with nothing to give is skipped, and says why when none has', a
 t.test('what is there is not fetched; one after the other over the same connections', async (t) => {
   const shared = await share(t);
   const one = await relay(t, shared.address);
-  const many = new ManyPeers([one.at]);
+  const many = new ManyPeers([one.at], TRANSPORT);
   t.teardown(() => many.close());
   const have = new BlockSet(BLOCKS);
   for (let block = 0; block < BLOCKS; block++) if (block % 3 > 0) have.add(block);
@@ -325,6 +318,7 @@ t.test('a sink that fails, and a caller that gives up', async (t) => {
 t.test('what a callback throws ends its own download, and no source takes the blame', async (t) => {
   const shared = await share(t);
   const many = new ManyPeers([shared.address], {
+    ...TRANSPORT,
     onSource: ({ state }) => {
       t.equal(state, 'ready');
       if (failing) fail();
@@ -410,8 +404,8 @@ t.test('in order, a slow sink: memory is bounded', async (t) => {
 t.test('everybody lies: ERR_MISMATCH, and what came out is right', async (t) => {
   const shared = await share(t);
   const liars = [
-    await relay(t, shared.address, { lieEvery: 7 * BLOCK_BYTES }),
-    await relay(t, shared.address, { lieEvery: 9 * BLOCK_BYTES }),
+    await relay(t, shared.address, { as: SHARER, lieEvery: 7 * BLOCK_BYTES }),
+    await relay(t, shared.address, { as: SHARER, lieEvery: 9 * BLOCK_BYTES }),
   ];
   const memory = new Memory(SIZE);
   await t.rejects(

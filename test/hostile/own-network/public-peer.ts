@@ -6,16 +6,18 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import type { Server, Socket } from 'node:net';
+import { createServer as createTcpServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PeerError, connect, createNode, fetchFromMany } from '../../../lib/index.js';
+import { PeerError } from '../../../lib/index.js';
 import type { PeerNode } from '../../../lib/node.js';
+import { provableId } from '../../fixtures/certificates.js';
 import { run } from '../../fixtures/cli.js';
 import { serveAs } from '../../fixtures/fake-neighbour.js';
 import { linksOf, until } from '../../fixtures/node.js';
 import { id, searchEnd } from '../../fixtures/search.js';
 import { createServer } from '../../fixtures/socket.js';
+import { OVER_TLS, connect, createNode, fetchFromMany } from '../../fixtures/transport.js';
 
 const PUBLIC = '93.184.216.34';
 /** Where something other than a peer may be listening. */
@@ -31,8 +33,9 @@ const INSIDE = [
 ] as const;
 /** At a public address, where the peer may send everybody. */
 const OUTSIDE = ['93.184.216.35', 7000] as const;
-/** The peers here speak no TLS. */
-const PLAIN = { tls: false };
+/** These are no addresses of loopback: what is not said is TLS. */
+const PLAIN = { tls: OVER_TLS };
+const PLAIN_ARGS = OVER_TLS ? [] : ['--plain'];
 const HASH = 'ab'.repeat(32);
 
 const ip = (...args: string[]): void => void execFileSync('ip', args, { stdio: 'ignore' });
@@ -42,15 +45,7 @@ for (const host of [PUBLIC, OUTSIDE[0], '10.0.0.5', '169.254.169.254']) {
 }
 
 const servers: Server[] = [];
-async function listen(
-  host: string,
-  port: number,
-  onSocket: (socket: Socket) => void,
-): Promise<void> {
-  const server = createServer((socket) => {
-    socket.on('error', () => undefined);
-    onSocket(socket);
-  });
+async function listen(host: string, port: number, server: Server): Promise<void> {
   servers.push(server);
   await once(server.listen({ host, port, ipv6Only: true }), 'listening');
 }
@@ -61,16 +56,19 @@ const here = new Set(INSIDE.map(([host, port]) => `${host} ${port}`));
 for (const name of here) {
   const [host = '', port] = name.split(' ');
   if (host === 'localhost' || host.startsWith('::ffff')) continue;
-  await listen(host, Number(port), (socket) => {
+  const count = createTcpServer((socket) => {
     inside++;
     socket.destroy();
   });
+  await listen(host, Number(port), count);
 }
-await listen(...OUTSIDE, (socket) => {
+const countOutside = createTcpServer((socket) => {
   outside++;
   socket.destroy();
 });
-const answer = serveAs(id(0xbad), ({ peer, tag, search }) => {
+await listen(...OUTSIDE, countOutside);
+const FAKE = provableId(0xbad);
+const answer = serveAs(FAKE, ({ peer, tag, search }) => {
   peer.send({ type: 'RPFL', total: 0, files: [] }, tag);
   if (search.ttl === 0 && search.queryId === undefined) return;
   for (const [n, [host, port]] of [...INSIDE, OUTSIDE].entries()) {
@@ -82,12 +80,16 @@ const answer = serveAs(id(0xbad), ({ peer, tag, search }) => {
   }
   peer.send(searchEnd(), tag);
 });
-await listen(PUBLIC, 7000, answer);
+const hostile = createServer((socket) => {
+  socket.on('error', () => undefined);
+  answer(socket);
+}, FAKE);
+await listen(PUBLIC, 7000, hostile);
 
 const folder = mkdtempSync(join(tmpdir(), 'inside-'));
 const share = join(folder, 'share');
 mkdirSync(share);
-const options = { share, host: '127.0.0.1', port: 7000, watch: false, workers: false, tls: false };
+const options = { share, host: '127.0.0.1', port: 7000, watch: false, workers: false, ...PLAIN };
 const node: PeerNode = createNode({ ...options, peers: [`${PUBLIC}:7000`], times: { soon: 20 } });
 await node.start();
 await until(node, () => linksOf(node).length === 1);
@@ -107,10 +109,10 @@ const ignoreAbsence = (error: unknown): void => {
 };
 
 await count('p2p-fetch --find, asking it', async () => {
-  await run('p2p-fetch', [`${PUBLIC}:7000`, HASH, '--find', '--plain']);
+  await run('p2p-fetch', [`${PUBLIC}:7000`, HASH, '--find', ...PLAIN_ARGS]);
 });
 await count('p2p-fetch --find, asking a node of ours', async () => {
-  await run('p2p-fetch', ['127.0.0.1:7000', HASH, '--find', '--plain']);
+  await run('p2p-fetch', ['127.0.0.1:7000', HASH, '--find', ...PLAIN_ARGS]);
 });
 await count('fetchFromMany with the peers of a search, asking it', async () => {
   const peer = await connect(`${PUBLIC}:7000`, PLAIN);

@@ -5,16 +5,17 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { Socket } from 'node:net';
+import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createNode } from '../../../lib/index.js';
 import { literal } from '../../../lib/net/scope.js';
 import { encodeMessage, type ListedPeer } from '../../../lib/wire/messages.js';
+import { provableId } from '../../fixtures/certificates.js';
 import { RawPeer } from '../../fixtures/raw.js';
 import { id } from '../../fixtures/search.js';
 import { connect, createServer } from '../../fixtures/socket.js';
 import { HOSTS, NAMES, PORTS, SPEAKERS } from './corpus.js';
+import { OVER_TLS, createNode } from '../../fixtures/transport.js';
 
 const TIMES = {
   connect: 500,
@@ -46,7 +47,7 @@ const decoys: string[] = [];
 for (const port of PORTS) {
   for (const host of ['0.0.0.0', '::']) {
     if (port === 0) continue;
-    const server = createServer((socket: Socket) => {
+    const server = createTcpServer((socket) => {
       socket.on('error', () => undefined);
       const at = `${literal(socket.localAddress ?? '') ?? ''} ${port}`;
       hits[at] = (hits[at] ?? 0) + 1;
@@ -63,6 +64,7 @@ const all: ListedPeer[] = [...HOSTS, ...NAMES].flatMap((host) =>
   PORTS.filter((port) => port > 0).map((port) => ({ id: '', host, port, seen: 0 })),
 );
 let told = 0;
+const FAKE = provableId(7);
 /** A hostile peer: every list tells of the next 50 addresses, each under an id of its own. */
 const hostile = createServer((socket) => {
   const peer = new RawPeer(socket);
@@ -70,7 +72,7 @@ const hostile = createServer((socket) => {
     for (let got = await peer.next(); got !== undefined; got = await peer.next()) {
       const { tag, message } = got;
       if (message.type === 'PING') {
-        const info = { version: 1, id: id(7), host: HOSTS[told % HOSTS.length], port: 9000 };
+        const info = { version: 1, id: FAKE, host: HOSTS[told % HOSTS.length], port: 9000 };
         peer.send({ type: 'ACKN', of: 'PING', info, files: 0, bytes: 0, state: 'ready' }, tag);
       } else if (message.type === 'RQLT') {
         const peers = Array.from({ length: 50 }, () => {
@@ -81,7 +83,7 @@ const hostile = createServer((socket) => {
       }
     }
   })();
-});
+}, FAKE);
 hostile.listen(7777, speaker);
 await once(hostile, 'listening');
 const node = createNode({
@@ -90,7 +92,7 @@ const node = createNode({
   host: '::',
   watch: false,
   workers: false,
-  tls: false,
+  tls: OVER_TLS,
   peers: [speaker.includes(':') ? `[${speaker}]:7777` : `${speaker}:7777`],
   times: TIMES,
 });

@@ -2,11 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
+import { provableId } from '../../fixtures/certificates.js';
 import { serveCalls } from '../../fixtures/child.js';
 import { parseAddress } from '../../../lib/index.js';
 import { encodeMessage } from '../../../lib/wire/messages.js';
 import { serveAs, type ReceivedSearch } from '../../fixtures/fake-neighbour.js';
-import { fileList, id, searchEnd, someFiles, third } from '../../fixtures/search.js';
+import { fileList, searchEnd, someFiles, third } from '../../fixtures/search.js';
 import { connect, createServer } from '../../fixtures/socket.js';
 
 /** How searches are answered. */
@@ -19,8 +20,8 @@ let searches = 0;
 /** To all that are honest: ahead of a search comes another with its id. */
 let others: Socket[] = [];
 
-function bare(host: string, address: string): Socket {
-  const socket = connect({ ...parseAddress(address), localAddress: host });
+function bare(host: string, address: string, id?: string): Socket {
+  const socket = connect({ ...parseAddress(address), localAddress: host }, id);
   socket.on('error', () => undefined);
   return socket.resume();
 }
@@ -86,7 +87,8 @@ const ANSWERS: Record<Abuse, (asked: ReceivedSearch, query: string) => unknown> 
 const calls = {
   /** One neighbour at `host`. Resolves when the node has sent it a search, or a PING that keeps the link. */
   async link({ node, host, n }: { node: string; host: string; n: number }): Promise<void> {
-    const serve = serveAs(id(n), (asked) => {
+    const id = provableId(n);
+    const serve = serveAs(id, (asked) => {
       searches++;
       ANSWERS[abuse](asked, asked.search.query ?? '');
     });
@@ -94,13 +96,13 @@ const calls = {
       dials++;
       socket.on('error', () => undefined);
       serve(socket);
-    });
+    }, id);
     server.listen(0, host);
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     const dialled = once(server, 'connection');
-    const greeting = bare(host, node);
-    greeting.write(encodeMessage({ type: 'PING', info: { version: 1, id: id(n), host, port } }, 1));
+    const greeting = bare(host, node, id);
+    greeting.write(encodeMessage({ type: 'PING', info: { version: 1, id, host, port } }, 1));
     await dialled;
     greeting.destroy();
   },

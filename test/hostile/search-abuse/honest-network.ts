@@ -1,17 +1,12 @@
 /** In a process of its own: two honest neighbours of a node, and a client that searches by way of it. */
 import { once } from 'node:events';
-import {
-  PeerError,
-  connect,
-  createNode,
-  formatAddress,
-  type PeerNode,
-} from '../../../lib/index.js';
+import { PeerError, formatAddress, type PeerNode } from '../../../lib/index.js';
 import { serveCalls } from '../../fixtures/child.js';
 import { median } from '../soak/gauge.js';
 import { writeFiles } from '../../fixtures/bytes.js';
 import { TIMES } from '../../fixtures/network.js';
 import { linksOf, until } from '../../fixtures/node.js';
+import { connect, createNode } from '../../fixtures/transport.js';
 
 /** What every node shares one of. */
 export const QUERY = 'honest';

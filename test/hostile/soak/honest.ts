@@ -1,14 +1,9 @@
 /** Clients as they should be: they fetch and search, and compare every answer with what is there. */
 import { asError } from '../../../lib/errors.js';
-import {
-  PeerError,
-  connect,
-  type FetchOptions,
-  type Peer,
-  type SearchResult,
-} from '../../../lib/index.js';
+import { PeerError, type FetchOptions, type Peer, type SearchResult } from '../../../lib/index.js';
 import type { ChangingShare, KnownFile } from './changing-share.js';
 import type { Counts } from './counts.js';
+import { connect } from '../../fixtures/transport.js';
 
 /** Milliseconds after which a change must have been noticed, hashed and told. */
 const SETTLED = 30_000;

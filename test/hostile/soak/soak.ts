@@ -9,7 +9,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { connect } from '../../../lib/index.js';
 import { seeded } from '../../fixtures/bytes.js';
 import { serve, type Served } from '../../fixtures/cli.js';
 import { ChangingShare } from './changing-share.js';
@@ -17,6 +16,7 @@ import { Counts } from './counts.js';
 import { Gauge, slope, totalOf, type Kinds, type Minute } from './gauge.js';
 import { HonestClients, type SoakedNode } from './honest.js';
 import { RudePeers } from './rude.js';
+import { connect } from '../../fixtures/transport.js';
 
 /** Milliseconds between two of each; a quarter more or less. Together a few percent of a processor. */
 const EVERY = {

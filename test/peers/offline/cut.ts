@@ -7,8 +7,9 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createNode, type PeerNode } from '../../../lib/index.js';
+import type { PeerNode } from '../../../lib/index.js';
 import { linksOf, until } from '../../fixtures/node.js';
+import { createNode } from '../../fixtures/transport.js';
 
 const TIMES = {
   connect: 200,
