@@ -22,6 +22,7 @@ import { HELLO } from '../fixtures/messages.js';
 import { bytesOf, connectTo, listOf, startIndexed } from '../fixtures/node.js';
 import { startProxy } from '../fixtures/proxy.js';
 import { RawPeer, startFake } from '../fixtures/raw.js';
+import { size } from '../hostile/sizes.js';
 
 const CONTENT = Buffer.alloc(3_000_000, 'secret content ');
 const PING = encodeMessage({ type: 'PING', info: { version: 1 } }, 1);
@@ -239,9 +240,14 @@ t.test('a handshake that stops has a deadline, wherever it stops', async (t) => 
   const folder = t.testdir({ share: {} });
   const options = { workers: false, firstFrameTimeout: 300 };
   const quick = await startIndexed(t, join(folder, 'share'), options);
-  const stops = Array.from({ length: 40 }, (_, i) => Math.ceil((handshake.length * (i + 1)) / 40));
-  const sockets = [0, 1, 2, 5, 6, ...stops].map((bytes): Socket => {
-    const socket = connectTcp(quick.address).on('error', () => undefined);
+  const count = size(40, handshake.length);
+  const stops = Array.from({ length: count }, (_, i) =>
+    Math.ceil((handshake.length * (i + 1)) / count),
+  );
+  const sockets = [0, 1, 2, 5, 6, ...stops].map((bytes, i): Socket => {
+    // Of few clients: each may begin so many handshakes.
+    const localAddress = `127.2.0.${1 + (i % 8)}`;
+    const socket = connectTcp({ ...quick.address, localAddress }).on('error', () => undefined);
     return (socket.resume(), socket.write(handshake.subarray(0, bytes)), socket);
   });
   await Promise.all(sockets.map(closed));

@@ -75,17 +75,26 @@ function onceSecure(
 /** The alert by which a peer says that it has no room (RFC 8446, section 6.2), as OpenSSL calls it. */
 const NO_ROOM = 'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR';
 
+/** What OpenSSL says where the first bytes are no record of TLS. */
+const NO_RECORD = 'ERR_SSL_WRONG_VERSION_NUMBER';
+
 function handshakeError(cause: Error, name: string): PeerError {
   const code = systemCode(cause) ?? '';
   if (code === NO_ROOM) return new PeerError('ERR_BUSY', `${name} has no room`, { cause });
   if (code.includes('_ALERT_')) {
     return new PeerError('ERR_NOT_A_PEER', `${name} refuses TLS 1.3 (${code})`, { cause });
   }
+  if (code.startsWith('ERR_SSL_') && code !== NO_RECORD) {
+    // No advice to do without TLS: somebody may be in the middle.
+    return new PeerError('ERR_NOT_A_PEER', `${name} fails in the TLS handshake (${code})`, {
+      cause,
+    });
+  }
   // It may be one that has just been stopped.
   const lost = new PeerError('ERR_CLOSED', asError(cause).message, { cause });
   return new PeerError(
     'ERR_NOT_A_PEER',
     `${name} does not answer with TLS; if it speaks in the clear alone, and you trust the network: --plain`,
-    { cause: code.startsWith('ERR_SSL_') ? cause : lost },
+    { cause: code === NO_RECORD ? cause : lost },
   );
 }
