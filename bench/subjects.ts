@@ -8,12 +8,14 @@ import { scale } from './scale.js';
 import { search } from './search.js';
 import { smallfiles } from './smallfiles.js';
 import { sources } from './sources.js';
+import { start } from './start.js';
 import { throughput } from './throughput.js';
 
 export const SUBJECTS: readonly Subject[] = [
   hash,
   indexing,
   search,
+  start,
   throughput,
   smallfiles,
   clients,
