@@ -41,17 +41,20 @@ export interface Frame {
   readonly skipped: boolean;
 }
 
-/** A frame's bytes. Throws ERR_TOO_LARGE where the payload exceeds the message's limit. */
-export function encodeFrame(id: MessageId, tag: number, payload: Uint8Array): Buffer {
+/**
+ * Put the header into a frame, the payload of which is there.
+ *
+ * @throws PeerError ERR_TOO_LARGE where the payload exceeds the message's limit
+ */
+export function fillHeader(frame: Buffer, id: MessageId, tag: number): Buffer {
+  const length = frame.length - HEADER_BYTES;
   const limit = LIMITS.get(id) ?? 0;
-  if (payload.length > limit) {
-    throw new PeerError('ERR_TOO_LARGE', `${id} of ${payload.length} bytes (limit ${limit})`);
+  if (length > limit) {
+    throw new PeerError('ERR_TOO_LARGE', `${id} of ${length} bytes (limit ${limit})`);
   }
-  const frame = Buffer.allocUnsafe(HEADER_BYTES + payload.length);
   frame.write(id, 0, 4, 'latin1');
   frame.writeUInt32BE(tag, 4);
-  frame.writeUInt32BE(payload.length, 8);
-  frame.set(payload, HEADER_BYTES);
+  frame.writeUInt32BE(length, 8);
   return frame;
 }
 

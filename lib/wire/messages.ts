@@ -2,9 +2,11 @@
  * Messages to and from frames. This is the edge: what `decodeMessage` returns has been checked against
  * every type and limit of PROTOCOL.md, and nothing behind it checks again.
  */
-import { decodeCbor, encodeCbor } from './cbor.js';
+import { decodeCbor } from './cbor.js';
+import { CborWriter } from './cbor-writer.js';
 import { asMap, malformed } from './fields.js';
-import { encodeFrame, type MessageId } from './frame.js';
+import { fillHeader, type MessageId } from './frame.js';
+import { HEADER_BYTES } from './limits.js';
 import type { Shape } from './shape.js';
 import { ACKNOWLEDGEMENTS, MESSAGES } from './tables.js';
 import type { Message } from './types.js';
@@ -21,29 +23,37 @@ function shapeOf(id: MessageId, of: unknown): Shape<Message> {
   throw malformed('ACKN of an unknown message');
 }
 
-/** A message's payload: one CBOR map. */
-export function encodePayload(message: Message): Uint8Array {
+/** One for all: a message is written at once. */
+const writer = new CborWriter();
+
+/** Frames of frozen messages. */
+const frames = new WeakMap<Message, Buffer>();
+
+function write(message: Message): Buffer {
   const of = message.type === 'ACKN' ? message.of : undefined;
-  return encodeCbor(shapeOf(message.type, of).encode(message));
+  shapeOf(message.type, of).encode(message, writer.reset(HEADER_BYTES));
+  return writer.bytesFrom(0);
 }
 
-/** Payloads of frozen messages. */
-const payloads = new WeakMap<Message, Uint8Array>();
+/** A message's payload: one CBOR map. */
+export function encodePayload(message: Message): Uint8Array {
+  return write(message).subarray(HEADER_BYTES);
+}
 
 /**
- * A whole frame. The payload of a message that is frozen is made only once: worth it for one that is
- * sent many times.
+ * A whole frame. That of a message which is frozen is written only once: worth it for one that is sent many
+ * times.
  *
  * @throws PeerError ERR_TOO_LARGE when the message exceeds its limit
  */
 export function encodeMessage(message: Message, tag: number): Buffer {
-  if (!Object.isFrozen(message)) return encodeFrame(message.type, tag, encodePayload(message));
-  let payload = payloads.get(message);
-  if (payload === undefined) {
-    payload = encodePayload(message);
-    payloads.set(message, payload);
+  if (!Object.isFrozen(message)) return fillHeader(write(message), message.type, tag);
+  let frame = frames.get(message);
+  if (frame === undefined) {
+    frame = write(message);
+    frames.set(message, frame);
   }
-  return encodeFrame(message.type, tag, payload);
+  return fillHeader(Buffer.from(frame), message.type, tag);
 }
 
 /**

@@ -2,6 +2,7 @@
  * From one table of its properties both the encoder and the decoder of a message: each property has a
  * field, which writes it into the CBOR map and reads it from there, checked.
  */
+import type { CborWriter } from './cbor-writer.js';
 import {
   asArray,
   asBool,
@@ -14,16 +15,17 @@ import {
   type Fields,
 } from './fields.js';
 
-/** How values of one type are put into CBOR, and checked when they come out of it. */
+/** How values of one type are written as CBOR, and checked when they come out of it. */
 export interface Codec<T> {
-  encode(value: T): unknown;
+  encode(value: T, out: CborWriter): void;
   /** @throws PeerError ERR_MALFORMED */
   decode(value: unknown, name: string): T;
 }
 
-/** How a property is put into the CBOR map, and taken out of it. */
+/** How a property is written as entries of the CBOR map, and taken out of it. */
 export interface Field<T> {
-  put(value: T, map: Map<string, unknown>): void;
+  /** @returns how many entries it is */
+  put(value: T, out: CborWriter): number;
   /** @throws PeerError ERR_MALFORMED */
   take(map: Fields): T;
 }
@@ -37,9 +39,11 @@ export interface Shape<T> extends Codec<T>, Field<T> {}
 /** @param check throws when the fields do not fit together */
 export function shape<T>(table: Table<T>, check?: (value: T) => void): Shape<T> {
   const fields = Object.entries<Field<unknown>>(table);
-  const put = (value: T, map: Map<string, unknown>): void => {
+  const put = (value: T, out: CborWriter): number => {
     const properties = value as Record<string, unknown>;
-    for (const [name, field] of fields) field.put(properties[name], map);
+    let entries = 0;
+    for (const [name, field] of fields) entries += field.put(properties[name], out);
+    return entries;
   };
   const take = (map: Fields): T => {
     const properties: Record<string, unknown> = {};
@@ -51,10 +55,9 @@ export function shape<T>(table: Table<T>, check?: (value: T) => void): Shape<T> 
   return {
     put,
     take,
-    encode(value) {
-      const map = new Map<string, unknown>();
-      put(value, map);
-      return map;
+    encode(value, out) {
+      const begin = out.beginMap();
+      out.endMap(begin, put(value, out));
     },
     decode: (value, name) => take(asMap(value, name)),
   };
@@ -62,7 +65,7 @@ export function shape<T>(table: Table<T>, check?: (value: T) => void): Shape<T> 
 
 export function required<T>(key: string, codec: Codec<T>): Field<T> {
   return {
-    put: (value, map) => map.set(key, codec.encode(value)),
+    put: (value, out) => entry(key, codec, value, out),
     take: (map) => codec.decode(map.get(key), key),
   };
 }
@@ -84,9 +87,7 @@ export function absentAs<T>(
   omits: (value: T) => boolean = () => false,
 ): Field<T> {
   return {
-    put(value, map) {
-      if (!omits(value)) map.set(key, codec.encode(value));
-    },
+    put: (value, out) => (omits(value) ? 0 : entry(key, codec, value, out)),
     take(map) {
       const value = map.get(key);
       return value === undefined ? absent : codec.decode(value, key);
@@ -94,17 +95,31 @@ export function absentAs<T>(
   };
 }
 
+function entry<T>(key: string, codec: Codec<T>, value: T, out: CborWriter): number {
+  out.text(key);
+  codec.encode(value, out);
+  return 1;
+}
+
 /** True, or absent. */
 export function flag(key: string): Field<true | undefined> {
-  const codec = asIs((value, name) => (asBool(value, name) ? true : undefined));
+  const codec: Codec<true | undefined> = {
+    encode: (_, out) => {
+      out.bool(true);
+    },
+    decode: (value, name) => (asBool(value, name) ? true : undefined),
+  };
   return absentAs(key, codec, undefined, (value) => value !== true);
 }
 
 /** A property that is always the same, under this key, or not sent when there is none. */
-export function constant<const T>(value: T, key?: string): Field<T> {
+export function constant<const T extends string>(value: T, key?: string): Field<T> {
   return {
-    put(_, map) {
-      if (key !== undefined) map.set(key, value);
+    put(_, out) {
+      if (key === undefined) return 0;
+      out.text(key);
+      out.text(value);
+      return 1;
     },
     take: () => value,
   };
@@ -114,41 +129,63 @@ function isUndefined(value: unknown): boolean {
   return value === undefined;
 }
 
-function asIs<T>(decode: Codec<T>['decode']): Codec<T> {
-  return { encode: (value) => value, decode };
-}
-
 export function uint(max?: number, min?: number): Codec<number> {
-  return asIs((value, name) => asUint(value, name, max, min));
+  return {
+    encode: (value, out) => {
+      out.uint(value);
+    },
+    decode: (value, name) => asUint(value, name, max, min),
+  };
 }
 
 export function text(maxBytes: number): Codec<string> {
-  return asIs((value, name) => asText(value, name, maxBytes));
+  return {
+    encode: (value, out) => {
+      out.text(value);
+    },
+    decode: (value, name) => asText(value, name, maxBytes),
+  };
 }
 
 export function bytes(maxBytes: number): Codec<Uint8Array> {
-  return asIs((value, name) => asBytes(value, name, maxBytes));
+  return {
+    encode: (value, out) => {
+      out.bytes(value);
+    },
+    // A copy: what was read may be read into again.
+    decode: (value, name) => new Uint8Array(asBytes(value, name, maxBytes)),
+  };
 }
 
 /** A byte string of a fixed length, in memory as lower-case hex. */
 export function hex(length: number): Codec<string> {
   return {
-    encode: (value) => Buffer.from(value, 'hex'),
+    encode: (value, out) => {
+      out.hex(value);
+    },
     decode: (value, name) => asHex(value, name, length),
   };
 }
 
-export function oneOf<const T>(...values: T[]): Codec<T> {
-  return asIs((value, name) => {
-    const known = values.find((one) => one === value);
-    if (known === undefined) throw malformed(`${name} is not known`);
-    return known;
-  });
+export function oneOf<const T extends string>(...values: T[]): Codec<T> {
+  return {
+    encode: (value, out) => {
+      out.text(value);
+    },
+    decode(value, name) {
+      const known = values.find((one) => one === value);
+      if (known === undefined) throw malformed(`${name} is not known`);
+      return known;
+    },
+  };
 }
 
 export function array<T>(codec: Codec<T>, max: number): Codec<readonly T[]> {
   return {
-    encode: (values) => values.map((value) => codec.encode(value)),
+    encode: (values, out) => {
+      out.array(values.length);
+      for (const value of values) codec.encode(value, out);
+    },
     decode: (value, name) => asArray(value, name, max).map((item) => codec.decode(item, name)),
   };
 }

@@ -77,7 +77,15 @@ function checkWanted({ query, hash }: Wanted): void {
 
 /** The map {path: [hash, size]}, in the order of `files`. */
 const files: Codec<readonly FileMatch[]> = {
-  encode: (files) => new Map(files.map(({ path, hash, size }) => [path, [unhex(hash), size]])),
+  encode(files, out) {
+    out.map(files.length);
+    for (const { path, hash, size } of files) {
+      out.text(path);
+      out.array(2);
+      out.hex(hash);
+      out.uint(size);
+    }
+  },
   decode(value, name) {
     const entries = asMap(value, name);
     if (entries.size > limits.MAX_FILES) {
@@ -96,13 +104,17 @@ const files: Codec<readonly FileMatch[]> = {
 
 /** `files`, and beside it in `mtimes`, in the same order, when each was changed. */
 const datedFiles: Field<readonly FileMatch[]> = {
-  put(list, map) {
-    map.set('files', files.encode(list));
-    if (list.every(({ modified }) => modified === undefined)) return;
-    map.set(
-      'mtimes',
-      list.map(({ modified }) => modified ?? null),
-    );
+  put(list, out) {
+    out.text('files');
+    files.encode(list, out);
+    if (list.every(({ modified }) => modified === undefined)) return 1;
+    out.text('mtimes');
+    out.array(list.length);
+    for (const { modified } of list) {
+      if (modified === undefined) out.null();
+      else out.uint(modified);
+    }
+    return 2;
   },
   take(map) {
     const list = files.decode(map.get('files'), 'files');
@@ -116,10 +128,6 @@ const datedFiles: Field<readonly FileMatch[]> = {
   },
 };
 
-function unhex(hex: string): Buffer {
-  return Buffer.from(hex, 'hex');
-}
-
 function asPath(value: unknown): string {
   const path = asText(value, 'path', limits.MAX_PATH_BYTES);
   const fault = pathFault(path);
@@ -129,9 +137,13 @@ function asPath(value: unknown): string {
 
 /** With the number, the short text that stands for it. */
 const errorCode: Field<WireErrorCode> = {
-  put(code, map) {
+  put(code, out) {
     const { wire, id } = WIRE_ERRORS[code];
-    map.set('code', wire).set('id', id);
+    out.text('code');
+    out.uint(wire);
+    out.text('id');
+    out.text(id);
+    return 2;
   },
   take(map) {
     const id = map.get('id');
@@ -141,7 +153,11 @@ const errorCode: Field<WireErrorCode> = {
 };
 
 const errorMessage: Field<string> = {
-  put: (message, map) => map.set('message', clip(message)),
+  put(message, out) {
+    out.text('message');
+    out.text(clip(message));
+    return 1;
+  },
   take(map) {
     const message = map.get('message');
     if (message === undefined) return WIRE_ERRORS[errorCode.take(map)].id;
