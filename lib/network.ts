@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { PeerError, asError } from './errors.js';
 import { AllowList, parseId } from './limits/allow-list.js';
 import { RequestQuota } from './limits/request-quota.js';
-import { SendBudget } from './limits/send-budget.js';
+import { ByteBudget } from './limits/byte-budget.js';
 import { parseAddress, type PeerAddress } from './net/address.js';
 import type { ConnectionOptions } from './net/connection.js';
 import { InboundConnections } from './net/inbound-connections.js';
@@ -73,7 +73,7 @@ export class Network {
       searches: () => this.#searches,
       isFinishing: () => this.#finishing,
     });
-    this.#shared = { handler, quota: new RequestQuota(), sendBudget: new SendBudget() };
+    this.#shared = { handler, quota: new RequestQuota(), sendBudget: new ByteBudget() };
     this.#connections = this.#makeConnections(options.maxConnections);
   }
 

@@ -1,14 +1,17 @@
 /**
  * How many requests of all connections together may be unanswered: each takes memory and a turn. What exceeds
- * them is not read: it waits in the kernel, or at the other end.
+ * them waits: in the kernel, at the other end, and as far as it was read already in a budget of bytes.
  */
+import { ByteBudget } from './byte-budget.js';
 
 /** Of all connections, unless told otherwise. */
-const MAX_IN_FLIGHT = 4096;
+const MAX_IN_FLIGHT = 1024;
 /** Of one connection, even when there are that many: a crowd does not shut out the others. */
 const ALWAYS = 2;
 
 export class RequestQuota {
+  /** Bytes of requests that were read and wait. */
+  readonly bytes = new ByteBudget();
   readonly #max: number;
   #inFlight = 0;
   /** Told when there is room; those that wait longest first. */

@@ -7,7 +7,7 @@
 import type { Socket } from 'node:net';
 import { PeerError } from '../errors.js';
 import { RequestQuota } from '../limits/request-quota.js';
-import { SendBudget } from '../limits/send-budget.js';
+import { ByteBudget } from '../limits/byte-budget.js';
 import { isMessageId, isRequestId, type Frame } from '../wire/frame.js';
 import {
   decodeMessage,
@@ -56,12 +56,14 @@ export interface ConnectionOptions extends DeadlineTimes {
   /** Reads long bodies, on a socket made with `onread`. @default recv(2), where there is one */
   receive?: Receive | undefined;
   /** Counts what is in memory to be sent, with that of other connections. @default its own */
-  sendBudget?: SendBudget | undefined;
+  sendBudget?: ByteBudget | undefined;
   /** Told when the other side's first request has been answered well. */
   onUse?: (() => void) | undefined;
   /** Called with errors of the handler that are this side's own fault. */
   onInternalError?: ((error: Error) => void) | undefined;
 }
+
+const TOO_MANY = new PeerError('ERR_BUSY', 'too many requests wait');
 
 /** Milliseconds without a byte until the kernel sends keep-alive probes. */
 const KEEPALIVE = 4_000;
@@ -110,9 +112,8 @@ export class Connection {
         this.destroy(new PeerError('ERR_TIMED_OUT', `${name} ${what} for ${ms / 1000} s`));
       },
     });
-    const account = (options.sendBudget ?? new SendBudget()).account(
-      clientOf(socket.remoteAddress ?? ''),
-    );
+    const client = clientOf(socket.remoteAddress ?? '');
+    const account = (options.sendBudget ?? new ByteBudget()).account(client);
     this.#outbound = new Outbound(socket, {
       account,
       onWrite: this.#deadlines.wrote,
@@ -134,6 +135,7 @@ export class Connection {
     });
     this.#responder = new Responder({
       name,
+      client,
       outbound: this.#outbound,
       account,
       closed: this.closed,
@@ -176,6 +178,8 @@ export class Connection {
         return !this.#awaitsRoom;
       },
       onPause: (paused) => {
+        const waiting = paused && this.#awaitsRoom ? this.#inbound.unused : 0;
+        if (!this.#responder.keep(waiting)) this.dismiss(TOO_MANY);
         if (paused) this.#socket.pause();
         else this.#socket.resume();
         this.#requester.onPause();

@@ -1,5 +1,5 @@
 /** The ways to answer an incoming request. */
-import type { SendAccount } from '../limits/send-budget.js';
+import type { ByteAccount } from '../limits/byte-budget.js';
 import type { Answer, FileHead } from '../wire/messages.js';
 import type { BodyWriter } from './outbound.js';
 
@@ -11,7 +11,7 @@ export interface Exchange {
   /** Bytes of answers on this connection that have not gone out. */
   readonly waitingBytes: number;
   /** Bytes that this connection has in memory to be sent. */
-  readonly account: SendAccount;
+  readonly account: ByteAccount;
   /**
    * Prepare and send an answer that may be long: after others like it, when there is room for it.
    *

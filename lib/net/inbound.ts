@@ -63,6 +63,11 @@ export class Inbound {
     return this.#rest === undefined;
   }
 
+  /** Bytes that were read and not used yet. */
+  get unused(): number {
+    return this.#rest?.length ?? 0;
+  }
+
   /** Bytes of a frame that has not come whole. */
   get partial(): number {
     return this.#stopped ? 0 : this.#decoder.partial;

@@ -115,7 +115,7 @@ export class Lifecycle {
   }
 
   #onClose(): void {
-    const { inbound, outbound, requester, deadlines, onClose } = this.#parts();
+    const { inbound, outbound, requester, responder, deadlines, onClose } = this.#parts();
     const error = this.reason;
     onClose();
     deadlines.close();
@@ -123,6 +123,7 @@ export class Lifecycle {
     requester.failAll(error);
     this.#closed.abort(error);
     outbound.close();
+    responder.close();
   }
 }
 

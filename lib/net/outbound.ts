@@ -5,7 +5,7 @@
  * asked for.
  */
 import type { Socket } from 'node:net';
-import type { SendAccount } from '../limits/send-budget.js';
+import type { ByteAccount } from '../limits/byte-budget.js';
 
 /** Writes the raw bytes of a body; resolves when all have been handed to the socket. */
 export type BodyWriter = (socket: Socket) => Promise<void>;
@@ -15,7 +15,7 @@ const WHOLE_HIGH_WATER = 128 * 1024;
 
 export interface OutboundOptions {
   /** Counts what is written here until the kernel has taken it. */
-  account: SendAccount;
+  account: ByteAccount;
   /** Something was written, or a body begins. */
   onWrite: () => void;
   /** The kernel has taken something. */

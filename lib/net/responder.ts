@@ -1,7 +1,7 @@
 /** The answering half of a connection: hands requests to the handler, and sends what it answers. */
 import { PeerError, asError, isWireErrorCode } from '../errors.js';
 import { RequestQuota } from '../limits/request-quota.js';
-import type { SendAccount } from '../limits/send-budget.js';
+import type { ByteAccount } from '../limits/byte-budget.js';
 import type { RequestId } from '../wire/frame.js';
 import { MAX_ANSWER_BYTES, MAX_UNANSWERED } from '../wire/limits.js';
 import {
@@ -19,7 +19,9 @@ export interface ResponderOptions {
   /** The other side, for messages: `host:port`. */
   readonly name: string;
   readonly outbound: Outbound;
-  readonly account: SendAccount;
+  readonly account: ByteAccount;
+  /** On whose behalf it asks: see `clientOf`. */
+  readonly client: string;
   /** Aborted when the connection is closed. */
   readonly closed: AbortSignal;
   readonly handler: (request: Request, exchange: Exchange) => Promise<void> | void;
@@ -46,6 +48,9 @@ export class Responder {
   /** Answers that may be long: several are prepared at once only while there is room for the longest. */
   readonly #long = new BodyQueue(PREPARED, () => this.#options.account.room >= MAX_ANSWER_BYTES);
   #unanswered = 0;
+  /** Counts the bytes of requests that were read and wait. */
+  #kept: ByteAccount | undefined;
+  #keptBytes = 0;
 
   constructor(options: ResponderOptions) {
     this.#options = options;
@@ -59,6 +64,23 @@ export class Responder {
   /** Whether one more may come. */
   get hasRoom(): boolean {
     return this.#options.quota.allows(this.#unanswered);
+  }
+
+  /** So many bytes of requests wait. @returns whether there is memory for them */
+  keep(bytes: number): boolean {
+    this.#kept?.give(this.#keptBytes);
+    this.#keptBytes = 0;
+    if (bytes === 0) return true;
+    const { quota, client } = this.#options;
+    this.#kept ??= quota.bytes.account(client);
+    if (!this.#kept.take(bytes)) return false;
+    this.#keptBytes = bytes;
+    return true;
+  }
+
+  /** The connection is closed. */
+  close(): void {
+    this.#kept?.close();
   }
 
   /** A request has come. @throws PeerError ERR_MALFORMED when it must end the connection */
@@ -156,7 +178,7 @@ class ResponderExchange implements Exchange {
   get closed(): AbortSignal {
     return this.#options.closed;
   }
-  get account(): SendAccount {
+  get account(): ByteAccount {
     return this.#options.account;
   }
   get waitingBytes(): number {

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { PeerError } from '../errors.js';
 import { allocateReadBuffer } from '../support/memory.js';
 import type { ClientRate } from '../limits/rate-limiter.js';
-import type { SendAccount } from '../limits/send-budget.js';
+import type { ByteAccount } from '../limits/byte-budget.js';
 import { descriptorOf } from '../net/kernel-receive.js';
 import type { Kernel } from './sendfile.js';
 
@@ -16,7 +16,7 @@ export interface Outgoing {
   /** Aborted when the connection is closed. */
   closed: AbortSignal;
   /** Counts what is in memory to be sent. */
-  account: SendAccount;
+  account: ByteAccount;
   /** Many others are under way: each takes little memory in the kernel. */
   crowded?: boolean | undefined;
   /** Asked before every piece; undefined: nothing limits the rate. */

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from '../fixtures/tap.js';
-import { SEND_BUDGET_BYTES } from '../../lib/limits/send-budget.js';
+import { BUDGET_BYTES } from '../../lib/limits/byte-budget.js';
 import { parseAddress, type PeerAddress } from '../../lib/net/address.js';
 import { encodeMessage } from '../../lib/wire/messages.js';
 import { serve, type Served } from '../fixtures/cli.js';
@@ -21,7 +21,7 @@ const MIB = 2 ** 20;
 const HONEST = size(4, 128) * MIB;
 const ASKED = 520_000;
 /** That one connection may have in memory to be sent. */
-const CONNECTION_BYTES = SEND_BUDGET_BYTES / 8;
+const CONNECTION_BYTES = BUDGET_BYTES / 8;
 
 interface Target extends Served {
   address: PeerAddress;

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import t from 'tap';
-import { SendBudget } from '../../lib/limits/send-budget.js';
+import { ByteBudget } from '../../lib/limits/byte-budget.js';
 import { Connection } from '../../lib/net/connection.js';
 import type { Neighbours } from '../../lib/peers/neighbours.js';
 import { answerRequests } from '../../lib/requests.js';
@@ -36,6 +36,7 @@ const peers = Array.from({ length: 50 }, (_, i) => ({
   id: ID,
   host: `${'h'.repeat(240)}${i}`,
   port: 7000,
+  seen: 0,
 }));
 
 /** Answers from a share and a peer list that are always the same. */
@@ -85,7 +86,7 @@ const KINDS: Record<string, [request: () => Request, bytes: number]> = {
 
 for (const [name, [request, bytes]] of Object.entries(KINDS)) {
   t.test(name, async (t) => {
-    const budget = new SendBudget(BUDGET);
+    const budget = new ByteBudget(BUDGET);
     const handler = answering();
     let most = 0;
     const { address } = await startFake(t, (socket) => {

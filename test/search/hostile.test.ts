@@ -2,7 +2,7 @@
 import { getEventListeners, once } from 'node:events';
 import { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import { SendBudget } from '../../lib/limits/send-budget.js';
+import { ByteBudget } from '../../lib/limits/byte-budget.js';
 import t, { type Test } from 'tap';
 import { formatAddress } from '../../lib/net/address.js';
 import { Connection } from '../../lib/net/connection.js';
@@ -365,7 +365,7 @@ t.test('a search leaves no listener behind, refused or not', async (t) => {
     sendBody: () => Promise.reject(new Error('no files here')),
     sendWhole: () => Promise.reject(new Error('no files here')),
     whenRoom: (job) => job(true),
-    account: new SendBudget().account('test'),
+    account: new ByteBudget().account('test'),
     turn: Promise.resolve(),
   };
   const connection = new Connection(new Socket(), {

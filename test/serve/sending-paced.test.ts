@@ -9,7 +9,7 @@ import { TreeHasher, listBytes } from '../../lib/hash/tree.js';
 import type { Exchange } from '../../lib/net/exchange.js';
 import { Outbound } from '../../lib/net/outbound.js';
 import { identityOf } from '../../lib/disk/open.js';
-import { SendBudget } from '../../lib/limits/send-budget.js';
+import { ByteBudget } from '../../lib/limits/byte-budget.js';
 import type { ClientRate } from '../../lib/limits/rate-limiter.js';
 import { sendInPieces } from '../../lib/serve/send-file.js';
 import { BLOCK_BYTES, bodyParts } from '../../lib/wire/body.js';
@@ -41,7 +41,7 @@ for (const zeroCopy of [true, false]) {
       t.teardown(() => handle.close());
       const tree = new TreeHasher().update(content).digest();
       const { near, far } = await socketPair(t);
-      const account = new SendBudget().account('test');
+      const account = new ByteBudget().account('test');
       const outbound = new Outbound(near, {
         account,
         onWrite: () => undefined,

@@ -1,7 +1,7 @@
 /**
  * Bytes in memory that are going to be sent: contents of files, lists and other answers, from the moment
  * when they are read or computed until the kernel has taken them. A peer that requests and does not read
- * costs no more than its part, and cannot use up that of others.
+ * costs no more than its part, and cannot use up that of others. Requests that wait have another, of the same kind.
  *
  * What exceeds the budget is neither read nor computed until it is next on its connection; then it goes out
  * in pieces of MIN_PIECE_BYTES, which every connection may always have. So nothing waits for memory that
@@ -9,18 +9,18 @@
  */
 
 /** Of a node: the one limit, in bytes. */
-export const SEND_BUDGET_BYTES = 16 * 1024 * 1024;
+export const BUDGET_BYTES = 16 * 1024 * 1024;
 /** Of this, the part that one connection may have. */
 const CONNECTION_PART = 1 / 8;
 /** What the connection may have in memory whose turn it is, whatever the others have. */
 export const MIN_PIECE_BYTES = 4 * 1024;
 
-export class SendBudget {
+export class ByteBudget {
   readonly #bytes: number;
   readonly #clients = new Map<string, number>();
   #used = 0;
 
-  constructor(bytes = SEND_BUDGET_BYTES) {
+  constructor(bytes = BUDGET_BYTES) {
     this.#bytes = bytes;
   }
 
@@ -30,8 +30,8 @@ export class SendBudget {
   }
 
   /** The account of a connection. @param client as `clientOf` tells */
-  account(client: string): SendAccount {
-    return new SendAccount({
+  account(client: string): ByteAccount {
+    return new ByteAccount({
       room: (used) => {
         // As much as is left free (Choudhury and Hahne, 1998): there is always some for one more client.
         const ofClient = this.#bytes - this.#used - (this.#clients.get(client) ?? 0);
@@ -53,7 +53,7 @@ interface Shared {
 }
 
 /** What one connection has in memory to be sent. */
-export class SendAccount {
+export class ByteAccount {
   readonly #shared: Shared;
   #used = 0;
   #closed = false;
