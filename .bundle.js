@@ -38,6 +38,17 @@ const ownFiles = {
   },
 };
 
+/** The width of what yargs prints, which is ASCII: the package loads the tables of Unicode for it (50 ms). */
+const asciiWidth = {
+  name: 'ascii-width',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^string-width$/ }, () => ({ path: 'string-width', namespace: 'ascii' }));
+    onLoad({ filter: /.*/, namespace: 'ascii' }, () => ({
+      contents: 'export default (text) => text.length;',
+    }));
+  },
+};
+
 /**
  * BLAKE3 when it is first used, and where that is there from its package for GNU's libc: the loader asks for a report
  * of the whole process to learn which libc there is (10 ms).
@@ -90,7 +101,7 @@ for (const name of commands) {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
     external: EXTERNAL,
-    plugins: [lazyBlake, ownFiles],
+    plugins: [asciiWidth, lazyBlake, ownFiles],
     logLevel: 'warning',
   });
 }

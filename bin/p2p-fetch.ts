@@ -39,23 +39,28 @@ await runCommand<Args>({
           'host, host:port or [v6]:port; ID@host:port must prove that id; or a link, p2p://…',
       })
       .positional('hash', {
+        type: 'string',
         describe: '64 hexadecimal digits, as p2p-search prints them',
       })
       .option('output', {
         alias: 'o',
         type: 'string',
+        requiresArg: true,
         describe:
           'file to write; it has its name only when it is whole, and the same command again resumes. ' +
           '- is stdout, the default. With --all: folder',
       })
       .option('all', {
         type: 'string',
+        requiresArg: true,
         describe: 'fetch every file of the peer that a search for this finds; "" finds all',
       })
       .option('from', {
         type: 'string',
         array: true,
-        default: [],
+        requiresArg: true,
+        nargs: 1,
+        default: [] as string[],
         defaultDescription: 'none',
         describe: 'another peer to fetch from at the same time (repeatable)',
       })
@@ -66,6 +71,7 @@ await runCommand<Args>({
       })
       .option('retry', {
         type: 'number',
+        requiresArg: true,
         describe:
           'times to try again when the connection breaks or the peer is busy; counted anew after any byte',
       })
@@ -76,10 +82,11 @@ await runCommand<Args>({
       })
       .option('down-limit', {
         type: 'string',
+        requiresArg: true,
         describe: OPTIONS.downLimit.describe,
       })
-      .option('offset', { type: 'number', describe: 'first byte wanted' })
-      .option('length', { type: 'number', describe: 'number of bytes wanted' })
+      .option('offset', { type: 'number', requiresArg: true, describe: 'first byte wanted' })
+      .option('length', { type: 'number', requiresArg: true, describe: 'number of bytes wanted' })
       .example('$0 host:7000 7f83b1…c9 > out', 'into a pipe or file')
       .example('$0 host 7f83b1…c9 -o film.mkv', 'with a name of your own')
       .example('$0 host 7f83b1…c9 -o film.mkv --retry 10', 'again: fetch what is missing')

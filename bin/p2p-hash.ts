@@ -21,7 +21,7 @@ await runCommand<Args>({
       .positional('file', {
         type: 'string',
         array: true,
-        default: [],
+        default: [] as string[],
         defaultDescription: 'stdin',
         describe: 'files; none or - is stdin',
       })

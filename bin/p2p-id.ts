@@ -22,18 +22,18 @@ await runCommand<Args>({
     argv
       .option('identity', {
         type: 'string',
+        requiresArg: true,
         describe: "file with the key [default: one in the user's state folder]",
       })
       .option('of', {
         type: 'string',
+        requiresArg: true,
         describe: 'print the id of the node that shares this folder instead',
       })
+      .conflicts('of', 'identity')
       .example('$0', 'who am I?')
       .example('$0 --of ./data', 'who is the node that shares ./data?'),
   run: async ({ identity, of }) => {
-    if (identity !== undefined && of !== undefined) {
-      throw new PeerError('ERR_USAGE', '--of and --identity exclude each other');
-    }
     const { id } = of === undefined ? await userIdentity(identity) : await shareIdentity(of);
     process.stdout.write(`${id}\n`);
     return undefined;

@@ -25,7 +25,7 @@ await runCommand<Args>({
         demandOption: true,
         describe: 'host, host:port or [v6]:port; ID@host:port must prove that id',
       })
-      .option('max', { type: 'number', describe: 'peers wanted [default: 50]' })
+      .option('max', { type: 'number', requiresArg: true, describe: 'peers wanted [default: 50]' })
       .option('json', { type: 'boolean', default: false, describe: 'one JSON object a line' })
       .example('$0 localhost:7000', 'which peers does it know?'),
   run: listPeers,

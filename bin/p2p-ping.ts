@@ -28,11 +28,13 @@ await runCommand<Args>({
       })
       .option('count', {
         type: 'number',
+        requiresArg: true,
         default: 1,
         describe: 'how often to ask; with more than one, say how long the answers took',
       })
       .option('interval', {
         type: 'number',
+        requiresArg: true,
         default: 1,
         describe: 'seconds from one question to the next',
       })

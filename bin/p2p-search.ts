@@ -48,21 +48,25 @@ await runCommand<Args>({
         describe: 'host, host:port or [v6]:port; ID@host:port must prove that id',
       })
       .positional('words', {
+        type: 'string',
         array: true,
         demandOption: true,
         describe: 'words to look for; "" lists everything',
       })
       .option('ttl', {
         type: 'number',
+        requiresArg: true,
         default: 4,
         describe: 'hops from peer to peer, 0 to 7; 0 asks this peer alone',
       })
       .option('max', {
         type: 'number',
+        requiresArg: true,
         describe: 'matches wanted [default: all of this peer, the best 100 of each other]',
       })
       .option('timeout', {
         type: 'number',
+        requiresArg: true,
         describe: `seconds that all of it takes at most [default: ${SECONDS.network}; ${SECONDS.one} with --ttl 0]`,
       })
       .option('json', {

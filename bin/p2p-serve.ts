@@ -46,69 +46,82 @@ await runCommand<Args>({
   describe: 'Share a folder: everybody who knows this peer can search it and fetch its files.',
   build: (argv) =>
     addTlsOptions(argv)
-      .positional('dir', { demandOption: true, describe: OPTIONS.share.describe })
-      .option('port', { type: 'number', ...pick(OPTIONS.port) })
-      .option('host', { type: 'string', ...pick(OPTIONS.host) })
+      .positional('dir', { type: 'string', demandOption: true, describe: OPTIONS.share.describe })
+      .option('port', { type: 'number', requiresArg: true, ...pick(OPTIONS.port) })
+      .option('host', { type: 'string', requiresArg: true, ...pick(OPTIONS.host) })
       .option('dotfiles', { type: 'boolean', ...pick(OPTIONS.dotfiles) })
       .option('ignore', {
         type: 'string',
         array: true,
-        default: [],
+        requiresArg: true,
+        nargs: 1,
+        default: [] as string[],
         defaultDescription: 'none',
         describe: OPTIONS.ignore.describe,
       })
-      .option('threads', { type: 'number', describe: OPTIONS.threads.describe })
-      .option('state', { type: 'string', describe: OPTIONS.state.describe })
+      .option('threads', { type: 'number', requiresArg: true, describe: OPTIONS.threads.describe })
+      .option('state', { type: 'string', requiresArg: true, describe: OPTIONS.state.describe })
       .option('watch', { type: 'boolean', ...pick(OPTIONS.watch) })
       .option('sendfile', { type: 'boolean', ...pick(OPTIONS.sendfile) })
-      .option('rescan', { type: 'number', ...inSeconds(OPTIONS.rescan) })
+      .option('rescan', { type: 'number', requiresArg: true, ...inSeconds(OPTIONS.rescan) })
       .option('peer', {
         type: 'string',
         array: true,
-        default: [],
+        requiresArg: true,
+        nargs: 1,
+        default: [] as string[],
         defaultDescription: 'none',
         describe: OPTIONS.peers.describe,
       })
       .option('advertise', {
         type: 'string',
+        requiresArg: true,
         describe: OPTIONS.advertise.describe,
       })
-      .option('max-peers', { type: 'number', ...pick(OPTIONS.maxPeers) })
+      .option('max-peers', { type: 'number', requiresArg: true, ...pick(OPTIONS.maxPeers) })
       .option('max-peers-per-network', {
         type: 'number',
+        requiresArg: true,
         ...pick(OPTIONS.maxPeersPerNetwork),
       })
       .option('discover', { type: 'boolean', ...pick(OPTIONS.discover) })
       .option('allow', {
         type: 'string',
         array: true,
+        requiresArg: true,
+        nargs: 1,
         describe: OPTIONS.allow.describe,
       })
       .option('allow-file', {
         type: 'string',
+        requiresArg: true,
         describe: OPTIONS.allowFile.describe,
       })
       .option('max-connections', {
         type: 'number',
+        requiresArg: true,
         describe: OPTIONS.maxConnections.describe,
       })
       .option('max-uploads', {
         type: 'number',
+        requiresArg: true,
         describe: OPTIONS.maxUploads.describe,
       })
       .option('up-limit', {
         type: 'string',
+        requiresArg: true,
         describe: OPTIONS.upLimit.describe,
       })
-      .option('grace', { type: 'number', ...inSeconds(OPTIONS.grace) })
+      .option('grace', { type: 'number', requiresArg: true, ...inSeconds(OPTIONS.grace) })
       .option('log', {
         type: 'string',
+        requiresArg: true,
         default: 'text',
         choices: LOG_FORMATS,
         describe: LOG.describe,
       })
       .option('verbose', { type: 'boolean', default: false, describe: VERBOSE.describe })
-      .option('config', { type: 'string', describe: CONFIG.describe })
+      .option('config', { type: 'string', requiresArg: true, describe: CONFIG.describe })
       .epilogue(
         'Each option can be given as a variable, too (P2P_SERVE_MAX_PEERS=8), and in the file: ' +
           'the command line counts first, then the environment, then the file.',

@@ -1,14 +1,13 @@
 /** What every command has in common: its arguments, its help, how it fails and with which code. */
 import { writeSync } from 'node:fs';
 import { inspect } from 'node:util';
+import type { Argv } from 'yargs';
 // Not lib/index.js: a client starts faster without what only a server needs.
 import { PeerError, asError, systemCode, type ErrorCode } from '../../lib/errors.js';
 import { printable } from '../../lib/support/printable.js';
 import { parseRate } from '../../lib/limits/rate.js';
 import { VERSION } from '../../lib/support/version.js';
-import { Arguments, type Parsed } from './arguments.js';
-import { COMPLETIONS, SHELLS, completionScript, completions } from './completion.js';
-import { formatHelp } from './help.js';
+import { COMPLETIONS, SHELLS, completionScript, offered } from './completion.js';
 
 export const EXIT = {
   done: 0,
@@ -35,11 +34,11 @@ const EXIT_OF: Partial<Record<ErrorCode, number>> = {
 
 export interface Command<T> {
   name: string;
-  /** The positional arguments: `<peer> [hash]`. */
+  /** The positional arguments, as yargs writes them: `<peer> <hash>`. */
   usage: string;
   describe: string;
   /** Adds options and examples. */
-  build: (argv: Arguments) => Arguments<T>;
+  build: (argv: Argv) => Argv<T>;
   /** A server, which also runs when nobody reads its stdout. */
   isServer?: boolean;
   /**
@@ -55,14 +54,9 @@ export async function runCommand<T>(command: Command<T>): Promise<void> {
   handleStdoutErrors(command);
   endOnFault(name);
   try {
-    // Where the current folder is gone no thread starts, and relative paths mean nothing: say so at once.
-    process.cwd();
-    const parsed = parse(command);
-    if (typeof parsed === 'string') {
-      process.stdout.write(parsed);
-      return;
-    }
-    process.exitCode = (await command.run(parsed.values, parsed.given)) ?? EXIT.done;
+    const parsed = await parse(command);
+    if (parsed === undefined) return;
+    process.exitCode = (await command.run(parsed.args, parsed.given)) ?? EXIT.done;
   } catch (thrown) {
     const { text, code } = describe(thrown);
     process.stderr.write(`${name}: ${printable(text)}\n`);
@@ -127,40 +121,140 @@ export function restoreOnSignal(restore: () => void): () => void {
   return done;
 }
 
-/** The arguments; or, when help, version or a completion was asked for, what to print. */
-function parse<T>({ name, usage, describe, build }: Command<T>): Parsed<T> | string {
-  const takes = build(
-    new Arguments()
-      .option('help', { type: 'boolean', alias: 'h', describe: 'print this help' })
-      .option('version', { type: 'boolean', alias: 'V', describe: 'print the version' })
-      .option('completion', {
-        type: 'string',
-        choices: SHELLS,
-        describe: 'print a script by which this shell completes the command',
-      }),
-  );
-  const words = process.argv.slice(2);
-  if (words[0] === COMPLETIONS) {
-    const lines = completions(takes, words[1] ?? '', words.slice(2));
-    return lines.map((line) => `${line}\n`).join('');
-  }
-  const shell = /^--completion[= ](.*)$/.exec(words.join(' '))?.[1];
-  if (shell !== undefined) return completionScript(name, shell);
-  // Asked for help, it is given whatever else there is.
-  const end = words.indexOf('--');
-  const asked = end < 0 ? words : words.slice(0, end);
-  if (asked.some((word) => word === '--help' || word === '-h')) {
-    return formatHelp({ name, usage, describe }, takes, process.stdout.columns || 100);
-  }
-  if (asked.some((word) => word === '--version' || word === '-V')) return `${VERSION}\n`;
-  try {
-    const parsed = takes.parse(words);
-    if (!parsed.given.has('completion')) return parsed;
-  } catch (error) {
-    throw new PeerError('ERR_USAGE', `${asError(error).message} (see ${name} --help)`);
-  }
-  throw new PeerError('ERR_USAGE', '--completion goes with nothing else');
+interface Parsed<T> {
+  args: T;
+  /** Names of the options that were given. */
+  given: ReadonlySet<string>;
 }
+
+/** The arguments; undefined when help, version or a completion was asked for and printed. */
+async function parse<T>({
+  name,
+  usage,
+  describe,
+  build,
+}: Command<T>): Promise<Parsed<T> | undefined> {
+  const words = process.argv.slice(2);
+  const shell = /^--completion[= ](.*)$/.exec(words.join(' '))?.[1];
+  if (shell !== undefined) {
+    process.stdout.write(completionScript(name, shell));
+    return undefined;
+  }
+  const isCompletion = words[0] === COMPLETIONS;
+  const { args, plain } = isCompletion
+    ? { args: words, plain: (text: string) => text }
+    : withoutOperands(words);
+  const printed: string[] = [];
+  const hint = `(see ${name} --help)`;
+  const wrong = (text: string): PeerError => new PeerError('ERR_USAGE', `${text} ${hint}`);
+  // Where it can be caught: it asks for the current folder at once, which may be gone.
+  const { default: yargs } = await import('yargs');
+  const argv = build(
+    yargs()
+      .scriptName(name)
+      .usage(`${`$0 ${usage}`.trim()}\n\n${describe}`)
+      .strict()
+      .version(VERSION)
+      .alias({ help: 'h', version: 'V' })
+      .option('completion', {
+        choices: SHELLS,
+        requiresArg: true,
+        describe: 'print a script by which this shell completes the command',
+      })
+      .parserConfiguration({
+        // A value that begins with a dash, or an option given twice, is a mistake here.
+        'duplicate-arguments-array': true,
+        'populate--': false,
+        // --a.b is no option with parts.
+        'dot-notation': false,
+        // As it is by default; but only said so, completion knows --no-watch.
+        'boolean-negation': true,
+      })
+      .wrap(Math.min(100, process.stdout.columns || 100)),
+  );
+  // yargs takes an empty value for 0 or "".
+  const empty = args.find((arg) => /^--[a-z-]+=$/.test(arg));
+  if (empty !== undefined && !isCompletion) throw wrong(`${empty} needs a value`);
+  const parsed = (await argv
+    .command(`$0 ${usage}`.trim(), false)
+    .exitProcess(false)
+    .fail((message: string | null, error: unknown) => {
+      if (error instanceof PeerError) throw error;
+      const [first = '', detail = ''] = (message ?? asError(error).message).split('\n');
+      const line = first.endsWith(':') ? `${first} ${detail.trim()}` : first;
+      throw wrong(plain(asTyped(line, usage, args)));
+    })
+    .parseAsync(args, {}, (_error, _args, output) => {
+      if (output !== '') printed.push(...output.split('\n'));
+    })) as Record<string, unknown>;
+  if (isCompletion || printed.length > 0) {
+    const lines = isCompletion ? offered(printed, words.at(-1) ?? '') : printed;
+    if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`);
+    return undefined;
+  }
+  if (parsed['completion'] !== undefined) throw wrong('--completion goes with nothing else');
+  // yargs takes anything but "true" for false.
+  const value = args.find((arg) => {
+    const [, option = '', word = 'true'] = /^--([a-z-]+)=(.*)$/.exec(arg) ?? [];
+    return typeof parsed[option] === 'boolean' && !/^(true|false)$/.test(word);
+  });
+  if (value !== undefined) throw wrong(`${value} is not true or false`);
+  const put = (value: unknown): unknown => (typeof value === 'string' ? plain(value) : value);
+  const values: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(parsed)) {
+    values[key] = Array.isArray(value) ? value.map(put) : put(value);
+    if (Array.isArray(value) && key !== '_' && !REPEATABLE.has(key)) {
+      throw wrong(`--${key} is given more than once`);
+    }
+  }
+  const { defaulted = {} } = (argv.parsed || {}) as { defaulted?: Record<string, boolean> };
+  const given = new Set(Object.keys(values).filter((key) => defaulted[key] !== true));
+  return { args: values as T, given };
+}
+
+/** A message of yargs that names what is unknown as it was typed, and what is missing as help has it. */
+function asTyped(message: string, usage: string, args: readonly string[]): string {
+  const [, got] = /^Not enough non-option arguments: got (\d+)/.exec(message) ?? [];
+  if (got !== undefined) return `${usage.split(' ')[Number(got)] ?? usage} is missing`;
+  const [, option] = /^Not enough arguments following: (.*)$/.exec(message) ?? [];
+  if (option !== undefined) return `${option.length === 1 ? '-' : '--'}${option} needs a value`;
+  const [, keys] = /^Unknown arguments?: (.*)$/.exec(message) ?? [];
+  if (keys === undefined) return message;
+  // Without dashes, each as it was typed and in camel case.
+  const isOf = (arg: string, key: string): boolean => {
+    const [, dashes = '', name = ''] = /^(--?)(.*?)(?:=.*)?$/s.exec(arg) ?? [];
+    if (dashes === '-') return name.includes(key);
+    return dashes === '' ? arg === key : name === key || name === `no-${key}`;
+  };
+  const typed = keys
+    .split(', ')
+    .flatMap((key) => args.filter((arg) => isOf(arg, key)).map((arg) => arg.replace(/=.*$/s, '')));
+  const unknown = [...new Set(typed)].join(', ');
+  return unknown === '' ? message : `unknown: ${unknown}`;
+}
+
+/**
+ * What stands behind `--`, a lone dash and an empty word are no options: yargs, which drops or misreads some
+ * of them (and takes an empty word for 0), gets something in their place that looks like nothing it knows.
+ *
+ * @returns `plain` puts back what was replaced
+ */
+function withoutOperands(given: readonly string[]): {
+  args: string[];
+  plain: (text: string) => string;
+} {
+  const end = given.indexOf('--');
+  const isOperand = (arg: string, i: number): boolean =>
+    arg === '' || arg === '-' || (end >= 0 && i > end);
+  const args = given
+    .map((arg, i) => (isOperand(arg, i) ? `\0${i}\0` : arg))
+    .filter((_arg, i) => i !== end);
+  const plain = (text: string): string =>
+    text.replace(/\0(\d+)\0/g, (_all, i: string) => given[Number(i)] ?? '');
+  return { args, plain };
+}
+
+const REPEATABLE = new Set(['ignore', 'file', 'peer', 'from', 'words', 'allow']);
 
 const SYSTEM = new Map([
   ['ENOENT', 'no such file or folder'],

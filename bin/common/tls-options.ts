@@ -1,8 +1,8 @@
 /** The options by which commands that connect say whether they encrypt, and who they are then. */
 import type { KeyObject } from 'node:crypto';
+import type { Argv } from 'yargs';
 import { PeerError } from '../../lib/errors.js';
 import type { TlsOptions } from '../../lib/net/dialer.js';
-import type { Arguments } from './arguments.js';
 
 export interface TlsArgs {
   plain: boolean;
@@ -13,7 +13,7 @@ export interface IdentityArgs extends TlsArgs {
   identity: string | undefined;
 }
 
-export function addTlsOptions<T>(argv: Arguments<T>): Arguments<T & TlsArgs> {
+export function addTlsOptions<T>(argv: Argv<T>): Argv<T & TlsArgs> {
   return argv
     .option('plain', {
       type: 'boolean',
@@ -29,9 +29,10 @@ export function addTlsOptions<T>(argv: Arguments<T>): Arguments<T & TlsArgs> {
 }
 
 /** The same for a command that is a client. */
-export function addClientOptions<T>(argv: Arguments<T>): Arguments<T & IdentityArgs> {
+export function addClientOptions<T>(argv: Argv<T>): Argv<T & IdentityArgs> {
   return addTlsOptions(argv).option('identity', {
     type: 'string',
+    requiresArg: true,
     describe: "file with the key that proves who you are [default: one in the user's state folder]",
   });
 }
