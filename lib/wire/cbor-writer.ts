@@ -48,7 +48,8 @@ export class CborWriter {
 
   /** An integer from 0 to 2^53 - 1. @throws TypeError it is none */
   uint(value: number): void {
-    if (!Number.isSafeInteger(value) || value < 0) throw new TypeError(`${value} has no place in CBOR`);
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new TypeError(`${value} has no place in CBOR`);
     this.#head(UINT, value);
   }
 
