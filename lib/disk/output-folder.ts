@@ -13,6 +13,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  lstatSync,
   mkdirSync,
   openSync,
   realpathSync,
@@ -212,6 +213,8 @@ function openFolder(
   name: string,
   make: boolean,
 ): { fd: number | undefined; made: boolean } | undefined {
+  // An error for each file of a folder that is not there yet would cost more than all else.
+  if (!make && lstatSync(full, { throwIfNoEntry: false }) === undefined) return undefined;
   for (let made = false; ; made = true) {
     try {
       // A link is not followed. Where folders are not kept open they are looked at each time.

@@ -23,9 +23,7 @@ import {
   constants,
   fchmodSync,
   fstatSync,
-  futimesSync,
   linkSync,
-  lstatSync,
   openSync,
   readdirSync,
   renameSync,
@@ -35,6 +33,17 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { PeerError, systemCode } from '../errors.js';
+import { kernelFiles, type KernelFiles } from './kernel-files.js';
+import {
+  giveBack,
+  isOurs,
+  isSame,
+  isUnchanged,
+  look,
+  openIfThere,
+  ourUid,
+  type Looked,
+} from './look.js';
 import { claimedName, isClaimOf, partName } from './part-name.js';
 
 // A link is not followed, and a fifo not waited for: both are refused.
@@ -44,10 +53,7 @@ const CREATE = OPEN | constants.O_CREAT | constants.O_EXCL;
 
 /** Of a new file, before the umask. Other users never write to it. */
 const MODE = 0o664;
-const OTHERS_WRITE = 0o002;
 
-/** Seconds between two times that a file system can tell apart, at most: FAT's. */
-const CLOCK_STEP = 2;
 /** Times that a part is named anew because another run renamed it at the same moment. */
 const MAX_ATTEMPTS = 5;
 /** File systems without hard links say one of these. */
@@ -73,24 +79,28 @@ export interface OpenPart {
 
 export class Target {
   readonly #place: Place;
-  readonly #part: string;
+  readonly #content: string;
   readonly #file: string;
   /** What stood at the name when this was made; undefined: nothing. */
   readonly #there: BigIntStats | undefined;
+  #partPath: string | undefined;
+  /** Gives the part its first name; undefined when it has one. */
+  #kernel: KernelFiles | undefined;
 
   /**
    * Makes nothing.
    *
    * @param content what the file is to hold: the same text for the same bytes, and for no others
+   * @param looked of this place, if it has been looked at before: nothing but what stood there then is replaced
    * @throws PeerError ERR_FORBIDDEN when what stands there is no regular file, or read-only; the
    *   system's error
    */
-  constructor(place: Place, content: string) {
+  constructor(place: Place, content: string, looked?: Looked) {
     const { folder, name, shown } = place;
     this.#place = place;
     this.#file = join(folder, name);
-    this.#part = join(folder, partName(name, content));
-    this.#there = look(this.#file);
+    this.#content = content;
+    this.#there = looked === undefined ? look(this.#file) : looked.there;
     if (this.#there === undefined) return;
     if (!this.#there.isFile()) {
       throw new PeerError('ERR_FORBIDDEN', `${shown}: a link, folder or device stands there`);
@@ -101,6 +111,15 @@ export class Target {
   get part(): string {
     const { shown, name } = this.#place;
     return shown.slice(0, shown.length - name.length) + basename(this.#part);
+  }
+
+  get looked(): Looked {
+    return { there: this.#there };
+  }
+
+  get #part(): string {
+    const { folder, name } = this.#place;
+    return (this.#partPath ??= join(folder, partName(name, this.#content)));
   }
 
   /** Bytes of the file that stands at the name; undefined when none does. */
@@ -167,20 +186,15 @@ export class Target {
   }
 
   /**
-   * Set when the part was last changed, as far as its file system can hold that: else it is left as it is.
-   *
-   * @param seconds since 1970
+   * A part for a file of which all bytes are there already. It has no name where that can be: then it is never
+   * another run's, and nothing is left of it when this process ends. Errors as `open`.
    */
-  setModified(fd: number, seconds: number): void {
-    const now = Date.now() / 1000;
-    try {
-      futimesSync(fd, now, seconds);
-      // What is beyond its range Linux sets to the end of it.
-      if (Math.abs(fstatSync(fd).mtimeMs / 1000 - seconds) > CLOCK_STEP) futimesSync(fd, now, now);
-    } catch (error) {
-      // Some file systems keep no times. The file is whole without.
-      if (systemCode(error) === undefined) throw error;
-    }
+  createWhole(): OpenPart {
+    const kernel = kernelFiles();
+    const fd = kernel?.openUnnamed(this.#place.folder, MODE);
+    if (fd === undefined) return this.create();
+    this.#kernel = kernel;
+    return { fd, size: 0, made: true };
   }
 
   /** Whether the part is still this open file: it is not when another run has named it. */
@@ -201,6 +215,10 @@ export class Target {
    * @throws PeerError ERR_FORBIDDEN when another file has got the name meanwhile, or the part is gone
    */
   commit(fd: number): void {
+    if (this.#kernel !== undefined) {
+      this.#nameFirst(fd, this.#kernel);
+      return;
+    }
     for (let attempts = 0; ; attempts++) {
       const own = this.#claim(fd);
       if (own !== undefined) {
@@ -223,6 +241,7 @@ export class Target {
 
   /** Remove the part if it is this open file. */
   remove(fd: number): void {
+    if (this.#kernel !== undefined) return;
     const own = this.#claim(fd);
     if (own !== undefined) unlinkSync(own);
   }
@@ -254,6 +273,25 @@ export class Target {
     if (moved !== undefined && isSame(moved, fstatSync(fd, { bigint: true }))) return own;
     giveBack(own, this.#part);
     return undefined;
+  }
+
+  #nameFirst(fd: number, kernel: KernelFiles): void {
+    if (this.#there === undefined) {
+      try {
+        kernel.link(fd, this.#file);
+      } catch (error) {
+        throw systemCode(error) === 'EEXIST' ? nameTaken(this.#place.shown) : error;
+      }
+      return;
+    }
+    const own = claimedName(this.#part);
+    kernel.link(fd, own);
+    try {
+      this.#name(own, fd);
+    } catch (error) {
+      rmSync(own, { force: true });
+      throw error;
+    }
   }
 
   #name(own: string, fd: number): void {
@@ -298,50 +336,4 @@ export class Target {
 /** The error of a run that was not the first. @param shown the path of its file */
 export function nameTaken(shown: string): PeerError {
   return new PeerError('ERR_FORBIDDEN', `${shown}: another file has got this name meanwhile`);
-}
-
-/** What stands at a path itself; undefined when nothing does. */
-function look(path: string): BigIntStats | undefined {
-  return lstatSync(path, { bigint: true, throwIfNoEntry: false });
-}
-
-function openIfThere(path: string, flags: number): number | undefined {
-  try {
-    return openSync(path, flags);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ELOOP') return undefined;
-    throw error;
-  }
-}
-
-/** Put a file back under the part's name, unless another stands there. */
-function giveBack(own: string, part: string): void {
-  try {
-    if (look(part) === undefined) renameSync(own, part);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error;
-  }
-}
-
-function isSame(a: BigIntStats, b: BigIntStats): boolean {
-  return a.ino === b.ino && a.dev === b.dev;
-}
-
-function isUnchanged(a: BigIntStats, b: BigIntStats): boolean {
-  return isSame(a, b) && a.size === b.size && a.mtimeNs === b.mtimeNs;
-}
-
-function ourUid(): bigint {
-  return BigInt(process.geteuid?.() ?? 0);
-}
-
-function isOurs(fd: number, stat: BigIntStats): boolean {
-  if (!stat.isFile() || stat.nlink !== 1n || stat.uid !== ourUid()) return false;
-  const mode = Number(stat.mode);
-  if ((mode & OTHERS_WRITE) === 0) return true;
-  // Some file systems keep no modes: there every file looks like this.
-  fchmodSync(fd, mode & 0o777 & ~OTHERS_WRITE);
-  if ((fstatSync(fd).mode & OTHERS_WRITE) !== 0) return true;
-  fchmodSync(fd, mode & 0o777);
-  return false;
 }

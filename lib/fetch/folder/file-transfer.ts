@@ -1,8 +1,11 @@
 /** One file of a folder: is it there, fetch it, give it its name. */
-import { closeSync, fdatasync, ftruncateSync, writeSync } from 'node:fs';
-import { promisify } from 'node:util';
+import { closeSync, ftruncateSync, writeSync } from 'node:fs';
 import type { Peer } from '../peer.js';
+import { PeerError } from '../../errors.js';
+import { GroupSync } from '../../disk/group-sync.js';
+import { setModified } from '../../disk/modified.js';
 import type { HeldPlace, OutputFolder } from '../../disk/output-folder.js';
+import type { Looked } from '../../disk/look.js';
 import { Target } from '../../disk/target.js';
 import type { RateLimiter } from '../../limits/rate-limiter.js';
 import type { FileMatch } from '../../wire/messages.js';
@@ -13,15 +16,15 @@ import type { FileSource } from '../receive/body-receiver.js';
 import { SMALL_BYTES } from '../receive/small-body.js';
 import type { OnHead } from './attempts.js';
 
-const datasync = promisify(fdatasync);
-
 export interface TransferOptions {
   limit?: RateLimiter | undefined;
   fsync?: boolean | undefined;
   onBytes: (bytes: number) => void;
 }
 
-export interface AttemptEvents {
+export interface AttemptOptions {
+  /** What stood at the name. */
+  looked: Looked;
   onHead: OnHead;
   /** Told that all bytes have come: what is left is to wait for the disk. */
   onReceived: () => void;
@@ -31,6 +34,7 @@ export class FileTransfer {
   readonly #peer: Peer;
   readonly #output: OutputFolder;
   readonly #options: TransferOptions;
+  readonly #disk = new GroupSync();
 
   constructor(peer: Peer, output: OutputFolder, options: TransferOptions) {
     this.#peer = peer;
@@ -38,25 +42,29 @@ export class FileTransfer {
     this.#options = options;
   }
 
-  /** Whether the file stands at its name, whole. @throws PeerError ERR_FORBIDDEN; the system's error */
-  async isThere(file: string, match: FileMatch, signal: AbortSignal): Promise<boolean> {
+  /**
+   * What stands at the name of the file, if it is not the file itself, whole.
+   *
+   * @throws PeerError ERR_FORBIDDEN; the system's error
+   */
+  async look(file: string, match: FileMatch, signal: AbortSignal): Promise<Looked | 'there'> {
     return this.#named(file, async () => {
       const place = this.#output.find(file);
-      if (place === undefined) return false;
+      if (place === undefined) return { there: undefined };
       try {
         const target = new Target(place, match.hash);
         if (target.existing === match.size) {
           const fd = target.openExisting();
           try {
             const there = fd !== undefined && { fd, size: match.size };
-            if (there !== false && (await isEqualFile(there, match, { signal }))) return true;
+            if (there !== false && (await isEqualFile(there, match, { signal }))) return 'there';
           } finally {
             if (fd !== undefined) closeSync(fd);
           }
         }
         // Better now than when it has come.
         target.checkWritable();
-        return false;
+        return target.looked;
       } finally {
         place.release();
       }
@@ -68,17 +76,24 @@ export class FileTransfer {
     file: string,
     match: FileMatch,
     signal: AbortSignal,
-    events: AttemptEvents,
+    options: AttemptOptions,
   ): Promise<void> {
-    const { hash, size, modified } = match;
+    const { hash, size } = match;
     if (size > SMALL_BYTES) {
-      await this.fetchFrom(this.#peer, file, match, signal, events);
+      await this.fetchFrom(this.#peer, file, match, signal, options);
       return;
     }
     const { limit, onBytes } = this.#options;
-    const bytes = await this.#peer.fetchSmall(hash, size, { signal, limit, onHead: events.onHead });
+    const { looked, onHead } = options;
+    const bytes = await this.#peer.fetchSmall(hash, size, { signal, limit, onHead });
     onBytes(size);
-    await this.#named(file, () => this.#put(file, hash, bytes, modified));
+    try {
+      await this.#named(file, () => this.#put(file, match, bytes, looked));
+    } catch (error) {
+      // Another run of the same command may have been first, with the same file.
+      if (!(error instanceof PeerError) || error.code !== 'ERR_FORBIDDEN') throw error;
+      if ((await this.look(file, match, signal)) !== 'there') throw error;
+    }
   }
 
   /** Fetch it from any source, resuming what is there. */
@@ -87,7 +102,7 @@ export class FileTransfer {
     file: string,
     match: FileMatch,
     signal: AbortSignal,
-    { onHead, onReceived }: AttemptEvents,
+    { onHead, onReceived }: AttemptOptions,
   ): Promise<void> {
     await this.#named(file, async () => {
       const fetch = this.#openLarge(file, match);
@@ -136,23 +151,23 @@ export class FileTransfer {
   /** A small file is there at once, and nothing of it is worth keeping if it cannot be written. */
   async #put(
     file: string,
-    hash: string,
+    { hash, modified }: FileMatch,
     bytes: Uint8Array,
-    modified: number | undefined,
+    looked: Looked,
   ): Promise<void> {
     const place = this.#output.make(file);
     let named = false;
     try {
-      const target = new Target(place, hash);
+      const target = new Target(place, hash, looked);
       target.checkWritable();
-      const part = target.create();
+      const part = target.createWhole();
       try {
         for (let done = 0; done < bytes.length;) {
           done += writeSync(part.fd, bytes, done, bytes.length - done, done);
         }
         if (part.size > bytes.length) ftruncateSync(part.fd, bytes.length);
-        if (modified !== undefined) target.setModified(part.fd, modified);
-        if (this.#options.fsync !== false) await datasync(part.fd);
+        if (modified !== undefined) setModified(part.fd, modified);
+        if (this.#options.fsync !== false) await this.#disk.sync(part.fd);
         target.commit(part.fd);
         named = true;
       } finally {

@@ -198,12 +198,13 @@ export class FolderFetch {
     signal: AbortSignal,
     { alone, onReceived }: { alone: boolean; onReceived: () => void },
   ): Promise<FetchResult> {
-    if (await this.#transfer.isThere(file, match, signal)) return 'there';
+    const looked = await this.#transfer.look(file, match, signal);
+    if (looked === 'there') return 'there';
     const { sourceOf } = this.#options;
     if (sourceOf === undefined || match.size <= SMALL_BYTES) {
       try {
         await this.#attempts.persist(
-          (onHead) => this.#transfer.fetch(file, match, signal, { onHead, onReceived }),
+          (onHead) => this.#transfer.fetch(file, match, signal, { looked, onHead, onReceived }),
           signal,
           alone,
         );
@@ -216,7 +217,8 @@ export class FolderFetch {
     const { source, close } = sourceOf(match);
     try {
       await this.#attempts.persist(
-        (onHead) => this.#transfer.fetchFrom(source, file, match, signal, { onHead, onReceived }),
+        (onHead) =>
+          this.#transfer.fetchFrom(source, file, match, signal, { looked, onHead, onReceived }),
         signal,
         alone,
       );

@@ -9,6 +9,7 @@
 import { close, fdatasync, ftruncate, fstatSync, read, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { PeerError } from '../../errors.js';
+import { setModified } from '../../disk/modified.js';
 import type { OpenPart, Target } from '../../disk/target.js';
 import type { ByteSink } from '../receive/body-receiver.js';
 
@@ -137,7 +138,7 @@ export class PartFile implements ByteSink {
     await Promise.allSettled(this.#writes);
     if (!this.isNamed) {
       if (fstatSync(fd).size !== length) await truncate(fd, length);
-      if (modified !== undefined) this.#target?.setModified(fd, modified);
+      if (modified !== undefined) setModified(fd, modified);
       if (this.#options.fsync !== false) await datasync(fd);
       this.#target?.commit(fd);
     }
