@@ -9,6 +9,7 @@ import { printable } from '../../lib/support/printable.js';
 import type { RateLimiter } from '../../lib/limits/rate-limiter.js';
 import { EXIT, SIGNALS, describe, wholeNumber } from '../common/command.js';
 import { clientOptions, type IdentityArgs } from '../common/tls-options.js';
+import { Complaints } from './complaints.js';
 import { openSources } from './sources.js';
 
 export interface AllArgs extends IdentityArgs {
@@ -38,6 +39,8 @@ interface Counts {
 const LAST_RESORT = 800;
 /** Bytes that wait for their turn, of a file that comes from several peers. */
 const WINDOW = 8 * 1024 * 1024;
+/** Lines about other peers. */
+const MAX_SAID = 100;
 
 /** @returns the exit code */
 export async function fetchAllInto(args: AllArgs): Promise<number> {
@@ -46,7 +49,9 @@ export async function fetchAllInto(args: AllArgs): Promise<number> {
   const counts: Counts = { fetched: 0, bytes: 0, there: 0, failed: 0, skipped: false };
   const stop = new AbortController();
   const progress = await progressOf(counts);
+  const complaints = new Complaints(progress.say);
   const interrupted = stopOnSignal(stop, () => {
+    complaints.end();
     progress.stop();
     process.stderr.write(`${summaryOf(counts)}; stopped\n`);
   });
@@ -71,12 +76,14 @@ export async function fetchAllInto(args: AllArgs): Promise<number> {
       counts[status]++;
       if (status === 'fetched') counts.bytes += size;
       if (status === 'there') progress.skipped(size);
-      if (status === 'failed') say(`p2p-fetch: ${path}: ${describe(error).text}`);
+      if (status === 'failed') complaints.add(path, describe(error).text);
     }
+    complaints.end();
     progress.stop();
     return end(args, counts, peer.hello.state === 'hashing');
   } catch (error) {
     if (!interrupted.isSet) {
+      complaints.end();
       progress.stop();
       // Where nothing was begun the error says it all.
       const isUsage = error instanceof PeerError && error.code === 'ERR_USAGE';
@@ -124,12 +131,13 @@ function sourcesOf(
 ): OpenSource | undefined {
   if (from.length === 0 && !find) return undefined;
   const sources = { named: [peer, ...from], find, tls: clientOptions(args), window: WINDOW };
-  // What is wrong with a peer is said once, not for each file.
+  // What is wrong with a peer is said once, not for each file; of many peers not of all.
   const said = new Set<string>();
   return ({ hash }) => {
     const { peers, close } = openSources(hash, sources, (line) => {
-      if (!said.has(line)) say(`p2p-fetch: ${line}`);
+      if (said.has(line) || said.size === MAX_SAID) return;
       said.add(line);
+      say(`p2p-fetch: ${line}`);
     });
     return {
       source: peers,

@@ -116,10 +116,14 @@ export class DistinctPaths {
     return this.#folderPaths.count;
   }
 
-  /** Whether a path's folder is one of those so far. */
-  knowsFolderOf(path: string): boolean {
-    const { folder } = split(path);
-    return folder === '' || this.#folderPaths.first(folder) >= 0;
+  /** How many more there would be with this path. */
+  newFoldersOf(path: string): number {
+    let count = 0;
+    for (let { folder } = split(path); folder !== ''; { folder } = split(folder)) {
+      if (this.#folderPaths.first(folder) >= 0) break;
+      count++;
+    }
+    return count;
   }
 
   /** @returns the path's number: how many were added before */

@@ -37,6 +37,35 @@ t.test('what is beyond a limit is said once, and the rest is fetched', async (t)
   t.equal(files.length, 31);
 });
 
+t.test('no more folders than the limit, also by a path that makes several', async (t) => {
+  const out = join(t.testdir(), 'out');
+  const paths = [...Array.from({ length: 28 }, (_, i) => `${i}/f`), 'a/b/c/f', 'a/b/f', 'a/f'];
+  const peer = await connect(await startHostile(t, { paths }));
+  t.teardown(() => peer.close());
+  const listingLimits = { files: 1000, pathBytes: 1_000_000, folders: 30, levels: 64 };
+  const files = await listOf(fetchAll(peer, '', out, { listingLimits }));
+  t.same(
+    files.map(({ path }) => path).filter((path) => path.startsWith('a')),
+    ['a/b/f', 'a/f'],
+  );
+  const entries = readdirSync(out, { recursive: true, withFileTypes: true });
+  t.equal(entries.filter((entry) => entry.isDirectory()).length, 30);
+});
+
+t.test('of many files that fail a few are named, and how many more there are', async (t) => {
+  const out = join(t.testdir(), 'out');
+  const count = size(200, 5000);
+  const paths = Array.from({ length: count }, (_, i) => `${'\u202e\n'.repeat(900)}/${i}`);
+  const address = await startHostile(t, { paths, refuses: 'files' });
+  const { code, stderr } = await run('p2p-fetch', [formatAddress(address), '--all', '', '-o', out]);
+  t.equal(code, 1);
+  const lines = stderr.trimEnd().split('\n');
+  t.equal(lines.length, 12, 'ten, how many more, and the summary');
+  t.ok(lines.every((line) => line.length <= 550 && !/[^\P{C}\n]/u.test(line)));
+  t.equal(lines[10], `p2p-fetch: ${count - 10} more files failed`);
+  t.equal(lines[11], `fetched 0 files, 0 bytes; 0 were there already; ${count} failed`);
+});
+
 t.test('no folder is made for what is then refused', async (t) => {
   const out = join(t.testdir(), 'out');
   const paths = Array.from({ length: size(200, 1000) }, (_, i) => `${i}/${'x/'.repeat(40)}f`);

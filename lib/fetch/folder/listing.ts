@@ -104,7 +104,7 @@ export class Listing {
       this.#skipped.deep++;
       return true;
     }
-    if (this.#names.folders >= this.#limits.folders && !this.#names.knowsFolderOf(path)) {
+    if (this.#names.folders + this.#names.newFoldersOf(path) > this.#limits.folders) {
       this.#skipped.folders++;
       return true;
     }
