@@ -6,12 +6,14 @@ import { ByteBudget } from './byte-budget.js';
 
 /** Of all connections, unless told otherwise. */
 const MAX_IN_FLIGHT = 1024;
+/** Requests of all connections that were read and wait, in bytes. */
+const WAITING_BYTES = 8 * 1024 * 1024;
 /** Of one connection, even when there are that many: a crowd does not shut out the others. */
 const ALWAYS = 2;
 
 export class RequestQuota {
   /** Bytes of requests that were read and wait. */
-  readonly bytes = new ByteBudget();
+  readonly bytes = new ByteBudget(WAITING_BYTES);
   readonly #max: number;
   #inFlight = 0;
   /** Told when there is room; those that wait longest first. */
