@@ -156,6 +156,7 @@ export class InboundConnections {
       },
     });
     candidate.connection = connection;
+    candidate.opening = undefined;
     this.#byConnection.set(connection, candidate);
     this.#options.onAccept(connection);
     connection.closed.addEventListener(
