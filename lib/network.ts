@@ -234,7 +234,7 @@ export class Network {
       keyOf: (connection) => neighbours.keyOf(connection),
       isNeighbour: (connection) => neighbours.isNeighbour(connection),
       peerIdsOf: (connection) => neighbours.peerIdsOf(connection),
-      answer: (search, client) => ownMatches(this.#options.share, search, client),
+      answer: (search, client, then) => ownMatches(this.#options.share, search, client, then),
       penalise: (connection, kind) => {
         neighbours.penalise(connection, kind);
       },

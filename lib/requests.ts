@@ -5,6 +5,7 @@ import { checkId } from './net/hello.js';
 import type { Neighbours } from './peers/neighbours.js';
 import type { NodeSearch } from './search/node-search.js';
 import type { Uploads } from './serve/uploads.js';
+import type { Page } from './share/search-page.js';
 import type { Share } from './share/share.js';
 import { PROTOCOL_VERSION } from './wire/limits.js';
 import type { FileList, PeerInfo, Search } from './wire/messages.js';
@@ -49,17 +50,18 @@ export function answerRequests(parts: NodeParts): RequestHandler {
   };
 }
 
-/** A node's own matches. */
+/** A node's own matches, for `NodeSearchHost.answer`. */
 export async function ownMatches(
   share: Share,
   { query, hash, max, after }: Search,
   client: AbortSignal | undefined,
-): Promise<FileList> {
-  const page =
-    hash === undefined
-      ? await share.search(query, { max, after, client })
-      : share.withHash(hash, max);
-  return { type: 'RPFL', ...page };
+  then: (list: FileList) => void,
+): Promise<void> {
+  const use = (page: Page): void => {
+    then({ type: 'RPFL', ...page });
+  };
+  if (hash === undefined) await share.searchThen(query, { max, after, client }, use);
+  else use(share.withHash(hash, max));
 }
 
 function checkVersion({ version }: PeerInfo): void {

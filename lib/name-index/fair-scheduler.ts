@@ -130,7 +130,8 @@ export class FairScheduler {
 
   /** Begin what waits, as much as may be under way, one client after the other. */
   #startWaiting(): void {
-    for (const [client, queue] of [...this.#waiting]) {
+    // One that is put back at the end comes again, unless it has its part: this ends.
+    for (const [client, queue] of this.#waiting) {
       if (this.#running.length >= MAX_RUNNING) return;
       if (this.#running.filter((job) => job.client === client).length >= MAX_RUNNING_PER_CLIENT)
         continue;

@@ -23,11 +23,15 @@ export interface NodeSearchHost {
   /** The peers to which the peer at the other end forwards searches. */
   peerIdsOf(connection: Connection): Promise<ReadonlySet<PeerId>>;
   /**
-   * This node's own matches.
+   * Find this node's own matches. Resolves when `then` has been called with them.
    *
    * @param client that asks; the search is given up when it is aborted
    */
-  answer(search: Search, client: AbortSignal | undefined): Promise<FileList>;
+  answer(
+    search: Search,
+    client: AbortSignal | undefined,
+    then: (list: FileList) => void,
+  ): Promise<void>;
   onError(error: unknown): void;
   /** Whether a peer may use this node; undefined: every one may, and none is asked who it is. */
   isAllowed?: ((id: PeerId) => boolean) | undefined;
@@ -87,9 +91,11 @@ export class NodeSearch {
     const search = via === asked.via ? asked : { ...asked, via };
     if (search.ttl === 0 && search.queryId === undefined) {
       // Meant for this node alone, like any other page of its list.
-      await exchange.whenRoom(async (ample) => {
-        exchange.send(await this.#host.answer(shortened(search, ample), exchange.closed));
-      });
+      await exchange.whenRoom((ample) =>
+        this.#host.answer(shortened(search, ample), exchange.closed, (list) => {
+          exchange.send(list);
+        }),
+      );
       return;
     }
     await new Promise<void>((resolve) => {
@@ -131,15 +137,14 @@ export class NodeSearch {
 
   async #answer(search: Search, then: (list: FileList) => void, asker?: Asker): Promise<void> {
     const find = async (ample: boolean): Promise<void> => {
-      const list = this.#host.answer(shortened(search, ample), asker?.signal);
-      then(
-        await list.catch((error: unknown) => {
-          // An asker that is gone needs no answer, and overload is not an internal error.
-          const isBusy = error instanceof PeerError && error.code === 'ERR_BUSY';
-          if (asker?.signal?.aborted !== true && !isBusy) this.#host.onError(error);
-          return NOTHING;
-        }),
-      );
+      try {
+        await this.#host.answer(shortened(search, ample), asker?.signal, then);
+      } catch (error) {
+        // An asker that is gone needs no answer, and overload is not an internal error.
+        const isBusy = error instanceof PeerError && error.code === 'ERR_BUSY';
+        if (asker?.signal?.aborted !== true && !isBusy) this.#host.onError(error);
+        then(NOTHING);
+      }
     };
     if (asker instanceof ExchangeAsker) await asker.whenRoom(find);
     else await find(true);

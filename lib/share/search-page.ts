@@ -32,18 +32,17 @@ export function* searchPage(
 ): Generator<number, Page> {
   const limit = Math.min(Math.max(max, 1), MAX_FILES);
   const found = yield* names.searching(query, limit, after);
-  const files = found.ids.map(matchAt);
-  const fit = fitting(files);
-  if (fit === files.length) return { total: found.total, files, after: found.after };
-  return { total: found.total, files: files.slice(0, fit), after: found.cursorAfter(fit - 1) };
-}
-
-/** How many of the files fit into one answer: at least one. */
-function fitting(files: readonly FileMatch[]): number {
+  const { total } = found;
+  const files: FileMatch[] = [];
   let bytes = 0;
-  for (const [i, { path }] of files.entries()) {
-    bytes += Buffer.byteLength(path);
-    if (bytes > MAX_FILES_PATH_BYTES) return Math.max(1, i);
+  for (const id of found.ids) {
+    const match = matchAt(id);
+    bytes += Buffer.byteLength(match.path);
+    // At least one is given.
+    if (bytes > MAX_FILES_PATH_BYTES && files.length > 0) {
+      return { total, files, after: found.cursorAfter(files.length - 1) };
+    }
+    files.push(match);
   }
-  return files.length;
+  return { total, files, after: found.after };
 }

@@ -30,6 +30,12 @@ export interface ShareContent {
   readonly indexer: Indexer;
 }
 
+interface SearchOptions {
+  max?: number;
+  after?: Uint8Array;
+  client?: AbortSignal;
+}
+
 /** Milliseconds after the first scan until the watch begins, unless all is hashed before. */
 const WATCH_DELAY = 5000;
 
@@ -155,12 +161,24 @@ export class Share extends EventEmitter<ShareEvents> {
    * @param client that asks; when it is aborted, the search is given up
    * @throws PeerError ERR_BUSY when too many searches are waiting; ERR_CLOSED
    */
-  async search(
+  search(query: string, options: SearchOptions = {}): Promise<Page> {
+    return this.searchThen(query, options, (page) => page);
+  }
+
+  /**
+   * As `search`, for many pages at once.
+   *
+   * @param use is called with the page in the step that finds it. A promise of the page itself would keep it for
+   * longer than it is needed: one that has waited long lies where memory is seldom collected.
+   * @returns what `use` does
+   */
+  async searchThen<T>(
     query: string,
-    { max, after, client }: { max?: number; after?: Uint8Array; client?: AbortSignal } = {},
-  ): Promise<Page> {
-    if (this.#catalog === undefined) return { total: 0, files: [], after: undefined };
-    return this.#scheduler.run(this.#catalog.search(query, max, after), client);
+    { max, after, client }: SearchOptions,
+    use: (page: Page) => T,
+  ): Promise<T> {
+    if (this.#catalog === undefined) return use({ total: 0, files: [], after: undefined });
+    return this.#scheduler.run(using(this.#catalog.search(query, max, after), use), client);
   }
 
   /** Files with this content: some of them, if they are many. */
@@ -299,4 +317,8 @@ export class Share extends EventEmitter<ShareEvents> {
     }
     this.emit('settled');
   }
+}
+
+function* using<T>(search: Generator<number, Page>, use: (page: Page) => T): Generator<number, T> {
+  return use(yield* search);
 }

@@ -378,7 +378,10 @@ t.test('a search leaves no listener behind, refused or not', async (t) => {
     links: () => [],
     keyOf: () => undefined,
     peerIdsOf: () => Promise.resolve(new Set()),
-    answer: () => Promise.resolve(fileList(1)),
+    answer: (_search, _client, then) => {
+      then(fileList(1));
+      return Promise.resolve();
+    },
     onError: (error) => t.fail(String(error)),
     limits: { burst: 2, rate: 1e-9 },
   });
