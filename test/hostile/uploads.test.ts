@@ -29,7 +29,8 @@ interface Target extends Served {
   asked: string;
 }
 
-async function start(t: Test, args: readonly string[]): Promise<Target> {
+/** @param listed files without content beside the two that are fetched */
+async function start(t: Test, args: readonly string[], listed = 0): Promise<Target> {
   const folder = t.testdir({ share: {}, state: {} });
   const share = join(folder, 'share');
   for (const [name, bytes] of [
@@ -38,6 +39,8 @@ async function start(t: Test, args: readonly string[]): Promise<Target> {
   ] as const) {
     writeFileSync(join(share, name), randomBytes(bytes));
   }
+  for (let i = 0; i < listed; i++)
+    writeFileSync(join(share, `${'a long name '.repeat(10)}${i}`), '');
   const served = await serve(t, [share, '--state', join(folder, 'state'), ...args]);
   await served.indexed;
   const peer = await connect(served.peer);
@@ -52,6 +55,15 @@ async function start(t: Test, args: readonly string[]): Promise<Target> {
 function requests(hash: string, count: number): Buffer {
   return Buffer.concat(
     Array.from({ length: count }, (_, i) => encodeMessage({ type: 'RQFH', hash }, i + 1)),
+  );
+}
+
+/** Ask for the first page of all files again and again. */
+function pageRequests(count: number): Buffer {
+  return Buffer.concat(
+    Array.from({ length: count }, (_, i) =>
+      encodeMessage({ type: 'RQFS', query: '', ttl: 0 }, i + 1),
+    ),
   );
 }
 
@@ -144,14 +156,26 @@ for (const { name, addresses, connections, slots } of CROWDS) {
   });
 }
 
-t.test('clients that read nothing cost little memory', { skip }, async (t) => {
-  const target = await start(t, []);
+for (const [what, count, frames] of [
+  ['files', size(80, 2000), ({ asked }: Target) => requests(asked, size(8, 256))],
+  ['pages', size(40, 1000), () => pageRequests(size(8, 256))],
+] as const) {
+  t.test(`clients that ask for ${what} and read nothing cost little memory`, { skip }, (t) =>
+    readNothing(t, count, frames),
+  );
+}
+
+async function readNothing(
+  t: Test,
+  count: number,
+  framesFor: (target: Target) => Buffer,
+): Promise<void> {
+  const target = await start(t, [], size(300, 2000));
   const { pid = 0 } = target.child;
   await fetchHonest(target);
   const alone = await fetchHonest(target);
   const before = resident(pid);
-  const frames = requests(target.asked, size(8, 256));
-  const count = size(80, 2000);
+  const frames = framesFor(target);
   const sockets = Array.from({ length: count }, () => attacker(target, '127.0.1.1', frames));
   await Promise.all(sockets.map((socket) => once(socket, 'connect')));
   // When it is answered, what came before it has been dealt with.
@@ -166,7 +190,7 @@ t.test('clients that read nothing cost little memory', { skip }, async (t) => {
       `${first.all.toFixed(0)} ms (first byte ${first.first.toFixed(0)}), later ${all.toFixed(0)} ms`,
   );
   if (FULL) t.ok(alone.all / all >= 0.5, 'an honest fetch has half its rate');
-});
+}
 
 t.test('what was asked for on a connection that is gone is not read', { skip }, async (t) => {
   const target = await start(t, []);
