@@ -147,20 +147,29 @@ function prefixOf(address: string, groups: number): string {
   return [...first, ...zeros, ...last].slice(0, groups).join(':');
 }
 
-/** The addresses of this machine's interfaces but loopback. */
-export function interfaceAddresses(): readonly string[] {
+/**
+ * The addresses of this machine's interfaces but loopback; the last that were seen while no descriptor is left, which
+ * the system needs to tell.
+ *
+ * @param maxAge milliseconds since they were read
+ */
+export function interfaceAddresses(maxAge = INTERFACES_AGE): readonly string[] {
   const time = performance.now();
-  if (interfaces === undefined || time - interfaces.at > INTERFACES_AGE) {
-    const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-    const addresses = all.filter(({ internal }) => !internal).map(({ address }) => address);
-    interfaces = { at: time, addresses };
+  if (time - interfaces.at > maxAge) {
+    try {
+      const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+      const addresses = all.filter(({ internal }) => !internal).map(({ address }) => address);
+      interfaces = { at: time, addresses };
+    } catch {
+      // The next look may succeed.
+    }
   }
   return interfaces.addresses;
 }
 
 /** Milliseconds for which the list is cached: reading it is slower than classifying an address. */
 const INTERFACES_AGE = 10_000;
-let interfaces: { at: number; addresses: readonly string[] } | undefined;
+let interfaces: { at: number; addresses: readonly string[] } = { at: -Infinity, addresses: [] };
 
 /** Whether a peer in one scope may speak of, or has a use for, an address in another. */
 function reaches(from: Scope, to: Scope): boolean {

@@ -1,5 +1,5 @@
 /** Notices what makes every peer worth another attempt: this machine slept, or has other addresses now. */
-import { networkInterfaces } from 'node:os';
+import { interfaceAddresses } from '../net/scope.js';
 
 export interface NetworkMonitorOptions {
   /** Milliseconds between looks. */
@@ -57,6 +57,5 @@ export class NetworkMonitor {
 }
 
 function addressesNow(): string {
-  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  return all.map(({ address }) => address).join();
+  return interfaceAddresses(0).join();
 }

@@ -1,4 +1,5 @@
 /** What is believed of the addresses that others name. */
+import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import {
   AddressPolicy,
@@ -188,5 +189,27 @@ t.test('sources', (t) => {
   t.not(groupOf('127.0.0.1'), groupOf('127.0.0.2'));
   t.not(groupOf('10.0.0.1'), groupOf('10.0.0.2'));
   t.notOk(interfaceAddresses().includes('127.0.0.1'));
+  t.end();
+});
+
+t.test('no descriptor is left: the last addresses that were seen', (t) => {
+  const scope = new URL('../../lib/net/scope.js', import.meta.url).href;
+  const script = `
+    import { openSync } from 'node:fs';
+    import { networkInterfaces } from 'node:os';
+    import { interfaceAddresses } from ${JSON.stringify(scope)};
+    const before = interfaceAddresses().join();
+    let left = true;
+    while (left) try { openSync('/'); } catch { left = false; }
+    let refused = false;
+    try { networkInterfaces(); } catch { refused = true; }
+    console.log(refused, interfaceAddresses(-1).join() === before);`;
+  const args = ['-c', 'ulimit -n 64; exec "$0" "$@"', process.execPath];
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  const run = spawnSync('sh', [...args, '--input-type=module', '-e', script], {
+    env,
+    encoding: 'utf8',
+  });
+  t.equal(run.stdout, 'true true\n', run.stderr);
   t.end();
 });
