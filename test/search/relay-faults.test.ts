@@ -1,6 +1,7 @@
 /** Searches among peers that hang, lie, flood or go. */
 import t from 'tap';
-import { line, star } from '../fixtures/graphs.js';
+import { line, randomGraph, star } from '../fixtures/graphs.js';
+import { seededRandom } from '../fixtures/random.js';
 import { Network, peerId } from '../fixtures/relay-network.js';
 import type { Asker } from '../../lib/search/roles.js';
 import type { Search, SearchEnd } from '../../lib/wire/messages.js';
@@ -235,5 +236,48 @@ t.test('a fault of its own ends the search that had it', (t) => {
     relay.handle(search(), asker);
   }, /broken/);
   t.same([relay.open, asker.closing.size, clock.run()], [0, 0, 0]);
+  t.end();
+});
+
+/** Which part of 60 nodes is found where a neighbour of so many sends every search on at once, with ttl 7, and returns nothing. */
+function foundBeside(linked: number, delay: number): number {
+  const COUNT = 60;
+  let found = 0;
+  for (let from = 0; from < 10; from++) {
+    const random = seededRandom(from + 1);
+    const graph = randomGraph(COUNT, 8, random).map((neighbours) => [...neighbours]);
+    // The node that searches is among its neighbours.
+    const victims = Array.from({ length: linked }, (_, i) => (from + i * 7) % COUNT);
+    for (const node of victims) graph[node]?.push(COUNT);
+    const replayed = new Set<number>();
+    const replay = (search: Search, asker: Asker): void => {
+      asker.send(fileList(0));
+      asker.send(searchEnd());
+      const nothing = { files: () => 0, third: () => 0, end: () => 0 };
+      for (const link of network.linksOf(COUNT)) {
+        if (link.id === asker.id || replayed.has(link.to)) continue;
+        replayed.add(link.to);
+        link.ask({ ...search, ttl: 7 }, nothing);
+      }
+    };
+    const network = new Network({
+      graph: [...graph, victims],
+      delay: (a, b) => (Math.max(a, b) === COUNT ? delay : 20),
+      settle: 1,
+      files: () => someFiles(1),
+      strange: new Map([[COUNT, replay]]),
+    });
+    const { results } = network.search(from, { query: 'x' }, { ttl: 4, timeout: 5000 });
+    network.clock.run();
+    found += new Set(results.map(({ peer }) => peer.id)).size;
+  }
+  return found / 10 / (COUNT - 1);
+}
+
+t.test('a neighbour that replays searches ahead of the others', (t) => {
+  t.equal(foundBeside(8, 20), 1, 'no nearer than they are');
+  t.ok(foundBeside(30, 20) > 0.95, 'a neighbour of half of all nodes');
+  // Nodes that nobody reaches but by nodes to which it was first: what these find goes to it alone.
+  t.ok(foundBeside(8, 5) > 0.85, 'four times as near');
   t.end();
 });
