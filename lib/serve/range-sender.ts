@@ -2,6 +2,7 @@
 import { closeSync, readSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import type { Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { PeerError } from '../errors.js';
 import { allocateReadBuffer } from '../support/memory.js';
 import type { ClientRate } from '../limits/rate-limiter.js';
@@ -54,13 +55,14 @@ const CROWDED_UNSENT = 128 * 1024;
 /** How much may still be moved by this thread before the event loop has its turn. */
 const turn = {
   left: TURN_BYTES,
-  use(bytes: number): void {
-    if (this.left === TURN_BYTES) {
-      setImmediate(() => {
-        this.left = TURN_BYTES;
-      });
-    }
+  next: undefined as Promise<void> | undefined,
+  async take(bytes: number): Promise<void> {
+    while (this.left < bytes) await this.next;
     this.left -= bytes;
+    this.next ??= nextTurn().then(() => {
+      this.left = TURN_BYTES;
+      this.next = undefined;
+    });
   },
 };
 
@@ -150,10 +152,10 @@ export class ZeroCopySender implements RangeSender {
     const { fd } = this.#file.handle;
     const kernel = this.#kernel;
     let want = Math.min(NOW_BYTES, left);
-    const cached = turn.left >= want && kernel.isCached(fd, position, want);
+    const cached = kernel.isCached(fd, position, want);
     let moved: number;
     if (cached) {
-      turn.use(want);
+      await turn.take(want);
       moved = kernel.sendfileNow(this.#fd, fd, position, want);
     } else {
       want = Math.min(PIECE_BYTES, left);

@@ -1,4 +1,4 @@
-/** What goes out under a rate: no piece larger than the rate allows, and all in the right order. */
+/** What goes out under a rate: no piece larger than the rate allows, and all in the right order. And by which thread. */
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -11,7 +11,9 @@ import { Outbound } from '../../lib/net/outbound.js';
 import { identityOf } from '../../lib/disk/open.js';
 import { ByteBudget } from '../../lib/limits/byte-budget.js';
 import type { ClientRate } from '../../lib/limits/rate-limiter.js';
+import { ZeroCopySender } from '../../lib/serve/range-sender.js';
 import { sendInPieces } from '../../lib/serve/send-file.js';
+import { loadKernel, type Kernel } from '../../lib/serve/sendfile.js';
 import { BLOCK_BYTES, bodyParts } from '../../lib/wire/body.js';
 import { random } from '../fixtures/bytes.js';
 
@@ -92,3 +94,54 @@ for (const zeroCopy of [true, false]) {
     });
   }
 }
+
+t.test(
+  'what is in memory is moved by this thread alone, and other work has its turn',
+  async (t) => {
+    const kernel = await loadKernel();
+    if (kernel === undefined) {
+      t.pass('there is no sendfile here');
+      return;
+    }
+    const content = random(12 * 1024 * 1024);
+    const file = join(t.testdir(), 'f');
+    writeFileSync(file, content);
+    const handle = await open(file);
+    t.teardown(() => handle.close());
+    const { near, far } = await socketPair(t);
+    const chunks: Buffer[] = [];
+    far.on('data', (chunk: Buffer) => chunks.push(chunk));
+    let turns = 0;
+    let turn = setImmediate(function count() {
+      turns++;
+      turn = setImmediate(count);
+    });
+    const moves: number[] = [];
+    const watched: Kernel = {
+      ...kernel,
+      isCached: () => true,
+      sendfile: () => Promise.reject(new Error('another thread was told')),
+      sendfileNow: (to, from, position, count) => {
+        moves.push(turns);
+        return kernel.sendfileNow(to, from, position, count);
+      },
+    };
+    const sender = ZeroCopySender.open(watched, {
+      handle,
+      socket: near,
+      closed: new AbortController().signal,
+      account: new ByteBudget().account('test'),
+      onBytes: () => undefined,
+    });
+    await sender?.send(0, content.length);
+    clearImmediate(turn);
+    sender?.close();
+    near.end();
+    await once(far, 'end');
+    t.ok(Buffer.concat(chunks).equals(content));
+    for (const now of new Set(moves)) {
+      const most = moves.filter((at) => at === now).length;
+      t.ok(most <= 8, `${most} calls in one turn`);
+    }
+  },
+);
