@@ -1,11 +1,11 @@
 /**
- * Run after tsc: bundles each command into dist/bin/, so that it starts at once. As tsc leaves them the commands
+ * Run after tsc: bundles the web page, and each command into dist/bin/, so that it starts at once. As tsc leaves them the commands
  * work too, but resolving 130 modules one by one takes longer than most of what they do.
  *
  * The library in dist/lib/ stays as tsc made it. Native packages, and those with threads or files of their own,
  * are not bundled.
  */
-import { chmodSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, readdirSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { readFile } from 'node:fs/promises';
 import { build } from 'esbuild';
@@ -106,3 +106,20 @@ for (const name of commands) {
   });
 }
 for (const name of commands) chmodSync(join(OUT, name.replace(/\.ts$/, '.js')), 0o755);
+
+const PAGE = 'lib/http/page/app';
+const ASSETS = 'dist/lib/http/page/assets';
+rmSync(ASSETS, { recursive: true, force: true });
+await build({
+  entryPoints: [join(PAGE, 'main.tsx')],
+  entryNames: 'app',
+  outdir: ASSETS,
+  bundle: true,
+  format: 'esm',
+  platform: 'browser',
+  target: 'es2022',
+  minify: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+});
+copyFileSync(join(PAGE, 'icon.svg'), join(ASSETS, 'icon.svg'));

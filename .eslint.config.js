@@ -5,7 +5,9 @@ export default tseslint.config(
   ...tseslint.configs.strictTypeChecked,
   ...tseslint.configs.stylisticTypeChecked,
   {
-    languageOptions: { parserOptions: { project: './tsconfig.json' } },
+    languageOptions: {
+      parserOptions: { project: ['./tsconfig.json', './lib/http/page/app/tsconfig.json'] },
+    },
     rules: {
       // Numbers in messages are meant to be there.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
