@@ -12,6 +12,7 @@ const ROOMS = {
   net: ['limits', 'wire', 'support'],
   state: ['hash', 'disk', 'wire', 'support'],
   peers: ['state', 'net', 'limits', 'wire', 'support'],
+  discovery: ['peers', 'net', 'limits', 'state', 'wire', 'support'],
   search: ['peers', 'net', 'limits', 'wire', 'support'],
   'name-index': ['wire', 'support'],
   share: ['name-index', 'state', 'hash', 'disk', 'wire', 'support'],

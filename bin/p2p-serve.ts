@@ -85,6 +85,7 @@ await runCommand<Args>({
         ...pick(OPTIONS.maxPeersPerNetwork),
       })
       .option('discover', { type: 'boolean', ...pick(OPTIONS.discover) })
+      .option('lan', { type: 'boolean', ...pick(OPTIONS.lan) })
       .option('allow', {
         type: 'string',
         array: true,
@@ -173,6 +174,7 @@ async function readSettings({ dir, ...args }: Args, given: ReadonlySet<string>):
       maxPeers: from.number('max-peers', OPTIONS.maxPeers),
       maxPeersPerNetwork: from.number('max-peers-per-network', OPTIONS.maxPeersPerNetwork),
       discover: from.boolean('discover', OPTIONS.discover),
+      lan: from.boolean('lan', OPTIONS.lan),
       ...tlsOptions({
         plain: from.boolean('plain', { check: checkBoolean }),
         tls: from.boolean('tls', OPTIONS.tls),

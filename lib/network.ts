@@ -14,6 +14,7 @@ import { Listener } from './net/listener.js';
 import { clientOf } from './net/scope.js';
 import type { TlsServer } from './net/tls/server.js';
 import type { Settings } from './options.js';
+import { Discovery } from './discovery/discovery.js';
 import type { Identity } from './state/identity.js';
 import { Neighbours } from './peers/neighbours.js';
 import type { PeerChange } from './peers/neighbours-options.js';
@@ -61,6 +62,7 @@ export class Network {
   #listener: Listener | undefined;
   #neighbours: Neighbours | undefined;
   #searches: NodeSearch | undefined;
+  #discovery: Discovery | undefined;
   /** Transfers may end, and nothing else is waited for any more. */
   #finishing = false;
 
@@ -112,7 +114,14 @@ export class Network {
     const { address } = this.#listener;
     this.#neighbours = this.#makeNeighbours(self, address);
     this.#searches = this.#makeSearches(this.#neighbours, { id: self.id, ...address });
+    this.#discovery = this.#makeDiscovery(this.#neighbours, { id: self.id, ...address });
     return address;
+  }
+
+  /** Look for peers, and dial those that are known. */
+  async start(): Promise<void> {
+    this.#neighbours?.start();
+    await this.#discovery?.start();
   }
 
   /**
@@ -122,6 +131,7 @@ export class Network {
   async finish(signal: AbortSignal): Promise<void> {
     const { uploads } = this.#options;
     void this.#listener?.close();
+    void this.#discovery?.close();
     this.#finishing = true;
     uploads.finish();
     const last = [...uploads.connections];
@@ -141,10 +151,11 @@ export class Network {
   async close(): Promise<void> {
     this.#allowed?.close();
     const ended = this.#listener?.close();
+    const goodbye = this.#discovery?.close();
     this.#searches?.close();
     this.#neighbours?.close();
     this.#connections.close(new PeerError('ERR_CLOSED', 'this node was closed'));
-    await ended;
+    await Promise.all([ended, goodbye]);
   }
 
   #makeConnections(total: number): InboundConnections {
@@ -224,6 +235,17 @@ export class Network {
       this.#options.onPeer(change);
     });
     return neighbours;
+  }
+
+  #makeDiscovery(neighbours: Neighbours, { id: self, ...listening }: PeerContact): Discovery {
+    const { lan, discover } = this.#options.settings;
+    return new Discovery({
+      ...{ self, listening, neighbours, discover },
+      // A node that is there for some alone is announced to nobody.
+      lan: lan && !this.#isPrivate,
+      look: this.#options.times.look,
+      onWarning: this.#options.onWarning,
+    });
   }
 
   #makeSearches(neighbours: Neighbours, self: PeerContact): NodeSearch {

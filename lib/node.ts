@@ -252,7 +252,7 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
     this.#emitSafely('listening', address);
     await this.#share.start();
     this.#checkOpen();
-    this.#network.neighbours?.start();
+    await this.#network.start();
   }
 
   #checkOpen(): void {

@@ -76,6 +76,11 @@ export interface NodeOptions {
   /** Learn of peers from the lists of others. @default true */
   discover?: boolean | undefined;
   /**
+   * Be found by the nodes in this machine's own networks, and find them: DNS-SD over multicast DNS. Not done where
+   * the node listens on loopback alone, or is there for some peers alone. @default true
+   */
+  lan?: boolean | undefined;
+  /**
    * Encrypt connections to other peers: true with all, false with none. Those that others make are encrypted when the
    * others want it. @default all but those on loopback
    */
@@ -263,6 +268,11 @@ export const OPTIONS = {
   }),
   discover: withDefault<boolean>({
     describe: 'learn of peers from the lists of others',
+    default: true,
+    check: yesOrNo,
+  }),
+  lan: withDefault<boolean>({
+    describe: 'find the peers in your own networks, and be found there (multicast DNS)',
     default: true,
     check: yesOrNo,
   }),

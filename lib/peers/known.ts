@@ -20,6 +20,8 @@ export interface KnownPeer {
   proven: boolean;
   /** It is there for some peers alone: it is told to nobody. */
   isPrivate: boolean;
+  /** It is dropped at its first failure, whatever that says: only claimed by what cannot be asked. */
+  once: boolean;
   /** The id that the user says it must prove. */
   key: PeerId | undefined;
   /** It was reached in this run, and no attempt has failed since. */
@@ -60,6 +62,7 @@ export function newPeer({ host, port }: PeerAddress, source: string, nextTry: nu
     id: undefined,
     proven: false,
     isPrivate: false,
+    once: false,
     key: undefined,
     up: false,
     seen: 0,

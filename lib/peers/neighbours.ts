@@ -243,6 +243,19 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
     }).map((peer) => ({ ...peer, link: linked(peer) || undefined }));
   }
 
+  /** An address was found by other means than what peers say: it is dialled once. @returns whether it was taken up */
+  found(address: PeerAddress, source: string): boolean {
+    const isNew = this.#table.hear(address, source, true);
+    if (isNew) this.#queue.pump();
+    return isNew;
+  }
+
+  /** Whether a peer is reached: at this address, or at another under a proven id. */
+  isUp({ id, ...address }: PeerContact): boolean {
+    const others = this.#table.withId(id).some(({ up, proven }) => up && proven);
+    return others || this.#table.at(address)?.up === true;
+  }
+
   /** A peer has connected and sent PING: it is dialled back before it counts for anything. */
   greeted(connection: Connection, { id, port, host, link }: PeerInfo): void {
     const remote = literal(connection.remoteHost ?? '');

@@ -135,13 +135,14 @@ export class PeerTable {
    * node or a known peer under another address.
    *
    * @param source the speaker: `groupOf` its address
+   * @param once whether it is tried only once
    * @returns whether it was taken up
    */
-  hear(address: PeerAddress, source: string): boolean {
+  hear(address: PeerAddress, source: string, once = false): boolean {
     if (this.#peers.isFull(source) || this.#peers.at(address) !== undefined) return false;
     if (this.#isElsewhere(address) || this.isBanned(address)) return false;
     if (this.#dropped.has(formatAddress(address))) return false;
-    return this.#peers.add(this.#new(address, source)) !== undefined;
+    return this.#peers.add({ ...this.#new(address, source), once }) !== undefined;
   }
 
   /**
@@ -247,12 +248,12 @@ export class PeerTable {
     if (peer === undefined) return;
     const time = this.#options.now();
     this.#peers.setDown(peer);
-    if (isOwn && isUnverified(peer)) {
+    if (isOwn && isUnverified(peer) && !peer.once) {
       peer.nextTry = time + this.#pauses.isolated();
       return;
     }
     peer.failures++;
-    if (this.#pauses.isHopeless(peer, time)) {
+    if (this.#pauses.isHopeless(peer, time) || (peer.once && isUnverified(peer))) {
       this.#peers.delete(peer);
       this.#dropped.set(formatAddress(address), peer.lastTry);
       return;
