@@ -18,6 +18,7 @@ const ROOMS = {
   share: ['name-index', 'state', 'hash', 'disk', 'wire', 'support'],
   serve: ['share', 'limits', 'net', 'hash', 'disk', 'wire', 'support'],
   'http/page': ['support'],
+  http: ['serve', 'share', 'limits', 'net', 'wire', 'support'],
   fetch: ['search', 'limits', 'net', 'hash', 'disk', 'wire', 'support'],
 };
 /** Files of lib/ itself that a room may import, where it is more than errors.ts. */

@@ -86,6 +86,16 @@ await runCommand<Args>({
       })
       .option('discover', { type: 'boolean', ...pick(OPTIONS.discover) })
       .option('lan', { type: 'boolean', ...pick(OPTIONS.lan) })
+      .option('http', { type: 'boolean', ...pick(OPTIONS.http) })
+      .option('http-host', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        nargs: 1,
+        default: [] as string[],
+        defaultDescription: 'none',
+        describe: OPTIONS.httpHosts.describe,
+      })
       .option('allow', {
         type: 'string',
         array: true,
@@ -179,6 +189,8 @@ async function readSettings({ dir, ...args }: Args, given: ReadonlySet<string>):
         plain: from.boolean('plain', { check: checkBoolean }),
         tls: from.boolean('tls', OPTIONS.tls),
       }),
+      http: from.boolean('http', OPTIONS.http),
+      httpHosts: from.list('http-host', OPTIONS.httpHosts),
       allow: from.list('allow', OPTIONS.allow),
       allowFile: from.text('allow-file', OPTIONS.allowFile),
       maxConnections: from.number('max-connections', OPTIONS.maxConnections),

@@ -9,6 +9,7 @@ import { RequestQuota } from './limits/request-quota.js';
 import { ByteBudget } from './limits/byte-budget.js';
 import { parseAddress, type PeerAddress } from './net/address.js';
 import type { ConnectionOptions } from './net/connection.js';
+import type { HttpServer } from './http/server.js';
 import { InboundConnections } from './net/inbound-connections.js';
 import { Listener } from './net/listener.js';
 import { clientOf } from './net/scope.js';
@@ -59,6 +60,7 @@ export class Network {
   /** Undefined: everybody may use this node. */
   #allowed: AllowList | undefined;
   #tls: Promise<TlsServer> | undefined;
+  #http: Promise<HttpServer> | undefined;
   #listener: Listener | undefined;
   #neighbours: Neighbours | undefined;
   #searches: NodeSearch | undefined;
@@ -155,6 +157,7 @@ export class Network {
     this.#searches?.close();
     this.#neighbours?.close();
     this.#connections.close(new PeerError('ERR_CLOSED', 'this node was closed'));
+    (await this.#http?.catch(() => undefined))?.close();
     await Promise.all([ended, goodbye]);
   }
 
@@ -165,6 +168,9 @@ export class Network {
       ...this.#options.settings,
       ...this.#shared,
       tls: () => (this.#tls ??= this.#loadTls()),
+      http: this.#options.settings.http
+        ? async () => (await (this.#http ??= this.#loadHttp())).accept
+        : undefined,
       limits: { total, perClient: maxPerClient ?? part, pending: maxPending ?? part },
       clientOf,
       blockFor: this.#options.times.blocked,
@@ -186,6 +192,21 @@ export class Network {
     const { TlsServer } = await import('./net/tls/server.js');
     if (this.#identity === undefined) throw new TypeError('it listens');
     return new TlsServer(this.#identity.privateKey);
+  }
+
+  async #loadHttp(): Promise<HttpServer> {
+    const { HttpServer } = await import('./http/server.js');
+    const { share, uploads, settings, onInternalError } = this.#options;
+    const { httpHosts, advertise, firstFrameTimeout, stallTimeout } = settings;
+    return new HttpServer({
+      ...{ share, uploads, ...this.#shared },
+      hosts: [...httpHosts, ...(advertise === undefined ? [] : [parseAddress(advertise).host])],
+      headTimeout: firstFrameTimeout,
+      stallTimeout,
+      onInternalError: (error) => {
+        onInternalError('http', error);
+      },
+    });
   }
 
   get #isPrivate(): boolean {

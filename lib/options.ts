@@ -85,6 +85,10 @@ export interface NodeOptions {
    * others want it. @default all but those on loopback
    */
   tls?: boolean | undefined;
+  /** Speak HTTP, too, on the same port. @default true */
+  http?: boolean | undefined;
+  /** Names of hosts that HTTP is answered under, beside those of this machine and addresses. @default none */
+  httpHosts?: readonly string[] | undefined;
   /** Ids of the peers that may use this node; nobody else may then, also when it is empty. @default everybody may */
   allow?: readonly string[] | undefined;
   /** A file with more of them, an id a line, followed when it changes. @default none */
@@ -279,6 +283,16 @@ export const OPTIONS = {
   tls: without<boolean>({
     describe: 'encrypt connections also to peers on this machine',
     check: yesOrNo,
+  }),
+  http: withDefault<boolean>({
+    describe: 'speak HTTP, too, on the same port',
+    default: true,
+    check: yesOrNo,
+  }),
+  httpHosts: withDefault<readonly string[]>({
+    describe: 'name that HTTP is answered under, beside those of this machine (repeatable)',
+    default: [],
+    check: (names) => names.map(text).find((wrong) => wrong !== undefined),
   }),
   allow: without<readonly string[]>({
     describe: 'id of a peer that may use this one (repeatable); nobody else may then',

@@ -254,7 +254,9 @@ function withoutOperands(given: readonly string[]): {
   return { args, plain };
 }
 
-const REPEATABLE = new Set(['ignore', 'file', 'peer', 'from', 'words', 'allow']);
+const REPEATABLE = new Set(
+  ['ignore', 'file', 'peer', 'from', 'words', 'allow'].concat('http-host', 'httpHost'),
+);
 
 const SYSTEM = new Map([
   ['ENOENT', 'no such file or folder'],

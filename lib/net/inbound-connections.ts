@@ -1,6 +1,6 @@
 /** Accepts connections as `Admission` says, and closes those that must make room for them. */
 import type { Socket } from 'node:net';
-import { PeerError } from '../errors.js';
+import { PeerError, asError } from '../errors.js';
 import { Admission, type AdmissionLimits, type Candidate } from '../limits/admission.js';
 import { Blocklist } from '../limits/blocklist.js';
 import { HANDSHAKES, KeyedRateLimit } from '../limits/keyed-rate-limit.js';
@@ -9,6 +9,7 @@ import { formatAddress } from './address.js';
 import { Connection, type ConnectionOptions } from './connection.js';
 import { Opening } from './opening.js';
 import { Refusals, sayLast, sendAway } from './refusals.js';
+import { scopeOf } from './scope.js';
 import type { TlsServer } from './tls/server.js';
 
 type SharedOptions = Omit<
@@ -16,9 +17,31 @@ type SharedOptions = Omit<
   'name' | 'provenId' | 'since' | 'onUse' | 'onInternalError'
 >;
 
+/** A connection that is open, whatever is spoken on it. */
+export interface OpenConnection {
+  /** The address at the other end; undefined when there is no connection. */
+  readonly remoteHost: string | undefined;
+  /** Aborted, with a PeerError as reason, when it is closed. */
+  readonly closed: AbortSignal;
+  /** When it was last of use: performance.now(). Undefined: never. */
+  readonly lastUse: number | undefined;
+  /** The other side waits for an answer, or has not taken all of one. */
+  readonly busy: boolean;
+  /** End it when what is under way has gone out. */
+  end(): void;
+  /** End it at once, and say why where nothing else is being said. */
+  dismiss(error: PeerError): void;
+  destroy(error?: PeerError): void;
+}
+
+/** Takes over a connection that speaks HTTP. @param onUse to be called when its first request was answered well */
+export type AcceptHttp = (socket: Socket, onUse: () => void) => OpenConnection;
+
 export interface InboundConnectionsOptions extends SharedOptions {
   /** Loaded for the first connection that needs it. */
   tls: () => Promise<TlsServer>;
+  /** The same for HTTP; undefined: it is not spoken. */
+  http: (() => Promise<AcceptHttp>) | undefined;
   limits: AdmissionLimits;
   /** Milliseconds for which no connection of a blocked client is accepted. */
   blockFor: number;
@@ -50,7 +73,7 @@ export class InboundConnections {
   readonly #handshakes = new KeyedRateLimit(HANDSHAKES);
   /** Those that are open, or closing, and those that are not open yet. */
   readonly #candidates = new Set<InboundCandidate>();
-  readonly #byConnection = new Map<Connection, InboundCandidate>();
+  readonly #byConnection = new Map<OpenConnection, InboundCandidate>();
   readonly #stats = { connections: 0, refused: 0, evicted: 0 };
 
   constructor(options: InboundConnectionsOptions) {
@@ -70,11 +93,11 @@ export class InboundConnections {
     return { ...this.#stats, openConnections: this.#candidates.size };
   }
 
-  get connections(): Iterable<Connection> {
+  get connections(): Iterable<OpenConnection> {
     return this.#byConnection.keys();
   }
 
-  has(connection: Connection): boolean {
+  has(connection: OpenConnection): boolean {
     return this.#byConnection.has(connection);
   }
 
@@ -106,7 +129,7 @@ export class InboundConnections {
     }
     if (verdict.evict !== undefined) this.#evict(verdict.evict);
     const name = formatAddress({ host: remoteAddress, port: remotePort });
-    const { isKept, firstFrameTimeout, tls } = this.#options;
+    const { isKept, firstFrameTimeout, tls, http } = this.#options;
     const candidate = new InboundCandidate(socket, client, isKept);
     this.#stats.connections++;
     this.#candidates.add(candidate);
@@ -121,6 +144,12 @@ export class InboundConnections {
       onOpen: (open, provenId) => {
         this.#onOpen(candidate, name, open, provenId);
       },
+      onHttp:
+        http === undefined
+          ? undefined
+          : () => {
+              this.#onHttp(candidate, name, socket, http);
+            },
       onEnd: () => {
         this.#delete(candidate);
       },
@@ -136,11 +165,7 @@ export class InboundConnections {
     const { onInternalError, refusal } = this.#options;
     const why = refusal(provenId);
     if (why !== undefined) {
-      this.#stats.refused++;
-      socket.once('close', () => {
-        this.#delete(candidate);
-      });
-      sendAway(socket, { code: 'ERR_FORBIDDEN', message: why });
+      this.#sendAway(candidate, socket, why, 'frames');
       return;
     }
     const connection = new Connection(socket, {
@@ -155,10 +180,50 @@ export class InboundConnections {
         onInternalError(error, name);
       },
     });
+    this.#isOpen(candidate, connection);
+    this.#options.onAccept(connection);
+    connection.readEvents();
+  }
+
+  /** HTTP proves no id: where only some peers may use the node, it is for this machine. */
+  #onHttp(
+    candidate: InboundCandidate,
+    name: string,
+    socket: Socket,
+    load: () => Promise<AcceptHttp>,
+  ): void {
+    const why = this.#options.refusal(undefined);
+    if (why !== undefined && scopeOf(socket.remoteAddress ?? '') !== 'loopback') {
+      this.#sendAway(candidate, socket, why, 'http');
+      return;
+    }
+    const onClose = (): void => {
+      this.#delete(candidate);
+    };
+    socket.once('close', onClose);
+    load().then(
+      (accept) => {
+        socket.off('close', onClose);
+        if (socket.destroyed) {
+          onClose();
+          return;
+        }
+        const onUse = (): void => {
+          this.#admission.proven(candidate);
+        };
+        this.#isOpen(candidate, accept(socket, onUse));
+      },
+      (error: unknown) => {
+        this.#options.onInternalError(asError(error), name);
+        socket.destroy();
+      },
+    );
+  }
+
+  #isOpen(candidate: InboundCandidate, connection: OpenConnection): void {
     candidate.connection = connection;
     candidate.opening = undefined;
     this.#byConnection.set(connection, candidate);
-    this.#options.onAccept(connection);
     connection.closed.addEventListener(
       'abort',
       () => {
@@ -167,7 +232,19 @@ export class InboundConnections {
       },
       { once: true },
     );
-    connection.readEvents();
+  }
+
+  #sendAway(
+    candidate: InboundCandidate,
+    socket: Socket,
+    message: string,
+    language: 'http' | 'frames',
+  ): void {
+    this.#stats.refused++;
+    socket.once('close', () => {
+      this.#delete(candidate);
+    });
+    sendAway(socket, { code: 'ERR_FORBIDDEN', message }, language);
   }
 
   #delete(candidate: InboundCandidate): void {
@@ -178,6 +255,7 @@ export class InboundConnections {
   /** End those that would not be let in any more. */
   judgeAgain(): void {
     for (const connection of this.#byConnection.keys()) {
+      if (!(connection instanceof Connection)) continue;
       const why = this.#options.refusal(connection.provenId);
       if (why !== undefined) connection.dismiss(new PeerError('ERR_FORBIDDEN', why));
     }
@@ -210,7 +288,7 @@ class InboundCandidate implements Candidate {
   readonly since = performance.now();
   opening: Opening | undefined;
   /** Undefined until it can be used. */
-  connection: Connection | undefined;
+  connection: OpenConnection | undefined;
   readonly #socket: Socket;
   readonly #isKept: (connection: Connection) => boolean;
 
@@ -227,13 +305,14 @@ class InboundCandidate implements Candidate {
     return this.connection?.busy ?? false;
   }
   get kept(): boolean {
-    return this.connection !== undefined && this.#isKept(this.connection);
+    return this.connection instanceof Connection && this.#isKept(this.connection);
   }
 
   /** End it at once, and say why where that is understood. */
   dismiss(error: PeerError): void {
+    const language = this.opening?.language;
     if (this.connection !== undefined) this.connection.dismiss(error);
-    else if (this.opening?.isPlain === true) sayLast(this.#socket, 'frames', error.message);
+    else if (language !== undefined) sayLast(this.#socket, language, error.message);
     else this.#socket.destroy();
   }
 

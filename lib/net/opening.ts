@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type { PeerId } from '../wire/messages.js';
 import { Deadline } from './deadline.js';
-import { onLanguage } from './language.js';
+import { onLanguage, type Language } from './language.js';
 import { sayLast } from './refusals.js';
 import type { TlsServer } from './tls/server.js';
 
@@ -18,6 +18,8 @@ export interface OpeningOptions {
    * @param provenId of the other side, over TLS
    */
   onOpen: (socket: Socket, provenId: PeerId | undefined) => void;
+  /** It speaks HTTP, and is paused. @default then it is taken for one that sends frames */
+  onHttp?: (() => void) | undefined;
   /** It has ended before that. */
   onEnd: () => void;
 }
@@ -27,7 +29,7 @@ export class Opening {
   readonly #socket: Socket;
   readonly #options: OpeningOptions;
   readonly #deadline: Deadline | undefined;
-  #inHandshake = false;
+  #language: Language = 'frames';
 
   constructor(socket: Socket, options: OpeningOptions) {
     this.#socket = socket;
@@ -42,18 +44,19 @@ export class Opening {
     }
     socket.on('error', ignore).once('end', this.#onEnd).once('close', this.#onClose);
     onLanguage(socket, (language) => {
+      this.#language = language;
       if (language === 'tls') void this.#secure();
+      else if (language === 'http' && options.onHttp !== undefined) this.#openHttp(options.onHttp);
       else this.#open(socket);
     });
   }
 
-  /** Whether bytes that were not encrypted would be understood. */
-  get isPlain(): boolean {
-    return !this.#inHandshake;
+  /** What the other side understands now; undefined in a handshake. */
+  get language(): Language | undefined {
+    return this.#language === 'tls' ? undefined : this.#language;
   }
 
   async #secure(): Promise<void> {
-    this.#inHandshake = true;
     this.#socket.off('end', this.#onEnd);
     const tls = await this.#options.tls();
     if (this.#socket.destroyed) return;
@@ -70,10 +73,19 @@ export class Opening {
   }
 
   #open(socket: Socket, provenId?: PeerId): void {
-    this.#deadline?.close();
-    this.#socket.off('end', this.#onEnd).off('close', this.#onClose);
+    this.#leave();
     if (provenId === undefined) this.#socket.off('error', ignore);
     this.#options.onOpen(socket, provenId);
+  }
+
+  #openHttp(onHttp: () => void): void {
+    this.#leave();
+    onHttp();
+  }
+
+  #leave(): void {
+    this.#deadline?.close();
+    this.#socket.off('end', this.#onEnd).off('close', this.#onClose);
   }
 
   /** Nothing was asked: nothing has to be answered. */

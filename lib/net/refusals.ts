@@ -14,6 +14,26 @@ const MOST = 64;
 /** A TLS alert, fatal: internal_error, which is "unrelated to the peer" (RFC 8446, section 6.2). */
 const ALERT = Buffer.from('15030300020250', 'hex');
 
+/** Status lines (RFC 9110, section 15). */
+const STATUS: Partial<Record<WireErrorCode, string>> = {
+  ERR_BUSY: '503 Service Unavailable',
+  ERR_FORBIDDEN: '403 Forbidden',
+};
+
+/** How it is said why a connection ends. */
+function lastWords(language: Language, code: WireErrorCode, message: string): Uint8Array {
+  if (language === 'tls') return ALERT;
+  if (language === 'frames') return encodeMessage({ type: 'ERRR', code, message }, 0);
+  const head = [
+    `HTTP/1.1 ${STATUS[code] ?? '500 Internal Server Error'}`,
+    'Content-Type: text/plain; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(message) + 1}`,
+    'X-Content-Type-Options: nosniff',
+    'Connection: close',
+  ];
+  return Buffer.from(`${head.join('\r\n')}\r\n\r\n${message}\n`);
+}
+
 export class Refusals {
   /** How each is told at once. */
   readonly #waiting = new Map<Socket, () => void>();
@@ -57,6 +77,7 @@ const LAST = 1000;
 export function sendAway(
   socket: Socket,
   { code, message }: { code: WireErrorCode; message: string },
+  language: Language = 'frames',
 ): void {
   const timer = setTimeout(() => {
     socket.destroy();
@@ -66,14 +87,12 @@ export function sendAway(
     .once('close', () => {
       clearTimeout(timer);
     });
-  socket.resume().end(encodeMessage({ type: 'ERRR', code, message }, 0));
+  socket.resume().end(lastWords(language, code, message));
 }
 
 /** Say why a connection ends, as far as the kernel takes it at once, and end it. */
 export function sayLast(socket: Socket, language: Language, message: string): void {
   socket.on('error', () => undefined);
-  socket.write(
-    language === 'tls' ? ALERT : encodeMessage({ type: 'ERRR', code: 'ERR_BUSY', message }, 0),
-  );
+  socket.write(lastWords(language, 'ERR_BUSY', message));
   socket.destroy();
 }

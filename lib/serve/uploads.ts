@@ -1,8 +1,10 @@
 /** Answers requests for files: takes an upload slot, opens the file, sends it, counts what was sent. */
+import type { Socket } from 'node:net';
 import { PeerError } from '../errors.js';
+import type { ByteAccount } from '../limits/byte-budget.js';
 import type { RateLimiter } from '../limits/rate-limiter.js';
-import type { Connection } from '../net/connection.js';
 import type { Exchange } from '../net/exchange.js';
+import type { OpenConnection } from '../net/inbound-connections.js';
 import { clientOf } from '../net/scope.js';
 import type { SharedFile } from '../share/catalog.js';
 import type { Share } from '../share/share.js';
@@ -10,8 +12,16 @@ import { bodyBytes } from '../wire/body.js';
 import type { FileHead, GetFile, Hash } from '../wire/messages.js';
 import { grantRange } from '../wire/range.js';
 import { readWhole, sendInPieces, type SendOptions, type HashedFile } from './send-file.js';
+import { sendRaw, type SendRange } from './send-raw.js';
 import { Serving } from './serving.js';
 import { UploadSlots } from './upload-slots.js';
+
+/** A connection over which files are sent as they are. */
+export interface RawConnection extends OpenConnection {
+  readonly socket: Socket;
+  /** Counts what it has in memory to be sent. */
+  readonly account: ByteAccount;
+}
 
 export interface UploadsOptions {
   share: Share;
@@ -52,9 +62,9 @@ const NOTHING = new Uint8Array(0);
 export class Uploads {
   readonly #options: UploadsOptions;
   readonly #serving: Serving;
-  readonly #slots: UploadSlots<Connection>;
+  readonly #slots: UploadSlots<OpenConnection>;
   /** Bytes that a connection has taken: what it asks for is read before its turn only then. */
-  readonly #taken = new WeakMap<Connection, number>();
+  readonly #taken = new WeakMap<OpenConnection, number>();
   /** The file that was sent last over a connection, if the kernel may hold all of it. */
   readonly #last = new WeakMap<AbortSignal, SharedFile | undefined>();
   readonly #stats = { bytesRead: 0, zeroCopied: 0, sent: 0 };
@@ -78,12 +88,12 @@ export class Uploads {
   }
 
   /** Connections over which files are being sent. */
-  get connections(): Iterable<Connection> {
+  get connections(): Iterable<OpenConnection> {
     return this.#slots.connections;
   }
 
   /** Whether files are being sent over a connection. */
-  has(connection: Connection): boolean {
+  has(connection: OpenConnection): boolean {
     return this.#slots.has(connection);
   }
 
@@ -103,7 +113,7 @@ export class Uploads {
    *
    * @throws PeerError ERR_NOT_FOUND, ERR_HASHING, ERR_CHANGED, ERR_RANGE, ERR_BUSY: to be told to the peer
    */
-  async answer(request: GetFile, exchange: Exchange, connection: Connection): Promise<void> {
+  async answer(request: GetFile, exchange: Exchange, connection: OpenConnection): Promise<void> {
     const [file] = this.#options.share.withHash(request.hash, 1).files;
     // What is not here is refused at once, not after a wait for a slot.
     if (file === undefined) throw this.#serving.missing();
@@ -114,11 +124,65 @@ export class Uploads {
       modified: file.modified,
       ...grantRange(request, file.size),
     };
+    await this.#inSlot(connection, async (options) => {
+      const taken = this.#taken.get(connection) ?? 0;
+      await this.#send(request.hash, head, exchange, { taken, ...options });
+      const bytes = bodyBytes(head.size, head.offset, head.length);
+      this.#taken.set(connection, (this.#taken.get(connection) ?? 0) + bytes);
+    });
+  }
+
+  /**
+   * Send bytes of a file as they are.
+   *
+   * @param bytes how many are wanted
+   * @param write writes them, and what stands around them: all of a small file is in memory, of any other it sends
+   *   ranges
+   * @throws PeerError as `answer`; and what `write` threw
+   */
+  async sendBytes(
+    file: SharedFile,
+    bytes: number,
+    connection: RawConnection,
+    write: (whole: Uint8Array | undefined, send: SendRange) => Promise<void>,
+  ): Promise<void> {
+    const { socket, closed, account } = connection;
+    const { size } = file.identity;
+    await this.#inSlot(connection, async ({ rate, onBytes }) => {
+      const isShort = size <= Math.min(SMALL_BYTES, rate?.pieceBytes ?? Infinity);
+      if (!isShort || !account.take(size)) {
+        const crowded = this.#slots.active > CROWD;
+        await this.#withFile(file.hash, closed, (source) =>
+          sendRaw(
+            source,
+            { socket, closed, account, crowded, rate, onBytes },
+            this.#options.zeroCopy,
+            (send) => write(undefined, send),
+          ),
+        );
+        return;
+      }
+      try {
+        const whole = await this.#serving.read(file.hash, SMALL_BYTES, closed);
+        if (whole?.length !== size) throw this.#serving.missing();
+        await rate?.take(bytes, closed);
+        await write(whole, () => Promise.reject(new TypeError('all of it is there')));
+        onBytes(bytes, true);
+      } finally {
+        account.give(size);
+      }
+    });
+  }
+
+  /** Do something while the connection has an upload slot. */
+  async #inSlot(
+    connection: OpenConnection,
+    send: (options: Pick<SendOptions, 'rate' | 'onBytes'>) => Promise<void>,
+  ): Promise<void> {
     const client = clientOf(connection.remoteHost ?? '');
-    const release = await this.#slots.take(client, connection, exchange.closed);
+    const release = await this.#slots.take(client, connection, connection.closed);
     try {
-      await this.#send(request.hash, head, exchange, {
-        taken: this.#taken.get(connection) ?? 0,
+      await send({
         rate: this.#options.rateLimiter?.of(client),
         onBytes: (bytes, copied) => {
           this.#slots.sent(connection, bytes);
@@ -127,8 +191,6 @@ export class Uploads {
         },
       });
       this.#stats.sent++;
-      const bytes = bodyBytes(head.size, head.offset, head.length);
-      this.#taken.set(connection, (this.#taken.get(connection) ?? 0) + bytes);
     } finally {
       release();
       if (this.#ending && !this.#slots.has(connection)) connection.end();

@@ -6,6 +6,7 @@ import type { FileIdentity } from '../disk/open.js';
 import { rootOf, type Lists, type Tree } from '../hash/tree.js';
 import type { FileMatch, Hash } from '../wire/messages.js';
 import { Columns } from './columns.js';
+import { folderPage, type FolderPage } from './folder-page.js';
 import { Folders } from './folders.js';
 import { searchPage, type Page } from './search-page.js';
 import { NameIndex } from '../name-index/name-index.js';
@@ -187,6 +188,18 @@ export class Catalog {
   /** Published files in a folder itself. */
   directlyIn(folder: string): string[] {
     return Array.from(this.#folders.directlyIn(folder), (slot) => this.#pathOf(slot));
+  }
+
+  /** One page of what is in a folder: as `folderPage`. */
+  *list(folder: string, max: number, after?: string): Generator<void, FolderPage | undefined> {
+    const folders = this.#folders.foldersIn(folder);
+    if (folders === undefined) return undefined;
+    const slots = Int32Array.from(this.#folders.directlyIn(folder));
+    // Files come and go between the steps.
+    const pathOf = (slot: number): string | undefined =>
+      this.#states[slot] === PUBLISHED ? this.#names.path(slot) : undefined;
+    const matchAt = (slot: number): FileMatch => this.match(slot);
+    return yield* folderPage(folder, { folders, slots, pathOf, matchAt }, max, after);
   }
 
   /** Begin a scan: what it does not see is gone. */

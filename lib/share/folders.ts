@@ -60,6 +60,15 @@ export class Folders {
     }
   }
 
+  /** Names of the folders in a folder, each with files somewhere below it; undefined: it has no files itself. */
+  foldersIn(path: string): string[] | undefined {
+    const folder = this.#folders.get(path);
+    if (folder === undefined) return undefined;
+    return Array.from(folder.children, (child) =>
+      child.path.slice(child.path.lastIndexOf('/') + 1),
+    );
+  }
+
   #make(path: string): Folder {
     const known = this.#folders.get(path);
     if (known !== undefined) return known;

@@ -9,6 +9,7 @@ import type { Hash, ShareState } from '../wire/messages.js';
 import { Catalog } from './catalog.js';
 import { NOTHING_YET, type Progress, type ShareEvents, type ShareOptions } from './share-types.js';
 import { Indexer } from './indexer.js';
+import type { FolderPage } from './folder-page.js';
 import type { Page } from './search-page.js';
 import { RootFolder } from './root-folder.js';
 import { Scanner } from './scanner.js';
@@ -179,6 +180,21 @@ export class Share extends EventEmitter<ShareEvents> {
   ): Promise<T> {
     if (this.#catalog === undefined) return use({ total: 0, files: [], after: undefined });
     return this.#scheduler.run(using(this.#catalog.search(query, max, after), use), client);
+  }
+
+  /**
+   * One page of what is in a folder, `''` for the share itself; undefined when no file is in it, or below it. In turns,
+   * as a search.
+   *
+   * @param after the `next` of the page before
+   * @throws PeerError as `search`
+   */
+  async list(
+    folder: string,
+    { max, after, client }: { max: number; after?: string | undefined; client?: AbortSignal },
+  ): Promise<FolderPage | undefined> {
+    if (this.#catalog === undefined) return undefined;
+    return this.#scheduler.run(this.#catalog.list(folder, max, after), client);
   }
 
   /** Files with this content: some of them, if they are many. */

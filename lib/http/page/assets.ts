@@ -16,7 +16,8 @@ const TYPES = new Map([
   ['app.css', 'text/css; charset=utf-8'],
   ['icon.svg', 'image/svg+xml'],
 ]);
-const INDEX = 'index.html';
+/** What is shown at `/`. */
+export const INDEX = 'index.html';
 
 const loaded = new Map<string, PageAsset>();
 
