@@ -15,7 +15,7 @@ import { command, run } from '../fixtures/cli.js';
 import { connectTo, listOf, startIndexed } from '../fixtures/node.js';
 import { size } from './sizes.js';
 
-const ROUNDS = size(20, 200);
+const ROUNDS = size(8, 200);
 const SEED = Number(process.env['P2P_SEED'] ?? 20_261_125);
 
 function read(file: string): Buffer | undefined {
