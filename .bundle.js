@@ -5,7 +5,7 @@
  * The library in dist/lib/ stays as tsc made it. Native packages, and those with threads or files of their own,
  * are not bundled.
  */
-import { chmodSync, copyFileSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { readFile } from 'node:fs/promises';
 import { build } from 'esbuild';
@@ -79,8 +79,10 @@ const lazyBlake = {
   },
 };
 
-for (const name of readdirSync(OUT)) {
-  if (/^chunk-.*\.js(\.map)?$/.test(name)) rmSync(join(OUT, name));
+// tsc leaves what it made of a source that has gone or moved: tests that would run, modules that would be packed.
+for (const name of readdirSync('dist', { recursive: true })) {
+  const source = /^(.*?)(\.d\.ts|\.js|\.js\.map)$/.exec(name)?.[1];
+  if (source && !existsSync(`${source}.ts`)) rmSync(join('dist', name));
 }
 // Each by itself: what several commands share would be files of their own, and each file that is loaded takes 1 to 2 ms.
 for (const name of commands) {
