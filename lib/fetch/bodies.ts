@@ -47,9 +47,8 @@ export class Bodies {
     const request = getFile(hash, options);
     const early = this.#pool.closing;
     const cancel = new AbortController();
-    const outer = signalOf(options);
-    const forget = onAbort(outer, () => {
-      cancel.abort(outer?.reason);
+    const forget = onAbort(signalOf(options), ({ reason }) => {
+      cancel.abort(reason);
     });
     let resume = (): void => undefined;
     const receive = async (stream: FileStream): Promise<void> => {

@@ -37,8 +37,8 @@ export class ConnectionSlots {
     const place = this.#free.take(1);
     if (place === undefined) return;
     const waiter = new AbortController();
-    const forget = onAbort(signal, () => {
-      waiter.abort(signal?.reason);
+    const forget = onAbort(signal, ({ reason }) => {
+      waiter.abort(reason);
     });
     this.#waiters.add(waiter);
     this.#lastMove = performance.now();

@@ -173,8 +173,8 @@ export class Peer implements FileSource, AsyncDisposable {
     this.#pool.check();
     const begin = performance.now();
     const end = new AbortController();
-    const forget = onAbort(signal, () => {
-      end.abort(signal?.reason);
+    const forget = onAbort(signal, ({ reason }) => {
+      end.abort(reason);
     });
     const timer = setTimeout(() => {
       const text = `${this.name} did not list all its matches within ${time.timeout / 1000} s`;

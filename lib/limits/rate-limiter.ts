@@ -8,6 +8,7 @@
  * and the size of their pieces; what one does not use goes to the others, and cannot be saved for later.
  */
 import { systemClock, type Clock } from '../support/clock.js';
+import { onAbort } from '../support/signal.js';
 import { abortError } from '../errors.js';
 import { TokenBucket } from './token-bucket.js';
 
@@ -91,20 +92,19 @@ export class RateLimiter {
       return undefined;
     }
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
+      const forget = onAbort(signal, (signal) => {
         lane.takes.splice(lane.takes.indexOf(take), 1);
         this.#waiting--;
-        if (signal !== undefined) reject(abortError(signal));
+        reject(abortError(signal));
         this.#serve();
-      };
+      });
       const take: Take = {
         bytes,
         go: () => {
-          signal?.removeEventListener('abort', onAbort);
+          forget();
           resolve();
         },
       };
-      signal?.addEventListener('abort', onAbort, { once: true });
       lane.takes.push(take);
       this.#waiting++;
       this.#serve();

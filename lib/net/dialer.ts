@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { isIP, type OnReadOpts, type Socket } from 'node:net';
 import { PeerError, abortError, asError, systemCode } from '../errors.js';
+import { onAbort } from '../support/signal.js';
 import { formatAddress, type PeerAddress } from './address.js';
 import { plainConnect, type SecureConnect } from './connecting.js';
 import { Connection, type ConnectionOptions } from './connection.js';
@@ -53,10 +54,9 @@ export async function dial(address: PeerAddress, options: DialOptions): Promise<
     const seconds = connectTimeout / 1000;
     race.end(new PeerError('ERR_TIMED_OUT', `${name}: no connection within ${seconds} s`));
   }, connectTimeout);
-  const onAbort = (): void => {
-    if (signal !== undefined) race.end(abortError(signal));
-  };
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const forget = onAbort(signal, (signal) => {
+    race.end(abortError(signal));
+  });
   try {
     resolve(address.host)
       .then(async (addresses) => {
@@ -73,7 +73,7 @@ export async function dial(address: PeerAddress, options: DialOptions): Promise<
     throw new PeerError('ERR_UNREACHABLE', `${name}: ${reasonOf(error)}`, { cause: error });
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
+    forget();
   }
 }
 

@@ -3,6 +3,7 @@
  * handed to their sinks.
  */
 import { PeerError, abortError } from '../errors.js';
+import { onAbort } from '../support/signal.js';
 import { bodyBytes } from '../wire/body.js';
 import type {
   Answer,
@@ -220,24 +221,24 @@ export class Requester {
       taker.fail(error);
       return () => undefined;
     }
-    const onAbort = (): void => {
-      if (signal !== undefined) this.#giveUp(pending, abortError(signal));
-    };
+    let forget = (): void => undefined;
     const pending: Pending = this.#pending.add(request, {
       sink: taker.sink,
       take: (answer) => {
         const last = taker.take(answer);
-        if (last) signal?.removeEventListener('abort', onAbort);
+        if (last) forget();
         return last;
       },
       fail: (reason) => {
         if (pending.givenUp) return;
         pending.givenUp = true;
-        signal?.removeEventListener('abort', onAbort);
+        forget();
         taker.fail(reason);
       },
     });
-    signal?.addEventListener('abort', onAbort, { once: true });
+    forget = onAbort(signal, (signal) => {
+      this.#giveUp(pending, abortError(signal));
+    });
     this.#watch();
     return (reason) => {
       this.#giveUp(pending, reason);

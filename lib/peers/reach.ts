@@ -3,6 +3,7 @@ import { PeerError } from '../errors.js';
 import type { PeerAddress } from '../net/address.js';
 import { dialPeer, type Greeted } from '../net/hello.js';
 import type { Random } from '../support/random.js';
+import { onAbort } from '../support/signal.js';
 import { PRIVATE } from '../wire/limits.js';
 import type { ListedPeer, PeerContact, PeerId, PeerInfo } from '../wire/messages.js';
 import type { Direction, LinkTo } from './link.js';
@@ -71,10 +72,9 @@ export class Reach {
     const timer = setTimeout(() => {
       limit.abort();
     }, times.connect + times.answer);
-    const onEnd = (): void => {
+    const forget = onAbort(this.#closing.signal, () => {
       limit.abort();
-    };
-    this.#closing.signal.addEventListener('abort', onEnd, { once: true });
+    });
     try {
       return await dialPeer(
         { ...address, key: table.at(address)?.key },
@@ -86,7 +86,7 @@ export class Reach {
       throw error;
     } finally {
       clearTimeout(timer);
-      this.#closing.signal.removeEventListener('abort', onEnd);
+      forget();
     }
   }
 

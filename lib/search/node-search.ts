@@ -1,5 +1,6 @@
 /** Runs the relay on real connections: searches go out over links and come in as requests. */
 import { systemClock } from '../support/clock.js';
+import { onAbort } from '../support/signal.js';
 import { PeerError } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import type { Exchange } from '../net/exchange.js';
@@ -244,11 +245,6 @@ class ExchangeAsker implements Asker {
   }
 
   onClosed(action: () => void): () => void {
-    const { closed } = this.#exchange;
-    if (closed.aborted) action();
-    else closed.addEventListener('abort', action, { once: true });
-    return () => {
-      closed.removeEventListener('abort', action);
-    };
+    return onAbort(this.#exchange.closed, action);
   }
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { PeerError, abortError } from '../errors.js';
 import { MAX_QUERY_BYTES, QUERY_ID_BYTES, isHex32 } from '../wire/limits.js';
-import { signalOf } from '../support/signal.js';
+import { onAbort, signalOf } from '../support/signal.js';
 import type { FileList, FileMatch, PeerContact, SearchEnd, Wanted } from '../wire/messages.js';
 import type { OwnSearchEvents, SearchSettings } from './relay.js';
 
@@ -87,10 +87,11 @@ export async function* results(
   const queue: SearchResult[] = [];
   let end: SearchEnd | undefined;
   let wake = (): void => undefined;
-  const onAbort = (): void => {
-    wake();
-  };
-  for (const signal of signals) signal.addEventListener('abort', onAbort, { once: true });
+  const forgets = signals.map((signal) =>
+    onAbort(signal, () => {
+      wake();
+    }),
+  );
   const stop = start(settings, {
     files: ({ total, files }: FileList) => {
       if (files.length > 0) queue.push({ peer: own(), hops: 0, total, files });
@@ -117,7 +118,7 @@ export async function* results(
       });
     }
   } finally {
-    for (const signal of signals) signal.removeEventListener('abort', onAbort);
+    for (const forget of forgets) forget();
     stop();
   }
   const { asked, answered, timedOut: late, duplicates } = end;

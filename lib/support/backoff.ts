@@ -1,4 +1,5 @@
 /** Exponential backoff with jitter: how long to wait before the next attempt. The only one in lib/. */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Backoff {
@@ -31,5 +32,6 @@ export function backoff(
 
 /** Resolves after so many milliseconds, or at once when the signal is aborted. */
 export async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  if (signal !== undefined) setMaxListeners(0, signal);
   await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
 }

@@ -7,18 +7,30 @@ export interface AbortOptions {
   signal?: AbortSignal | null | undefined;
 }
 
-/** The signal of a call. Node warns of a leak at eleven listeners, but eleven calls may share a signal. */
+/** The signal of a call. */
 export function signalOf({ signal }: AbortOptions): AbortSignal | undefined {
-  if (signal === null || signal === undefined) return undefined;
-  setMaxListeners(0, signal);
-  return signal;
+  return signal ?? undefined;
 }
 
 /** Does something when a signal is aborted, or at once if it was. @returns forgets it */
-export function onAbort(signal: AbortSignal | undefined, act: () => void): () => void {
-  if (signal?.aborted === true) act();
-  signal?.addEventListener('abort', act, { once: true });
-  return () => signal?.removeEventListener('abort', act);
+export function onAbort(
+  signal: AbortSignal | undefined,
+  act: (signal: AbortSignal) => void,
+): () => void {
+  if (signal === undefined) return () => undefined;
+  const listener = (): void => {
+    act(signal);
+  };
+  if (signal.aborted) {
+    listener();
+    return () => undefined;
+  }
+  // Node warns of a leak at eleven listeners, but a thousand calls may share a signal.
+  setMaxListeners(0, signal);
+  signal.addEventListener('abort', listener, { once: true });
+  return () => {
+    signal.removeEventListener('abort', listener);
+  };
 }
 
 /** A promise's result, or the abort if that comes first. @throws PeerError ERR_ABORTED */

@@ -1,5 +1,4 @@
 /** Fetches the files of a listing, many at a time, and says what became of each. */
-import { setMaxListeners } from 'node:events';
 import { signalOf } from '../../support/signal.js';
 import type { Peer } from '../peer.js';
 import type { OutputFolder } from '../../disk/output-folder.js';
@@ -82,7 +81,6 @@ export class FolderFetch {
     const stop = this.#stop.signal;
     const signal = signalOf(options);
     this.#signal = signal === undefined ? stop : AbortSignal.any([signal, stop]);
-    setMaxListeners(0, this.#signal);
     this.#attempts = new Attempts(() => this.#settled);
     this.#transfer = new FileTransfer(peer, output, {
       ...options,
@@ -137,7 +135,6 @@ export class FolderFetch {
   async #round(): Promise<void> {
     const failed = new AbortController();
     const signal = AbortSignal.any([this.#signal, failed.signal]);
-    setMaxListeners(0, signal);
     let error: { thrown: unknown } | undefined;
     const lane = async (next: () => FileMatch | undefined, alone: boolean): Promise<void> => {
       for (let file = next(); file !== undefined; file = next()) {

@@ -3,6 +3,7 @@
  * stall or are lost, and hands verified blocks to the writer.
  */
 import { PeerError, abortError, asError } from '../../errors.js';
+import { onAbort } from '../../support/signal.js';
 import type { VerifiedBlock } from '../receive/body-verifier.js';
 import { BLOCK_BYTES, blockCount, blockLength } from '../../wire/body.js';
 import type { BlockSet } from '../block-set.js';
@@ -78,11 +79,10 @@ export class Download {
    */
   async run(peers: Iterable<SourcePeer> | AsyncIterable<SourcePeer>): Promise<void> {
     const { signal } = this.#options;
-    const onAbort = (): void => {
-      if (signal !== undefined) this.#reject(abortError(signal));
-    };
     if (signal?.aborted === true) throw abortError(signal);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const forget = onAbort(signal, (signal) => {
+      this.#reject(abortError(signal));
+    });
     const timer = setInterval(() => {
       if (this.#scheduler === undefined) return;
       this.#monitor.sample(this.#pool.sessions, this.#scheduler);
@@ -93,7 +93,7 @@ export class Download {
       await this.#finished;
     } finally {
       clearInterval(timer);
-      signal?.removeEventListener('abort', onAbort);
+      forget();
       this.#pool.end();
     }
   }

@@ -1,6 +1,5 @@
 /** The sources of a download: connected as they become known, dialled again when lost, dropped at last. */
 import type { RateLimiter } from '../../limits/rate-limiter.js';
-import { setMaxListeners } from 'node:events';
 import { PeerError, asError, isPeerFault } from '../../errors.js';
 import { pause } from '../../support/backoff.js';
 import type { Hash } from '../../wire/messages.js';
@@ -59,7 +58,6 @@ export class SourcePool {
   constructor(wanted: SourcePoolOptions, owner: SourcePoolOwner) {
     this.#options = wanted;
     this.#owner = owner;
-    setMaxListeners(0, this.#ended.signal);
   }
 
   /** Those that can be asked now. */
