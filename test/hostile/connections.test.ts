@@ -2,7 +2,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from '../fixtures/tap.js';
@@ -74,7 +73,9 @@ async function fuzz(peer: string, count: number, hash: string, seed = 1): Promis
   const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-  await once(child, 'exit');
-  return line;
+  let said = '';
+  child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`the process of attackers ended with ${code ?? 'a signal'}`);
+  return said.trimEnd();
 }

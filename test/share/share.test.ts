@@ -11,7 +11,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from '../fixtures/tap.js';
 import { FolderOpener, openInside, openInsideSync } from '../../lib/disk/open.js';
@@ -35,12 +34,6 @@ t.test('special files are skipped, links are not followed', async (t) => {
   symlinkSync('.', join(folder, 'loop'));
   symlinkSync('nowhere', join(folder, 'dangling'));
   symlinkSync('/dev/zero', join(folder, 'zero'));
-  const socket = createServer();
-  socket.listen(join(folder, 'socket'));
-  await once(socket, 'listening');
-  t.teardown(() => {
-    socket.close();
-  });
   const node = await startIndexed(t, folder);
   const peer = await connectTo(t, node);
   t.same(
