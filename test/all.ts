@@ -10,18 +10,23 @@ import t from 'tap';
 import { OVER_TLS } from './fixtures/transport.js';
 
 /** Files at the same time: many wait for timers, disks and other processes. */
-const JOBS = 3;
+const JOBS = 4;
 /** Milliseconds that one may take. */
 const TIMEOUT = 240_000;
 /** The longest, which begin first, so that no core has nothing to do in the end. */
 const LONG = [
   'bin/commands',
+  'share/watch',
+  'state/recovery',
   'serve/sending',
   'state/store',
   'hostile/threads',
   'fetch/folder/fetch-all',
-  'bin/limits',
-  'share/watch',
+  'fetch/part/resume-faults',
+  'hostile/outside',
+  'hostile/numbers',
+  'search/network',
+  'bin/terminal',
 ];
 
 const folder = fileURLToPath(new URL('.', import.meta.url));

@@ -63,7 +63,7 @@ t.test('a terminal', { skip }, async (t) => {
   const raw = await onTerminal(line([peer, text, '-o', '-']));
   t.match(raw.shown, '\u001b[31m', 'as it is, if that is asked for');
 
-  const slow = [peer, binary, '--down-limit', '600k', '-o'];
+  const slow = [peer, binary, '--down-limit', '1500k', '-o'];
   const bar = await onTerminal(line([...slow, join(folder, 'bar')]));
   t.match(bar.shown, /\r\u001b\[K\u00e2\u0096/, 'a bar');
   t.notMatch(bar.shown, /\u001b\[\?/, 'cursor and line wrap are left alone');
