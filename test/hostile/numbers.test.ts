@@ -35,8 +35,8 @@ async function crowdOf(
     await once(child, 'exit');
   };
   t.teardown(leave);
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-  return { said: line, leave };
+  for await (const said of createInterface({ input: child.stdout })) return { said, leave };
+  throw new Error('the crowd has ended before it was there');
 }
 
 /** An honest peer that comes, fetches and goes. @returns milliseconds */
