@@ -84,7 +84,6 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
     this.#share = new Share({ ...set, folder: option('share', options.share) ?? '', workers });
     this.#uploads = new Uploads({
       share: this.#share,
-      workers,
       zeroCopy: set.sendfile,
       max: set.maxUploads ?? limits.transfers,
       rateLimiter: set.upLimit === undefined ? undefined : new RateLimiter(set.upLimit),
@@ -233,7 +232,6 @@ export class PeerNode extends EventEmitter<NodeEvents> implements AsyncDisposabl
       lock?.release();
     });
     this.#started.add(() => this.#share.close());
-    this.#started.add(() => this.#uploads.close());
     await this.#share.check();
     this.#checkOpen();
     if (state === undefined) {

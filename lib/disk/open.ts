@@ -22,6 +22,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { BigIntStats } from 'node:fs';
 import { PeerError } from '../errors.js';
+import { kernelFiles } from './kernel-files.js';
 
 /** Tells whether a file is still the one that was hashed. */
 export interface FileIdentity {
@@ -139,8 +140,8 @@ export async function openInside(
 }
 
 /**
- * All bytes of a small file that lies inside, if it is what it was: two ways to the thread pool instead of
- * five. What looks at the open descriptor alone does not wait for a disk.
+ * All bytes of a small file that lies inside, if it is what it was: at once where they are in memory (5 us), else two
+ * ways to the thread pool instead of five (60 us). What looks at the open descriptor alone does not wait for a disk.
  *
  * @param expect what the file was
  * @returns undefined when it is not that any more
@@ -154,14 +155,19 @@ export async function readInside(
   // Elsewhere the path has to be looked at again.
   if (!FD_LINKS) return readOpened(await openInside(root, path), expect);
   const full = join(root, path);
-  const fd = await openFd(full, FLAGS);
+  const kernel = kernelFiles();
+  const cached = kernel?.openCached(full);
+  const fd = cached ?? (await openFd(full, FLAGS));
   try {
     const stat = fstatSync(fd, { bigint: true });
     if (notRegular(stat)) throw refuse(path, 'not a regular file');
-    if (readlinkSync(`/proc/self/fd/${fd}`) !== full) {
+    // The other way follows no link.
+    if (cached === undefined && readlinkSync(`/proc/self/fd/${fd}`) !== full) {
       throw refuse(path, 'not where it seems to be');
     }
     if (!sameContent(identityOf(stat), expect)) return undefined;
+    const now = kernel?.readCached(fd, expect.size);
+    if (now !== undefined) return now;
     const bytes = Buffer.allocUnsafe(expect.size);
     const { bytesRead } = await readFd(fd, bytes, 0, bytes.length, 0);
     return bytesRead === bytes.length ? bytes : undefined;

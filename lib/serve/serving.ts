@@ -4,7 +4,7 @@
  */
 import { fstatSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { identityOf, openInside, sameContent } from '../disk/open.js';
+import { identityOf, openInside, readInside, sameContent } from '../disk/open.js';
 import { PeerError, isReadFault, isShortage, systemCode } from '../errors.js';
 import { hashBlock } from '../hash/blake3.js';
 import type { Lists } from '../hash/tree.js';
@@ -13,7 +13,6 @@ import type { Hash } from '../wire/messages.js';
 import type { SharedFile } from '../share/catalog.js';
 import { RehashOnRead } from '../share/rehash-on-read.js';
 import type { Share } from '../share/share.js';
-import { SmallReader } from './small-reader.js';
 
 /** A file that is open for reading. */
 export interface OpenFile {
@@ -31,14 +30,10 @@ const CHANGED = 'the file has changed since it was hashed';
 
 export class Serving {
   readonly #share: ServedShare;
-  readonly #workers: boolean;
   readonly #rehash = new RehashOnRead(Date.now());
-  #reader: SmallReader | undefined;
 
-  /** @param workers whether a thread of its own reads small files */
-  constructor(share: ServedShare, workers: boolean) {
+  constructor(share: ServedShare) {
     this.#share = share;
-    this.#workers = workers;
   }
 
   /**
@@ -90,8 +85,7 @@ export class Serving {
     return this.#firstOf(
       candidates,
       async (file) => {
-        this.#reader ??= new SmallReader(root, this.#workers);
-        const read = await this.#reader.read(file, signal);
+        const read = await readInside(root, file.path, file.identity);
         return read !== undefined && this.#isRight(file, read) ? read : undefined;
       },
       signal,
@@ -123,10 +117,6 @@ export class Serving {
     }
     indexer.withdraw(file, code);
     return new PeerError('ERR_CHANGED', UNREADABLE, { cause: error });
-  }
-
-  async close(): Promise<void> {
-    await this.#reader?.close();
   }
 
   /** All of it is in memory, and soon hashed: nobody gets what is not right. */

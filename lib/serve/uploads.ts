@@ -25,8 +25,6 @@ export interface RawConnection extends OpenConnection {
 
 export interface UploadsOptions {
   share: Share;
-  /** Whether a thread of its own reads small files. */
-  workers: boolean;
   /** Whether large files are sent by sendfile(2) where the system has it. */
   zeroCopy: boolean;
   /** Transfers at once. */
@@ -51,7 +49,7 @@ export interface UploadStats {
 const CROWD = 32;
 /** A body up to this many bytes is read whole, within the budget before its turn, and leaves with its head. */
 const WHOLE_BYTES = 512 * 1024;
-/** Files up to this many bytes are read by the thread for small files. */
+/** Files up to this many bytes are read at once where they are in memory. */
 const SMALL_BYTES = 32 * 1024;
 
 /** What has taken so many bytes reads them: the kernel does not hold as many. */
@@ -73,7 +71,7 @@ export class Uploads {
 
   constructor(options: UploadsOptions) {
     this.#options = options;
-    this.#serving = new Serving(options.share, options.workers);
+    this.#serving = new Serving(options.share);
     this.#slots = new UploadSlots({ max: options.max }, (connection) => {
       connection.dismiss(new PeerError('ERR_BUSY', 'others wait, and this transfer is slow'));
     });
@@ -101,11 +99,6 @@ export class Uploads {
   finish(): void {
     this.#ending = true;
     this.#slots.close(new PeerError('ERR_BUSY', 'this peer is closing'));
-  }
-
-  /** Resolves when the reading thread has ended. */
-  async close(): Promise<void> {
-    await this.#serving.close();
   }
 
   /**

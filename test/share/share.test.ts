@@ -120,7 +120,7 @@ t.test('a file that changes while it is hashed is hashed again', async (t) => {
   t.same(share.progress.bytes, share.progress.totalBytes);
   const pool = new HashPool({ threads: 2 });
   t.teardown(() => pool.close());
-  const { file, handle } = await new Serving(share, false).open(found?.hash ?? '');
+  const { file, handle } = await new Serving(share).open(found?.hash ?? '');
   await handle.close();
   t.equal(file.path, 'large');
 });

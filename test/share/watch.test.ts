@@ -274,7 +274,7 @@ t.test('a rename reads nothing, whole folders too', async (t) => {
   t.equal(kinds.get('renamed'), 502);
   t.notOk(kinds.has('added') || kinds.has('changed'));
   const [large] = (await share.search('large')).files;
-  const { handle, lists } = await new Serving(share, false).open(large?.hash ?? '');
+  const { handle, lists } = await new Serving(share).open(large?.hash ?? '');
   await handle.close();
   t.equal(lists.list(1, 0).length, 12 * 32, 'its lists are still there');
 });

@@ -1,12 +1,21 @@
-/** Small files as the server reads them: by a thread of its own, or by way of the thread pool. */
+/** Small files as the server reads them: what is in memory at once, the rest by way of the thread pool. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { lstatSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from '../fixtures/tap.js';
-import { identityOf } from '../../lib/disk/open.js';
+import { kernelFiles, type KernelFiles } from '../../lib/disk/kernel-files.js';
+import { identityOf, readInside } from '../../lib/disk/open.js';
 import type { SharedFile } from '../../lib/share/catalog.js';
-import { SmallReader } from '../../lib/serve/small-reader.js';
 import { random, writeFiles } from '../fixtures/bytes.js';
 import { bytesOf, connectTo, listOf, startIndexed } from '../fixtures/node.js';
 
@@ -18,54 +27,90 @@ function shared(root: string, path: string): Known {
   return { path, identity };
 }
 
-const WANTED = new AbortController().signal;
+const kernelIsLoaded = async (): Promise<KernelFiles | undefined> => {
+  if (process.platform !== 'linux') return undefined;
+  const has = await import('koffi').then(
+    () => true,
+    () => false,
+  );
+  while (has && kernelFiles() === undefined) await nextTurn();
+  return kernelFiles();
+};
 
-for (const worker of [true, false]) {
-  t.test(worker ? 'by the thread' : 'by the thread pool', async (t) => {
+for (const time of ['first, by the thread pool', 'then, what is in memory at once']) {
+  t.test(time, async (t) => {
+    if (time.startsWith('then')) await kernelIsLoaded();
     const folder = t.testdir({ root: { sub: {} }, outside: { x: 'xx' } });
     const root = join(folder, 'root');
-    const contents: Record<string, Buffer> = { empty: Buffer.alloc(0), 'sub/ü \n': random(32_768) };
+    const contents: Record<string, Buffer> = {
+      empty: Buffer.alloc(0),
+      'sub/ü \n': random(32_768),
+      large: random(32_769),
+    };
     for (let i = 0; i < 300; i++) contents[`sub/${i}`] = random(i);
     writeFiles(root, contents);
-    const reader = new SmallReader(root, worker);
-    t.teardown(() => reader.close());
     const files = Object.keys(contents).map((path) => shared(root, path));
-    // Twice: the thread does not run yet the first time.
-    for (const time of ['first', 'second']) {
-      const read = await Promise.all(files.map((file) => reader.read(file, WANTED)));
-      const wrong = files.filter(
-        ({ path }, i) => contents[path]?.equals(read[i] ?? random(8)) !== true,
-      );
-      t.same(wrong, [], `all are right, the ${time} time`);
-    }
+    const read = ({ path, identity }: Known): Promise<Buffer | undefined> =>
+      readInside(root, path, identity);
+    const bytes = await Promise.all(files.map(read));
+    const wrong = files.filter(
+      ({ path }, i) => contents[path]?.equals(bytes[i] ?? random(8)) !== true,
+    );
+    t.same(wrong, [], 'all are right');
 
     writeFileSync(join(root, 'sub/1'), 'longer than it was');
     writeFileSync(join(root, 'sub/2'), 'ab');
     rmSync(join(root, 'sub/3'));
     symlinkSync(join(root, 'sub/5'), join(root, 'sub/3'));
     rmSync(join(root, 'sub/4'));
+    rmSync(join(root, 'sub/6'));
+    mkdirSync(join(root, 'sub/6'));
     const known = new Map(files.map((file) => [file.path, file]));
     const of = (path: string): Known => known.get(path) ?? shared(root, path);
-    const [longer, other, link, gone, good] = await Promise.allSettled(
-      ['sub/1', 'sub/2', 'sub/3', 'sub/4', 'sub/5'].map((path) => reader.read(of(path), WANTED)),
+    const [longer, other, link, gone, good, dir] = await Promise.allSettled(
+      ['sub/1', 'sub/2', 'sub/3', 'sub/4', 'sub/5', 'sub/6'].map((path) => read(of(path))),
     );
     t.same(longer, { status: 'fulfilled', value: undefined });
     t.same(other, { status: 'fulfilled', value: undefined }, 'same size, another time');
     t.match(link, { status: 'rejected', reason: { code: 'ELOOP' } });
     t.match(gone, { status: 'rejected', reason: { code: 'ENOENT' } });
     t.match(good, { status: 'fulfilled', value: contents['sub/5'] });
+    t.match(dir, { status: 'rejected', reason: { code: 'ERR_FORBIDDEN' } });
 
     // A folder that has become a link to one with the same file in it.
     renameSync(join(root, 'sub'), join(folder, 'moved'));
     symlinkSync(join(folder, 'moved'), join(root, 'sub'));
-    await t.rejects(reader.read(of('sub/5'), WANTED), { code: 'ERR_FORBIDDEN' });
-
-    const last = reader.read(of('empty'), WANTED);
-    await reader.close();
-    t.same(await last, Buffer.alloc(0), 'what was asked for is still read');
-    t.same(await reader.read(of('empty'), WANTED), Buffer.alloc(0));
+    await t.rejects(read(of('sub/5')), { code: 'ERR_FORBIDDEN' });
+    t.same(await read(of('empty')), Buffer.alloc(0));
   });
 }
+
+t.test('what the kernel gives at once', async (t) => {
+  const kernel = await kernelIsLoaded();
+  if (kernel === undefined) {
+    t.pass('it has no such calls here');
+    return;
+  }
+  const folder = t.testdir({ sub: { file: 'some bytes' } });
+  const file = join(folder, 'sub/file');
+  symlinkSync('sub', join(folder, 'link'));
+  // Looked at just now: the kernel knows the names.
+  lstatSync(join(folder, 'link/file'));
+  t.equal(kernel.openCached(join(folder, 'link/file')), undefined, 'it follows no link');
+  const fd = kernel.openCached(file);
+  if (fd === undefined) {
+    t.pass('it has no openat2(2) here');
+    return;
+  }
+  t.teardown(() => {
+    closeSync(fd);
+  });
+  const bytes = kernel.readCached(fd, 10);
+  // Some file systems cannot.
+  if (bytes !== undefined) t.equal(bytes.toString(), 'some bytes');
+  t.equal(kernel.readCached(fd, 11), undefined, 'the file is shorter');
+  t.equal(kernel.readCached(fd, 32 * 1024 + 1), undefined, 'more than it reads so');
+});
 
 t.test(
   'over the wire: whole, in parts, in order with large ones, and what has changed',
