@@ -18,13 +18,13 @@ const ROOMS = {
   share: ['name-index', 'state', 'hash', 'disk', 'wire', 'support'],
   serve: ['share', 'limits', 'net', 'hash', 'disk', 'wire', 'support'],
   'http/page': ['support'],
-  http: ['serve', 'share', 'limits', 'net', 'wire', 'support'],
+  http: ['serve', 'share', 'search', 'peers', 'limits', 'net', 'wire', 'support'],
   fetch: ['search', 'limits', 'net', 'hash', 'disk', 'wire', 'support'],
 };
 /** Files of lib/ itself that a room may import, where it is more than errors.ts. */
 const FILES_FOR = { fetch: ['errors', 'options'] };
 /** Files of lib/ itself, from the bottom. */
-const TOP = ['errors', 'options', 'requests', 'network', 'node', 'index'];
+const TOP = ['errors', 'options', 'requests', 'http-server', 'network', 'node', 'index'];
 
 const inRoom = (room) => `lib/${room}/`;
 const room = ([name, below]) => ({

@@ -195,14 +195,16 @@ export class Network {
   }
 
   async #loadHttp(): Promise<HttpServer> {
-    const { HttpServer } = await import('./http/server.js');
+    const { makeHttpServer } = await import('./http-server.js');
     const { share, uploads, settings, onInternalError } = this.#options;
-    const { httpHosts, advertise, firstFrameTimeout, stallTimeout } = settings;
-    return new HttpServer({
-      ...{ share, uploads, ...this.#shared },
-      hosts: [...httpHosts, ...(advertise === undefined ? [] : [parseAddress(advertise).host])],
-      headTimeout: firstFrameTimeout,
-      stallTimeout,
+    const [neighbours, searches] = [this.#neighbours, this.#searches];
+    const [id, listening] = [this.#identity?.id, this.address];
+    if (neighbours === undefined || searches === undefined || id === undefined || !listening) {
+      throw new TypeError('it listens');
+    }
+    return makeHttpServer({
+      ...{ settings, id, listening, share, uploads, neighbours, searches, ...this.#shared },
+      connections: this.#connections,
       onInternalError: (error) => {
         onInternalError('http', error);
       },

@@ -8,7 +8,7 @@ import { isHex32 } from '../wire/limits.js';
 import { folderPage } from './page/folder-page.js';
 import { PAGE_POLICY } from './page/html.js';
 import { JSON_TYPE, reply } from './reply.js';
-import { encodedPath, type HttpRequest } from './request.js';
+import { encodedPath, numberOf, type HttpRequest } from './request.js';
 import { sendFile } from './send-file.js';
 
 export interface FilesOptions {
@@ -79,10 +79,7 @@ async function answerFolder(
   { share }: FilesOptions,
 ): Promise<void> {
   const { query, response, message, connection } = request;
-  const max = Math.min(Number(query.get('max') ?? PAGE_ENTRIES), PAGE_ENTRIES);
-  if (!Number.isSafeInteger(max) || max < 1) {
-    throw new PeerError('ERR_MALFORMED', `max is a whole number from 1 to ${PAGE_ENTRIES}`);
-  }
+  const max = numberOf(query, 'max', { least: 1, most: PAGE_ENTRIES, otherwise: PAGE_ENTRIES });
   const after = query.get('after') ?? undefined;
   const found =
     (await listOf(share, path, { max, after, client: connection.closed })) ??

@@ -44,6 +44,19 @@ export function targetOf({ url = '', headersDistinct }: IncomingMessage): Target
   };
 }
 
+/** A whole number among the parameters. @throws PeerError ERR_MALFORMED */
+export function numberOf(
+  query: URLSearchParams,
+  name: string,
+  { least, most, otherwise }: { least: number; most: number; otherwise: number },
+): number {
+  const text = query.get(name);
+  if (text === null) return otherwise;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+  throw new PeerError('ERR_MALFORMED', `${name} is a whole number from ${least} to ${most}`);
+}
+
 function divided(text: string, at: string): [string, string | undefined] {
   const index = text.indexOf(at);
   return index < 0 ? [text, undefined] : [text.slice(0, index), text.slice(index + 1)];

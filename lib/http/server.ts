@@ -14,10 +14,12 @@ import { HttpConnection } from './connection.js';
 import { answerFiles, answerHash, type FilesOptions } from './files.js';
 import { HostCheck } from './host-check.js';
 import { INDEX, answerAsset } from './page-assets.js';
+import { answerPeers, answerStatus, type StateOptions } from './node-state.js';
 import { reply, replyError, replyStatus } from './reply.js';
 import { targetOf, type HttpRequest } from './request.js';
+import { answerSearch, type SearchOptions } from './search.js';
 
-export interface HttpOptions extends FilesOptions {
+export interface HttpOptions extends FilesOptions, SearchOptions, StateOptions {
   /** Names that it answers to, beside those of this machine. */
   readonly hosts: readonly string[];
   readonly quota: RequestQuota;
@@ -149,12 +151,37 @@ export class HttpServer {
       case 'page':
         answerAsset(request, request.path ?? '');
         return;
+      case 'search':
+        refuseOtherSites(request);
+        await answerSearch(request, this.#options);
+        return;
+      case 'peers':
+        refuseOtherSites(request);
+        answerPeers(request, this.#options);
+        return;
+      case 'status':
+        refuseOtherSites(request);
+        answerStatus(request, this.#options);
+        return;
       case 'healthz':
         reply(request.response, 'ok\n');
         return;
       default:
         throw new PeerError('ERR_NOT_FOUND', 'nothing is here');
     }
+  }
+}
+
+/**
+ * Pages of other sites cannot read what a node says, but could make it search. Browsers say where a request comes from
+ * (Fetch Metadata); a link that is followed may come from anywhere.
+ *
+ * @throws PeerError ERR_FORBIDDEN
+ */
+function refuseOtherSites({ message: { headers } }: HttpRequest): void {
+  const { 'sec-fetch-site': site = 'none', 'sec-fetch-mode': mode } = headers;
+  if (site !== 'none' && site !== 'same-origin' && mode !== 'navigate') {
+    throw new PeerError('ERR_FORBIDDEN', 'this is not for pages of other sites');
   }
 }
 

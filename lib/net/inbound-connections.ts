@@ -262,7 +262,7 @@ export class InboundConnections {
   }
 
   /** Accept nothing more of this connection's client for a while. What is open may stay. */
-  block(connection: Connection): void {
+  block(connection: OpenConnection): void {
     const candidate = this.#byConnection.get(connection);
     if (candidate !== undefined) this.#blocked.add(candidate.client);
   }

@@ -49,6 +49,8 @@ export interface Neighbour extends PeerContact {
   rtt: number;
   /** Which side wanted the link that is kept to it, if one is. */
   link: Direction | undefined;
+  /** It is there for some peers alone, and listed to nobody. */
+  isPrivate?: boolean;
 }
 
 /**

@@ -142,9 +142,10 @@ export class Neighbours extends EventEmitter<{ change: [PeerChange] }> {
   /** Peers that can be reached. */
   get peers(): Neighbour[] {
     const time = this.#monitor.now();
-    return Array.from(this.#table.up(), ({ id, address, seen, rtt = 0 }) => {
+    return Array.from(this.#table.up(), ({ id, address, seen: at, rtt = 0, isPrivate }) => {
       const link = this.#links.to(address)?.direction;
-      return { id, ...address, seen: Math.max(0, Math.floor((time - seen) / 1000)), rtt, link };
+      const seen = Math.max(0, Math.floor((time - at) / 1000));
+      return { id, ...address, seen, rtt, link, ...(isPrivate && { isPrivate }) };
     });
   }
 

@@ -107,6 +107,15 @@ export class NodeSearch {
     });
   }
 
+  /**
+   * Answer a search that comes by other means than a connection between peers, within the same limits.
+   *
+   * @throws PeerError ERR_BUSY: nothing has been sent
+   */
+  ask(search: Search, asker: Asker): void {
+    this.#relay.handle(search, asker);
+  }
+
   /** Search from here: this node's own files and the network. */
   search(wanted: Wanted, options: NetworkSearchOptions): AsyncGenerator<SearchResult, void, void> {
     return results(

@@ -111,6 +111,11 @@ export class UploadSlots<C extends object> {
     return this.#transfers.keys();
   }
 
+  /** Transfers under way: for whom, and the bytes sent so far. */
+  *transfers(): Generator<{ readonly client: string; readonly bytes: number }> {
+    for (const { client, bytes } of this.#transfers.values()) yield { client, bytes };
+  }
+
   /** Whether a connection has a slot. */
   has(connection: C): boolean {
     return this.#transfers.has(connection);

@@ -90,6 +90,11 @@ export class Uploads {
     return this.#slots.connections;
   }
 
+  /** Transfers under way: for whom, and the bytes sent so far. */
+  transfers(): Iterable<{ readonly client: string; readonly bytes: number }> {
+    return this.#slots.transfers();
+  }
+
   /** Whether files are being sent over a connection. */
   has(connection: OpenConnection): boolean {
     return this.#slots.has(connection);
