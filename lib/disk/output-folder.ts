@@ -19,7 +19,7 @@ import {
   realpathSync,
   statSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { PeerError, asError, systemCode } from '../errors.js';
 import { makeFolders, syncFolder } from './durable.js';
 import type { Place } from './target.js';
@@ -61,6 +61,8 @@ export class OutputFolder {
   readonly path: string;
   readonly #fsync: boolean;
   readonly #root: Entry;
+  /** Itself and those above it, as far as they were missing. */
+  readonly #made: readonly string[];
   /** By path below the root; the least recently used first. */
   readonly #entries = new Map<string, Entry>();
   readonly #syncs = new Set<Promise<void>>();
@@ -75,7 +77,7 @@ export class OutputFolder {
     this.path = path;
     this.#fsync = fsync;
     checkFolder(path);
-    makeFolders(path);
+    this.#made = makeFolders(path);
     const real = realpathSync(path);
     this.#root = entryOf(BY_DESCRIPTOR ? openSync(real, O_RDONLY | O_DIRECTORY) : undefined, real);
   }
@@ -117,6 +119,7 @@ export class OutputFolder {
     for (const entry of this.#entries.values()) this.#release(entry);
     this.#entries.clear();
     this.#release(this.#root);
+    if (this.#fsync) for (const folder of this.#made) await syncFolder(dirname(folder));
     await Promise.all(this.#syncs);
     if (this.#syncError !== undefined) throw this.#syncError;
   }
