@@ -8,6 +8,7 @@ import type { OpenConnection } from '../net/inbound-connections.js';
 import { clientOf } from '../net/scope.js';
 import type { SharedFile } from '../share/catalog.js';
 import type { Share } from '../share/share.js';
+import { onAbort } from '../support/signal.js';
 import { bodyBytes } from '../wire/body.js';
 import type { FileHead, GetFile, Hash } from '../wire/messages.js';
 import { grantRange } from '../wire/range.js';
@@ -57,14 +58,19 @@ const READER_BYTES = 8 * 1024 * 1024;
 
 const NOTHING = new Uint8Array(0);
 
+interface Sent {
+  /** Bytes that it has taken: what it asks for is read before its turn only then. */
+  taken: number;
+  /** The last file, if the kernel may hold all of it. */
+  last: SharedFile | undefined;
+}
+
 export class Uploads {
   readonly #options: UploadsOptions;
   readonly #serving: Serving;
   readonly #slots: UploadSlots<OpenConnection>;
-  /** Bytes that a connection has taken: what it asks for is read before its turn only then. */
-  readonly #taken = new WeakMap<OpenConnection, number>();
-  /** The file that was sent last over a connection, if the kernel may hold all of it. */
-  readonly #last = new WeakMap<AbortSignal, SharedFile | undefined>();
+  /** What was sent over a connection that is open, by the signal of its end. */
+  readonly #sent = new WeakMap<AbortSignal, Sent>();
   readonly #stats = { bytesRead: 0, zeroCopied: 0, sent: 0 };
   /** Connections end with their last transfer. */
   #ending = false;
@@ -123,10 +129,9 @@ export class Uploads {
       ...grantRange(request, file.size),
     };
     await this.#inSlot(connection, async (options) => {
-      const taken = this.#taken.get(connection) ?? 0;
-      await this.#send(request.hash, head, exchange, { taken, ...options });
-      const bytes = bodyBytes(head.size, head.offset, head.length);
-      this.#taken.set(connection, (this.#taken.get(connection) ?? 0) + bytes);
+      const sent = this.#sentOver(connection.closed);
+      await this.#send(request.hash, head, exchange, { taken: sent.taken, ...options });
+      sent.taken += bodyBytes(head.size, head.offset, head.length);
     });
   }
 
@@ -254,7 +259,8 @@ export class Uploads {
     const { file, handle, lists } = open;
     try {
       const used = await use({ handle, lists, identity: file.identity });
-      this.#sent(file, closed);
+      // A receiver that finds it wrong can say so only by ending the connection now.
+      this.#sentOver(closed).last = file.identity.size <= READER_BYTES ? file : undefined;
       return used;
     } catch (error) {
       throw this.#serving.afterError(open, error);
@@ -263,15 +269,14 @@ export class Uploads {
     }
   }
 
-  /** All of a file has been sent: a receiver that finds it wrong can say so only by ending the connection now. */
-  #sent(file: SharedFile, closed: AbortSignal): void {
-    if (!this.#last.has(closed)) {
-      const onEnd = (): void => {
-        const last = this.#last.get(closed);
-        if (last !== undefined && !this.#ending) this.#serving.afterEnd(last);
-      };
-      closed.addEventListener('abort', onEnd, { once: true });
-    }
-    this.#last.set(closed, file.identity.size <= READER_BYTES ? file : undefined);
+  #sentOver(closed: AbortSignal): Sent {
+    const known = this.#sent.get(closed);
+    if (known !== undefined) return known;
+    const sent: Sent = { taken: 0, last: undefined };
+    this.#sent.set(closed, sent);
+    onAbort(closed, () => {
+      if (sent.last !== undefined && !this.#ending) this.#serving.afterEnd(sent.last);
+    });
+    return sent;
   }
 }
