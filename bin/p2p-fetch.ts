@@ -7,11 +7,12 @@ import { isHex32 } from '../lib/wire/limits.js';
 import { RateLimiter } from '../lib/limits/rate-limiter.js';
 import { optionalRate, runCommand, wholeNumber } from './common/command.js';
 import { addClientOptions, clientOptions, type IdentityArgs } from './common/tls-options.js';
+import { addLanOption, isLan, needsPeer, peersInLan, type LanArgs } from './common/lan.js';
 import { SCHEME } from '../lib/net/address.js';
 import { complete, openOutput } from './fetch/resume.js';
 import type { OpenSources } from './fetch/sources.js';
 
-interface Args extends IdentityArgs {
+interface Args extends IdentityArgs, LanArgs {
   peer: string;
   hash: string | undefined;
   all: string | undefined;
@@ -27,19 +28,20 @@ interface Args extends IdentityArgs {
 
 await runCommand<Args>({
   name: 'p2p-fetch',
-  usage: '<peer> [hash]',
+  usage: isLan ? '<hash>' : '<peer> [hash]',
   describe:
     'Fetch a file by its hash, or every file that matches. Every byte is verified before it is written.',
   build: (argv) =>
-    addClientOptions(argv)
+    addLanOption(addClientOptions(argv), 'fetch from the peers in your own networks that have it')
       .positional('peer', {
         type: 'string',
-        demandOption: true,
+        demandOption: needsPeer,
         describe:
           'host, host:port or [v6]:port; ID@host:port must prove that id; or a link, p2p://…',
       })
       .positional('hash', {
         type: 'string',
+        demandOption: isLan,
         describe: '64 hexadecimal digits, as p2p-search prints them',
       })
       .option('output', {
@@ -92,13 +94,18 @@ await runCommand<Args>({
       .example('$0 host 7f83b1…c9 -o film.mkv --retry 10', 'again: fetch what is missing')
       .example('$0 host 7f83b1…c9 --from host2 --from host3 > out', 'from three peers at once')
       .example('$0 host 7f83b1…c9 --find > out', 'from all peers in the network that have it')
+      .example('$0 --lan 7f83b1…c9 > out', 'from whatever peers in this network have it')
       .example('$0 host --all "holiday .jpg" -o photos', 'all that match, into a folder')
       .example('$0 p2p://ID@host:7000/7f83b1…c9/film.mkv', 'all from a link: into ./film.mkv')
       .example('$0 -- host 7f83b1…c9', 'after -- nothing is an option')
       .example('$0 host 7f83b1…c9 --offset 1000 --length 24', '24 bytes of it'),
   run: async (given) => {
     const { all } = given;
-    const isLink = given.peer.startsWith(SCHEME) && all === undefined && given.hash === undefined;
+    if (isLan && all !== undefined) {
+      throw new PeerError('ERR_USAGE', '--all needs a peer: it and --lan exclude each other');
+    }
+    const isLink =
+      !isLan && given.peer.startsWith(SCHEME) && all === undefined && given.hash === undefined;
     const args = isLink ? await (await import('./fetch/link.js')).ofLink(given) : given;
     const { hash } = args;
     const rate = optionalRate('down-limit', args['down-limit']);
@@ -143,7 +150,7 @@ async function fetchFile(
   };
   const retries = wholeNumber('retry', args.retry) ?? 0;
   const fetch = await openOutput(hash, args.output, range);
-  if (args.from.length === 0 && !args.find) {
+  if (args.from.length === 0 && !args.find && !args.lan) {
     let peer: Peer | undefined;
     try {
       await complete(fetch, args.output, retries, async (options) => {
@@ -156,11 +163,12 @@ async function fetchFile(
     return undefined;
   }
   const { openSources } = await import('./fetch/sources.js');
-  const named = [args.peer, ...args.from];
+  const named = args.lan ? args.from : [args.peer, ...args.from];
+  const lan = args.lan ? peersInLan : undefined;
   let sources: OpenSources | undefined;
   try {
     await complete(fetch, args.output, retries, async (options, say) => {
-      sources ??= openSources(hash, { named, find: args.find, tls: clientOptions(args) }, say);
+      sources ??= openSources(hash, { named, lan, find: args.find, tls: clientOptions(args) }, say);
       await fetch.from(sources.peers, options);
     });
   } finally {

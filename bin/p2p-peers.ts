@@ -3,10 +3,11 @@
 import { connect } from '../lib/fetch/peer.js';
 import { formatAddress } from '../lib/net/address.js';
 import { printable, printableJson } from '../lib/support/printable.js';
+import { addLanOption, isLan, needsPeer, peersInLan, type LanArgs } from './common/lan.js';
 import { runCommand, wholeNumber } from './common/command.js';
 import { addClientOptions, clientOptions, type IdentityArgs } from './common/tls-options.js';
 
-interface Args extends IdentityArgs {
+interface Args extends IdentityArgs, LanArgs {
   peer: string;
   max: number | undefined;
   json: boolean;
@@ -14,22 +15,38 @@ interface Args extends IdentityArgs {
 
 await runCommand<Args>({
   name: 'p2p-peers',
-  usage: '<peer>',
+  usage: isLan ? '' : '<peer>',
   describe:
     'Ask a peer which other peers it has reached lately (at most 50). ' +
     'Prints lines of: id  host:port  seconds since then',
   build: (argv) =>
-    addClientOptions(argv)
+    addLanOption(
+      addClientOptions(argv),
+      'list the peers in your own networks instead, each with its interface; ids are their claims',
+    )
       .positional('peer', {
         type: 'string',
-        demandOption: true,
+        demandOption: needsPeer,
         describe: 'host, host:port or [v6]:port; ID@host:port must prove that id',
       })
       .option('max', { type: 'number', requiresArg: true, describe: 'peers wanted [default: 50]' })
       .option('json', { type: 'boolean', default: false, describe: 'one JSON object a line' })
-      .example('$0 localhost:7000', 'which peers does it know?'),
-  run: listPeers,
+      .example('$0 localhost:7000', 'which peers does it know?')
+      .example('$0 --lan', 'which peers are in this network?'),
+  run: (args) => (isLan ? listLan(args) : listPeers(args)),
 });
+
+async function listLan(args: Args): Promise<undefined> {
+  let left = wholeNumber('max', args.max) ?? Infinity;
+  if (left === 0) return;
+  for await (const { id, host, port, interface: on } of peersInLan()) {
+    const line = args.json
+      ? printableJson({ id, host, port, interface: on })
+      : `${id}  ${printable(formatAddress({ host, port }))}  ${printable(on)}`;
+    process.stdout.write(`${line}\n`);
+    if (--left === 0) return;
+  }
+}
 
 async function listPeers(args: Args): Promise<undefined> {
   const max = wholeNumber('max', args.max);

@@ -4,12 +4,13 @@ import { once } from 'node:events';
 import { connect, type Peer } from '../lib/fetch/peer.js';
 import { PeerError } from '../lib/errors.js';
 import { formatLink } from '../lib/fetch/link.js';
-import { formatAddress } from '../lib/net/address.js';
+import { formatAddress, type PeerAddress } from '../lib/net/address.js';
 import { printable, printableJson } from '../lib/support/printable.js';
 import { MAX_HOPS, MAX_TIMEOUT, type SearchSummary } from '../lib/search/results.js';
 import type { FileMatch, PeerContact } from '../lib/wire/messages.js';
 import { EXIT, runCommand, wholeNumber } from './common/command.js';
 import { addClientOptions, clientOptions, type IdentityArgs } from './common/tls-options.js';
+import { addLanOption, isLan, needsPeer, peersInLan, type LanArgs } from './common/lan.js';
 import { FoundFiles, type FoundFile } from './common/found-files.js';
 import { loadQrCode } from './common/qr-code.js';
 
@@ -20,7 +21,7 @@ const LINK_PEERS = 4;
 const SECONDS = { network: 5, one: 60 };
 const MAX_SECONDS = { network: MAX_TIMEOUT / 1000, one: 3600 };
 
-interface Args extends IdentityArgs {
+interface Args extends IdentityArgs, LanArgs {
   peer: string;
   words: string[];
   ttl: number;
@@ -36,15 +37,15 @@ type Format = (file: FoundFile, names: string) => string;
 
 await runCommand<Args>({
   name: 'p2p-search',
-  usage: '<peer> <words..>',
+  usage: isLan ? '<words..>' : '<peer> <words..>',
   describe:
     'Search the files of a peer and of those behind it: every word is part of the path, in upper or ' +
     'lower case. Prints lines of: hash  size  host:port,...  path',
   build: (argv) =>
-    addClientOptions(argv)
+    addLanOption(addClientOptions(argv), 'ask the peers in your own networks, in place of one')
       .positional('peer', {
         type: 'string',
-        demandOption: true,
+        demandOption: needsPeer,
         describe: 'host, host:port or [v6]:port; ID@host:port must prove that id',
       })
       .positional('words', {
@@ -85,6 +86,7 @@ await runCommand<Args>({
         describe: 'print each link as a QR code, too',
       })
       .example('$0 localhost holiday', 'files with "holiday" in their path')
+      .example('$0 --lan holiday', 'at whatever peers there are in this network, and behind them')
       .example('$0 localhost holiday .jpg --ttl 0', 'both words, on this peer alone'),
   run: search,
 });
@@ -101,12 +103,19 @@ async function search(args: Args): Promise<number | undefined> {
   }
   const format = await formatOf(args);
   const end = performance.now() + seconds * 1000;
-  const peer = await connectWithin(args, seconds);
+  const left = (): number => Math.max(1, Math.round(end - performance.now()));
+  if (isLan) {
+    if (max === 0) return undefined;
+    const found = await searchLan(args, format, max, left);
+    return found > 0 ? undefined : EXIT.notFound;
+  }
+  const peer = await connectWithin(args, args.peer, seconds);
   try {
     // Nothing is wanted but to know whether the peer is there.
     if (max === 0) return undefined;
-    const timeout = Math.max(1, Math.round(end - performance.now()));
-    const found = await (args.ttl === 0 ? searchPeer : searchAll)(peer, args, format, max, timeout);
+    const found = await (args.ttl === 0
+      ? searchPeer(peer, args, format, max, left())
+      : searchAll([() => Promise.resolve(peer)], args, format, max, left));
     return found > 0 ? undefined : EXIT.notFound;
   } finally {
     await peer.close();
@@ -125,10 +134,19 @@ async function formatOf({ links, qr }: Args): Promise<Format> {
 }
 
 /** @throws PeerError as `connect`; ERR_TIMED_OUT after so many seconds, whatever the peer does */
-async function connectWithin({ peer, ...args }: Args, seconds: number): Promise<Peer> {
+async function connectWithin(
+  args: Args,
+  peer: string | PeerAddress,
+  seconds: number,
+): Promise<Peer> {
   const late = new AbortController();
   const timer = setTimeout(() => {
-    late.abort(new PeerError('ERR_TIMED_OUT', `${peer} did not answer within ${seconds} s`));
+    late.abort(
+      new PeerError(
+        'ERR_TIMED_OUT',
+        `${typeof peer === 'string' ? peer : formatAddress(peer)} did not answer within ${seconds} s`,
+      ),
+    );
   }, seconds * 1000);
   try {
     return await connect(peer, { ...clientOptions(args), signal: late.signal });
@@ -155,13 +173,41 @@ async function searchPeer(
   return found;
 }
 
-/** This peer's files and those of the network. @returns how many different ones were found */
-async function searchAll(
-  peer: Peer,
+/** The same at every peer that is found in this machine's networks. */
+async function searchLan(
   args: Args,
   format: Format,
   max: number,
-  timeout: number,
+  left: () => number,
+): Promise<number> {
+  const opened: Promise<Peer>[] = [];
+  async function* open(): AsyncGenerator<() => Promise<Peer>, void, void> {
+    for await (const found of peersInLan()) {
+      const peer = connectWithin(args, found, left() / 1000);
+      opened.push(peer);
+      yield () => peer;
+    }
+  }
+  try {
+    return await searchAll(open(), args, format, max, left);
+  } finally {
+    await Promise.allSettled(opened.map(async (peer) => (await peer).close()));
+  }
+}
+
+/**
+ * The files of peers, and through the first of them that answers those of the network.
+ *
+ * @param left milliseconds that it may still take
+ * @returns how many different ones were found
+ * @throws PeerError what failed, if nothing else did not
+ */
+async function searchAll(
+  peers: Iterable<() => Promise<Peer>> | AsyncIterable<() => Promise<Peer>>,
+  args: Args,
+  format: Format,
+  max: number,
+  left: () => number,
 ): Promise<number> {
   const begin = performance.now();
   const stop = new AbortController();
@@ -179,17 +225,19 @@ async function searchAll(
     if (args.json) await print(asJson(file, contact, hops));
     if (files.files >= max) stop.abort();
   };
-  const own = async (): Promise<void> => {
+  const direct = new Set<string>();
+  const own = async (peer: Peer): Promise<void> => {
     const contact = contactOf(peer);
-    const options = { max, timeout, signal: stop.signal };
+    direct.add(contact.id);
+    const options = { max, timeout: left(), signal: stop.signal };
     for await (const file of peer.search(args.words.join(' '), options)) {
       await take(file, contact, 0);
     }
   };
-  const others = async (): Promise<void> => {
+  const others = async (peer: Peer): Promise<void> => {
     const options = {
       ttl: args.ttl,
-      timeout,
+      timeout: left(),
       signal: stop.signal,
       onEnd: (end: SearchSummary) => {
         summary = end;
@@ -197,18 +245,40 @@ async function searchAll(
     };
     for await (const result of peer.searchNetwork(args.words.join(' '), options)) {
       // Of the peer itself all pages come, not the best alone.
-      if (result.hops === 0) continue;
+      if (result.hops === 0 || direct.has(result.peer.id)) continue;
       for (const file of result.files) await take(file, result.peer, result.hops);
     }
   };
-  const outcomes = await Promise.allSettled([own(), others()]);
+  const failures: unknown[] = [];
+  let answered = 0;
+  const ask = async (open: () => Promise<Peer>): Promise<void> => {
+    try {
+      const peer = await open();
+      const isFirst = answered++ === 0 && args.ttl > 0;
+      const outcomes = await Promise.allSettled([own(peer), ...(isFirst ? [others(peer)] : [])]);
+      for (const one of outcomes) if (one.status === 'rejected') failures.push(one.reason);
+    } catch (error) {
+      failures.push(error);
+    }
+  };
+  const asking: Promise<void>[] = [];
+  try {
+    for await (const open of peers) {
+      if (stop.signal.aborted) break;
+      asking.push(ask(open));
+    }
+  } catch (error) {
+    failures.push(error);
+  }
+  await Promise.all(asking);
   files.flush();
-  const failed = outcomes.find(({ status }) => status === 'rejected');
-  if (failed?.status === 'rejected' && !stop.signal.aborted) {
+  // Of several peers some are always gone.
+  const isFailure = failures.length > 0 && (asking.length <= 1 || answered === 0);
+  if (isFailure && !stop.signal.aborted) {
     // What was found before is no reason to say nothing.
     if (files.files > 0)
       process.stderr.write(`p2p-search: ${describeEnd(files, summary, times)}\n`);
-    throw failed.reason as Error;
+    throw failures[0] as Error;
   }
   process.stderr.write(`p2p-search: ${describeEnd(files, summary, times)}\n`);
   return files.files;

@@ -9,6 +9,8 @@ import type { SourceEvent } from '../../lib/fetch/sources/events.js';
 export interface Sources {
   /** As people write them. */
   named: readonly string[];
+  /** Finds those that are not named. */
+  lan?: ((signal: AbortSignal) => AsyncIterable<PeerAddress>) | undefined;
   /** Ask the network, too. */
   find: boolean;
   tls: TlsOptions;
@@ -27,13 +29,14 @@ export interface OpenSources {
  */
 export function openSources(
   hash: string,
-  { named, find, tls, window }: Sources,
+  { named, lan, find, tls, window }: Sources,
   say: (line: string) => void,
 ): OpenSources {
   const addresses = named.map(parseAddress);
   const names = new Set(addresses.map(formatAddress));
   const over = new AbortController();
-  const all = find ? withFound(addresses, hash, tls, over.signal) : addresses;
+  const known = lan === undefined ? addresses : joined(addresses, lan(over.signal));
+  const all = find ? withFound(known, hash, tls, over.signal) : known;
   const peers = new ManyPeers(all, {
     ...tls,
     window,
@@ -70,15 +73,32 @@ function lineOf({ peer, state, error }: SourceEvent, isOnlyPeer: boolean): strin
   }
 }
 
+async function* joined(
+  named: readonly PeerAddress[],
+  found: AsyncIterable<PeerAddress>,
+): AsyncGenerator<PeerAddress, void, void> {
+  yield* named;
+  try {
+    yield* found;
+  } catch (error) {
+    // That there are no others is no error.
+    if (named.length === 0 || !(error instanceof PeerError)) throw error;
+  }
+}
+
 /** The peers named, then those that the network says have the file. */
 async function* withFound(
-  named: readonly PeerAddress[],
+  named: Iterable<PeerAddress> | AsyncIterable<PeerAddress>,
   hash: string,
   tls: TlsOptions,
   signal: AbortSignal,
 ): AsyncGenerator<PeerAddress, void, void> {
-  yield* named;
-  for (const address of named) {
+  const asked: PeerAddress[] = [];
+  for await (const address of named) {
+    asked.push(address);
+    yield address;
+  }
+  for (const address of asked) {
     let peer: Peer | undefined;
     try {
       peer = await connect(address, { ...tls, signal });

@@ -1,5 +1,6 @@
 /** Nodes in networks of their own find one another without being told of any. */
 import t from 'tap';
+import { commandPath } from '../fixtures/cli.js';
 import { Lab, noLab, type Machine, type Script } from '../fixtures/lab.js';
 
 const skip = noLab();
@@ -44,6 +45,24 @@ t.test('two networks', { skip }, async (t) => {
       t.same(await reaches(one, others), others, 'it finds all in its network and none beyond');
     }
   }
+
+  const client = lab.machine();
+  client.join('red', 50);
+  const state = `XDG_STATE_HOME=${t.testdir()}`;
+  const command = async (name: string, ...args: string[]): Promise<string> => {
+    const all = [state, process.execPath, commandPath(name), '--lan', ...args];
+    const { code, stdout, stderr } = await client.run('env', all);
+    t.equal(code, 0, stderr);
+    return stdout;
+  };
+  const listed = await command('p2p-peers');
+  const ids = Array.from(listed.matchAll(/^([0-9a-f]{64}) {2}10\.77\.1\.[1-4]:7000 {2}red$/gm));
+  t.same(ids.map(([, id]) => id).sort(), idsIn(red), listed);
+  const found = await command('p2p-search', 'file-of');
+  const [one] = red;
+  const hash = new RegExp(`^([0-9a-f]{64}) .* file-of-${one?.id ?? ''}.txt$`, 'm').exec(found)?.[1];
+  t.equal(new Set(found.match(/file-of-\w+/g)).size, 4, found);
+  t.equal(await command('p2p-fetch', hash ?? ''), one?.id);
 
   const both = lab.machine();
   both.join('red', 100);

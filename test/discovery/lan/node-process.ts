@@ -1,5 +1,5 @@
 /**
- * A node that shares one file, on every address of its machine. Prints `{id, port}` when it listens, then `{up}` with the
+ * A node that shares one file, on every address of its machine. Prints `{id}` when it has indexed it, and `{up}` with the
  * ids of the peers that it reaches, as often as they change; what it warns of is on stderr.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,8 +26,10 @@ process.once('SIGTERM', () => {
     rmSync(share, { recursive: true });
   });
 });
-node.once('listening', ({ port }) => {
+node.once('listening', () => {
   writeFileSync(join(share, `file-of-${node.id}.txt`), node.id);
-  say({ id: node.id, port });
+});
+node.once('indexed', () => {
+  say({ id: node.id });
 });
 await node.start();
