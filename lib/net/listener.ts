@@ -4,11 +4,14 @@ import { closeSync, openSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { PeerError, isShortage, systemCode } from '../errors.js';
 import { formatAddress, type PeerAddress } from './address.js';
+import { acceptNext, loadAccept } from './kernel-accept.js';
 
 /** Milliseconds until the listener opens again after no descriptor was left for a new connection. */
 const PAUSE = 100;
 /** Milliseconds between checks for a free descriptor: a connection that comes when there is none is not reported. */
 const LOOK_EVERY = 500;
+/** Connections accepted in one turn of the event loop, beside the one that libuv accepts. */
+const ACCEPTS_A_TURN = 16;
 
 export interface ListenerOptions {
   onSocket: (socket: Socket) => void;
@@ -26,12 +29,20 @@ export class Listener {
   readonly #look: NodeJS.Timeout;
   /** Where it listens. */
   readonly address: PeerAddress;
+  /** Those that the server does not know of. */
+  readonly #sockets: Set<Socket>;
   #server: Server;
   #pause: NodeJS.Timeout | undefined;
   #closed = false;
 
-  private constructor(options: ListenerOptions, server: Server, address: PeerAddress) {
+  private constructor(
+    options: ListenerOptions,
+    sockets: Set<Socket>,
+    server: Server,
+    address: PeerAddress,
+  ) {
     this.#options = options;
+    this.#sockets = sockets;
     this.#server = server;
     this.address = address;
     this.#use(server);
@@ -43,19 +54,21 @@ export class Listener {
    * @throws PeerError ERR_USAGE when it cannot be listened on
    */
   static async open(address: PeerAddress, options: ListenerOptions): Promise<Listener> {
-    let server = newServer(options.onSocket);
+    const sockets = new Set<Socket>();
+    void loadAccept();
+    let server = newServer(options.onSocket, sockets);
     try {
       await listening(server, address);
     } catch (error) {
       // A machine without IPv6 has no "::": what is meant is every address there is.
       if (address.host !== '::' || !isNoIpv6(error)) throw refused(address, error);
-      server = newServer(options.onSocket);
+      server = newServer(options.onSocket, sockets);
       await listening(server, { ...address, host: '0.0.0.0' }).catch((second: unknown) => {
         throw refused(address, second);
       });
     }
     const bound = server.address() as AddressInfo;
-    return new Listener(options, server, { host: bound.address, port: bound.port });
+    return new Listener(options, sockets, server, { host: bound.address, port: bound.port });
   }
 
   /** No new connections. Resolves when those that were accepted have ended. */
@@ -63,10 +76,17 @@ export class Listener {
     this.#closed = true;
     clearInterval(this.#look);
     clearTimeout(this.#pause);
-    if (!this.#server.listening) return;
-    const closed = once(this.#server, 'close');
-    this.#server.close();
-    await closed;
+    if (this.#server.listening) {
+      const closed = once(this.#server, 'close');
+      this.#server.close();
+      await closed;
+    }
+    await Promise.all(
+      Array.from(
+        this.#sockets,
+        (socket) => new Promise((resolve) => socket.once('close', resolve)),
+      ),
+    );
   }
 
   /** An accept has failed. */
@@ -84,7 +104,7 @@ export class Listener {
 
   #reopenLater(): void {
     this.#pause = setTimeout(() => {
-      const server = newServer(this.#options.onSocket);
+      const server = newServer(this.#options.onSocket, this.#sockets);
       listening(server, this.address).then(
         () => {
           if (this.#closed) server.close();
@@ -106,9 +126,22 @@ export class Listener {
   };
 }
 
-function newServer(onSocket: (socket: Socket) => void): Server {
+/** @param sockets gets those that the server does not know of, while they are open */
+function newServer(onSocket: (socket: Socket) => void, sockets: Set<Socket>): Server {
   // Half open: a client that sends a request and ends (a pipe into netcat) still gets the answer.
-  return createServer({ allowHalfOpen: true }, onSocket);
+  const server = createServer({ allowHalfOpen: true }, (first) => {
+    onSocket(first);
+    for (let i = 0; i < ACCEPTS_A_TURN; i++) {
+      const socket = acceptNext(server);
+      if (socket === undefined) return;
+      sockets.add(socket);
+      socket.once('close', () => {
+        sockets.delete(socket);
+      });
+      onSocket(socket);
+    }
+  });
+  return server;
 }
 
 function listening(server: Server, { host, port }: PeerAddress): Promise<void> {

@@ -1,10 +1,11 @@
 /** What one connection may cost: time for a body, memory for an answer, requests at once, a place. */
 import { once } from 'node:events';
-import { connect as connectSocket } from 'node:net';
+import { connect as connectSocket, type Socket } from 'node:net';
 import t from '../fixtures/tap.js';
 import type { PeerError } from '../../lib/errors.js';
 import { connect, type Peer } from '../../lib/fetch/peer.js';
 import { Connection, type RequestHandler } from '../../lib/net/connection.js';
+import { loadAccept } from '../../lib/net/kernel-accept.js';
 import { Listener } from '../../lib/net/listener.js';
 import { RequestQuota } from '../../lib/limits/request-quota.js';
 import { FrameDecoder } from '../../lib/wire/frame.js';
@@ -189,3 +190,40 @@ t.test('an accept that fails', async (t) => {
     if (said === 'here') break;
   }
 });
+
+t.test(
+  'many that connect at once are not accepted one in each turn of the event loop',
+  async (t) => {
+    const isMissing = (await loadAccept()) === undefined;
+    const COUNT = 200;
+    const accepted: Socket[] = [];
+    const listener = await Listener.open(
+      { host: '127.0.0.1', port: 0 },
+      { onSocket: (socket) => accepted.push(socket), onShortage: () => false },
+    );
+    const clients = Array.from({ length: COUNT }, () => connectSocket(listener.address));
+    let turns = 0;
+    while (accepted.length < COUNT) {
+      turns++;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    if (!isMissing) t.ok(turns < COUNT / 2, `${turns} turns`);
+    t.equal(new Set(accepted.map(({ remotePort }) => remotePort)).size, COUNT);
+    // Each is like any other: half open, and waited for at the end.
+    const [last] = accepted.slice(-1);
+    const client = clients.find(({ localPort }) => localPort === last?.remotePort);
+    client?.end('asked');
+    last?.resume().once('end', () => last.end('answered'));
+    if (client !== undefined) t.equal((await bytesOf(client)).toString(), 'answered');
+    let open = COUNT;
+    for (const socket of accepted) socket.once('close', () => open--);
+    const closed = listener.close();
+    for (const socket of accepted) socket.destroy();
+    await closed;
+    t.ok(
+      accepted.every((socket) => socket.closed),
+      'it is closed when the last of them is',
+    );
+    for (const socket of clients) socket.destroy();
+  },
+);
