@@ -13,6 +13,7 @@ import { LOG_FORMATS, makeLog, type LogFormat, type Logger } from './common/log.
 import { addTlsOptions, tlsOptions, type TlsArgs } from './common/tls-options.js';
 import { ProgressBar } from './common/progress.js';
 import { OptionSources } from './serve/option-sources.js';
+import { pageAddresses, sayPageAddress } from './serve/page-address.js';
 
 /** Lines about files that are skipped; of the others only the number is said. */
 const MAX_WARNINGS = 50;
@@ -35,6 +36,7 @@ const LOG = {
 /** As any option that is true or false. */
 const { check: checkBoolean } = OPTIONS.watch;
 const VERBOSE = { describe: 'say more in the log', check: checkBoolean };
+const QR = { describe: 'show the address of the page as a QR code, too', check: checkBoolean };
 const CONFIG = {
   describe: 'JSON file with options, such as {"port": 7001, "ignore": ["*.tmp"]}',
   check: OPTIONS.state.check,
@@ -96,6 +98,7 @@ await runCommand<Args>({
         defaultDescription: 'none',
         describe: OPTIONS.httpHosts.describe,
       })
+      .option('qr', { type: 'boolean', default: false, describe: QR.describe })
       .option('allow', {
         type: 'string',
         array: true,
@@ -160,6 +163,7 @@ interface Settings {
   node: NodeOptions;
   /** Milliseconds. */
   grace: number;
+  qr: boolean;
   level: string;
   format: LogFormat;
 }
@@ -199,6 +203,7 @@ async function readSettings({ dir, ...args }: Args, given: ReadonlySet<string>):
       state: from.text('state', OPTIONS.state),
     },
     grace: from.seconds('grace', OPTIONS.grace),
+    qr: from.boolean('qr', QR),
     level: from.boolean('verbose', VERBOSE) ? 'debug' : 'info',
     format: from.text('log', LOG) as LogFormat,
   };
@@ -220,7 +225,7 @@ async function serve(args: Args, given: ReadonlySet<string>): Promise<number> {
   }
 }
 
-async function run({ node: options, grace, format }: Settings, log: Logger): Promise<number> {
+async function run({ node: options, grace, qr, format }: Settings, log: Logger): Promise<number> {
   /** Said on stdout, for programs that wait for it; in JSON lines with all others. */
   const announce = (fields: object, name: string, text: string): void => {
     if (format === 'json') log.info(fields, name);
@@ -234,6 +239,9 @@ async function run({ node: options, grace, format }: Settings, log: Logger): Pro
   node.once('listening', (at) => {
     const address = formatAddress(at);
     announce({ address, id: node.id }, 'listening', `listening on ${address} as ${node.id}`);
+    if (options.http === false || !(qr || (process.stderr.isTTY && format === 'text'))) return;
+    const isPrivate = (options.allow ?? options.allowFile) !== undefined;
+    void sayPageAddress(pageAddresses(at, isPrivate), qr);
   });
   node.once('indexed', (indexed) => {
     const { files, bytes, hashed, milliseconds } = indexed;
