@@ -46,3 +46,55 @@ export interface PeerAt {
   /** `host:port`. */
   readonly address: string;
 }
+
+/** `/peers`: those that this node can reach. */
+export interface PeerList {
+  readonly peers: readonly ListedPeer[];
+}
+
+export interface ListedPeer extends PeerAt {
+  /** Since it was last reached. */
+  readonly seen?: number | undefined;
+  /** Milliseconds that its last answer to PING took. */
+  readonly rtt?: number | undefined;
+  /** Which side wanted the connection that is kept to it, if one is. */
+  readonly link?: string | null | undefined;
+}
+
+/** `/status` */
+export interface Status {
+  readonly id: string;
+  /** The program's name and version. */
+  readonly version: string;
+  readonly port: number;
+  readonly share: {
+    readonly files: number;
+    readonly bytes: number;
+    readonly hashing: boolean;
+    /** While it is. */
+    readonly progress?: Hashing | undefined;
+  };
+  readonly uploads: readonly Upload[];
+  /** Of files, since the node was started. */
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  readonly connections: number;
+}
+
+/** Files and bytes that are hashed, and those found so far. */
+export interface Hashing {
+  readonly files: number;
+  readonly bytes: number;
+  readonly totalFiles: number;
+  readonly totalBytes: number;
+}
+
+/** A file, or a range of it, that is on its way. What and to whom is not told to everybody. */
+export interface Upload {
+  readonly sentBytes: number;
+  /** To be sent in all. */
+  readonly size?: number | undefined;
+  readonly path?: string | undefined;
+  /** The address of who takes it. */
+  readonly client?: string | undefined;
+}

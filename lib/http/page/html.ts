@@ -20,6 +20,7 @@ export const PAGE_POLICY = [
   "img-src 'self'",
   "media-src 'self'",
   "connect-src 'self'",
+  "frame-src 'self'",
   "form-action 'self'",
   "base-uri 'none'",
   "frame-ancestors 'none'",
