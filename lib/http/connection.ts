@@ -4,7 +4,6 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { setMaxListeners } from 'node:events';
 import { PeerError } from '../errors.js';
 import type { ByteAccount } from '../limits/byte-budget.js';
 import type { RequestQuota } from '../limits/request-quota.js';
@@ -64,8 +63,6 @@ export class HttpConnection implements RawConnection {
         this.destroy();
       },
     });
-    // Every transfer that waits for something listens.
-    setMaxListeners(0, this.#closed.signal);
     socket.setNoDelay(true).once('close', () => {
       this.#stalled.close();
       this.account.close();

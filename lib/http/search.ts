@@ -9,6 +9,7 @@ import { clientOf } from '../net/scope.js';
 import type { NodeSearch } from '../search/node-search.js';
 import { MAX_HOPS, newQueryId, wantedOf } from '../search/results.js';
 import type { Asker } from '../search/roles.js';
+import { onAbort } from '../support/signal.js';
 import { MAX_FILES } from '../wire/limits.js';
 import type { FileMatch, PeerContact, Search } from '../wire/messages.js';
 import { SAFE_HEADERS } from './content.js';
@@ -129,12 +130,7 @@ class HttpAsker implements Asker {
   }
 
   onClosed(action: () => void): () => void {
-    const { signal } = this;
-    if (signal.aborted) action();
-    else signal.addEventListener('abort', action, { once: true });
-    return () => {
-      signal.removeEventListener('abort', action);
-    };
+    return onAbort(this.signal, action);
   }
 
   #end({ asked, answered, timedOut }: { asked: number; answered: number; timedOut: number }): void {

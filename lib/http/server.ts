@@ -108,8 +108,9 @@ export class HttpServer {
     response: ServerResponse,
     connection: HttpConnection,
   ): Promise<boolean> {
-    // Its body is not read: what comes after it cannot be told from it.
-    if (hasBody(message)) response.shouldKeepAlive = false;
+    // Its body is not read: what comes after it cannot be told from it. Nor what comes after a wish for another protocol.
+    const { upgrade } = message.headers;
+    if (hasBody(message) || upgrade !== undefined) response.shouldKeepAlive = false;
     try {
       const { host, ...target } = targetOf(message);
       if (host !== undefined && !this.#hosts.allows(host)) {
@@ -130,8 +131,10 @@ export class HttpServer {
       if (response.headersSent || connection.closed.aborted) {
         // That an answer is not complete shows in nothing but its end.
         connection.destroy();
-      } else if (replyError(response, error)) {
-        this.#options.onInternalError(asError(error));
+      } else {
+        // Who does not know how to ask may mean something else by what follows.
+        if (isMalformed(error)) response.shouldKeepAlive = false;
+        if (replyError(response, error)) this.#options.onInternalError(asError(error));
       }
       return false;
     }
@@ -183,6 +186,10 @@ function refuseOtherSites({ message: { headers } }: HttpRequest): void {
   if (site !== 'none' && site !== 'same-origin' && mode !== 'navigate') {
     throw new PeerError('ERR_FORBIDDEN', 'this is not for pages of other sites');
   }
+}
+
+function isMalformed(error: unknown): boolean {
+  return error instanceof PeerError && error.code === 'ERR_MALFORMED';
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {

@@ -11,7 +11,8 @@ export type Language = 'tls' | 'http' | 'frames';
 const HANDSHAKE = 0x16;
 /** Methods (RFC 9110, section 9; RFC 5789), and the beginning of HTTP/2 (RFC 9113, section 3.4), as far as is looked at. */
 const METHODS = ['GET ', 'HEAD ', 'POST ', 'PUT ', 'DELETE ', 'CONNECT ', 'OPTIONS ', 'TRACE ']
-  .concat('PATCH ', 'PRI * ')
+  // An empty line before a request counts for nothing (RFC 9112, section 2.2).
+  .concat('PATCH ', 'PRI * ', '\r\n')
   .map((method) => method.slice(0, 5));
 
 /** What begins with these bytes; undefined: more of them must come. */

@@ -22,6 +22,9 @@ const PING = encodeMessage({ type: 'PING', info: { version: 1, id: ID } }, 1);
 /** A search that announces as much as a request may have. */
 const LARGE = Buffer.from('525146530000000200010000', 'hex');
 
+/** A request whose head does not end. */
+const HTTP = Buffer.from(`GET / HTTP/1.1\r\n${'X: a\r\n'.repeat(1000)}`);
+
 /** Sends what a kind of peer sends; `drip` sends the rest byte by byte. */
 interface Kind {
   begin: (socket: Socket) => void;
@@ -40,6 +43,11 @@ const KINDS: Record<string, Kind> = {
     drip: LARGE,
   },
   'sends half a PING and ends its half': { begin: (socket) => socket.end(PING.subarray(0, 20)) },
+  'asks by HTTP a byte at a time': { begin: () => undefined, drip: HTTP },
+  'asks by HTTP, then again a byte at a time': {
+    begin: (socket) => socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n'),
+    drip: HTTP,
+  },
   'ends its half at once': { begin: (socket) => socket.end() },
 };
 
