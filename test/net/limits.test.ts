@@ -141,17 +141,17 @@ t.test('a full house', async (t) => {
 });
 
 t.test('refused, and told why', async (t) => {
-  const node = await startIndexed(t, t.testdir({ hello: 'hello\n' }), {
+  const node = await startIndexed(t, t.testdir({ long: 'x'.repeat(100_000) }), {
     maxPerClient: 1,
     upLimit: 1000,
   });
   const busy = await RawPeer.to(t, node.address);
-  // Of a rate of 1,000 bytes a second little is there at once: it waits.
-  busy.send({ type: 'RQFS', query: 'x', ttl: 0 }, 1);
-  await busy.next();
-  busy.socket.pause();
-  for (let tag = 2; tag < 200; tag++) busy.send({ type: 'RQFH', hash: HELLO }, tag);
-  while (node.stats.sent === 0) await new Promise((resolve) => setImmediate(resolve));
+  busy.send({ type: 'RQFS', query: 'long', ttl: 0 }, 1);
+  const listed = await busy.next();
+  if (listed?.message.type !== 'RPFL') throw new Error();
+  // At 1,000 bytes a second it takes longer than this test.
+  busy.send({ type: 'RQFH', hash: listed.message.files[0]?.hash ?? '' }, 2);
+  while (node.stats.bytesRead === 0) await new Promise((resolve) => setImmediate(resolve));
   await t.rejects(connect(node.address), { code: 'ERR_BUSY', message: /too many connections/ });
   t.match(node.stats, { openConnections: 1, evicted: 0, refused: 1 });
 });

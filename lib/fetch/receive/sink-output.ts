@@ -11,10 +11,21 @@ import type { VerifiedBlock } from './body-verifier.js';
 
 /** Blocks in memory at most: 1.75 MiB. */
 const BLOCKS = 7;
+/** The same for one of many fetches: their memory adds up, and while one waits there is enough else to do. */
+const BLOCKS_OF_MANY = 1;
+const MANY = 16;
 
 /** Rings of fetches that are over: to get new memory for each of many files costs more than to fill it. */
 const spare: Uint8Array[] = [];
 const MAX_SPARE = 4;
+/** Rings that are in use. */
+let rings = 0;
+
+function takeRing(): Uint8Array {
+  rings++;
+  if (rings > MANY) return allocateReadBuffer(BLOCKS_OF_MANY * BLOCK_BYTES);
+  return spare.pop() ?? allocateReadBuffer(BLOCKS * BLOCK_BYTES);
+}
 
 export interface SinkOutputOptions {
   readonly sink: ByteSink;
@@ -50,24 +61,27 @@ export class SinkOutput implements BlockOutput {
   async finish(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
     const memory = this.#memory;
-    // After a body that did not end, the connection may still hold a part of it.
-    if (!this.#ended || this.#used > 0 || memory === undefined) return;
+    if (memory === undefined) return;
     this.#memory = undefined;
+    rings--;
+    // After a body that did not end, the connection may still hold a part of it.
+    if (!this.#ended || this.#used > 0 || memory.length < BLOCKS * BLOCK_BYTES) return;
     if (spare.length < MAX_SPARE) spare.push(memory);
   }
 
   allocate(bytes: number): Uint8Array | undefined {
-    if (this.#used === BLOCKS) {
+    const memory = (this.#memory ??= takeRing());
+    const blocks = memory.length / BLOCK_BYTES;
+    if (this.#used === blocks) {
       this.#starved = true;
       return undefined;
     }
     // While nothing waits the same place serves again: it is in the processor's cache.
     const place = this.#used === 0 ? 0 : this.#next;
-    this.#next = (place + 1) % BLOCKS;
+    this.#next = (place + 1) % blocks;
     this.#used++;
-    this.#memory ??= spare.pop() ?? allocateReadBuffer(BLOCKS * BLOCK_BYTES);
     const at = place * BLOCK_BYTES;
-    return this.#memory.subarray(at, at + bytes);
+    return memory.subarray(at, at + bytes);
   }
 
   write(block: VerifiedBlock): void {
