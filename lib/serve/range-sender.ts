@@ -49,8 +49,14 @@ const TURN_BYTES = 4 * NOW_BYTES;
 const BRIDGE_BYTES = 1024;
 /** Bytes read at a time into a stream; the best of 64 KiB to 2 MiB when it was measured. */
 const CHUNK_BYTES = 512 * 1024;
-/** Where many are under way: bytes that the kernel takes ahead. */
+/**
+ * The same of what is in memory, which this thread reads: no slower than more at a time. Over TLS Node keeps as much
+ * memory as the largest chunk for each connection, until it is closed.
+ */
+const CACHED_CHUNK_BYTES = 128 * 1024;
+/** Where many are under way: bytes that the kernel takes ahead, and that are read at a time. */
 const CROWDED_UNSENT = 128 * 1024;
+const CROWDED_CHUNK_BYTES = 64 * 1024;
 
 /** How much may still be moved by this thread before the event loop has its turn. */
 const turn = {
@@ -187,22 +193,26 @@ export class ZeroCopySender implements RangeSender {
 
 /** In chunks that are read and written: wherever the other way is not open. */
 export class StreamSender implements RangeSender {
+  readonly #kernel: Kernel | undefined;
   readonly #file: Outgoing;
   /** Memory for chunks, used again when a chunk has gone out. */
   readonly #free: Buffer[] = [];
 
-  constructor(file: Outgoing) {
+  /** @param kernel tells what is in memory; undefined: other threads read everything */
+  constructor(kernel: Kernel | undefined, file: Outgoing) {
+    this.#kernel = kernel;
     this.#file = file;
   }
 
   async send(position: number, length: number): Promise<void> {
-    const { closed, rate } = this.#file;
+    const { closed, rate, crowded } = this.#file;
+    const most = crowded === true ? CROWDED_CHUNK_BYTES : CHUNK_BYTES;
     const end = position + length;
     // A chunk is read while the one before it is written.
     let writing: Promise<void> | undefined;
     try {
       for (let at = position; at < end;) {
-        const want = Math.min(rate?.pieceBytes ?? Infinity, CHUNK_BYTES, end - at);
+        const want = Math.min(rate?.pieceBytes ?? Infinity, most, end - at);
         await rate?.take(want, closed);
         const chunkEnd = at + want;
         while (at < chunkEnd) {
@@ -224,15 +234,21 @@ export class StreamSender implements RangeSender {
     // Nothing is kept open.
   }
 
-  async #read(position: number, want: number, writing: Promise<void> | undefined): Promise<Chunk> {
+  async #read(position: number, left: number, writing: Promise<void> | undefined): Promise<Chunk> {
     const { handle, account } = this.#file;
-    // Little room is for one chunk at a time.
-    if (account.room < want) await writing;
+    const few = Math.min(left, CACHED_CHUNK_BYTES);
+    const cached = this.#kernel?.isCached(handle.fd, position, few) === true;
+    const want = cached ? few : left;
+    // What is in memory need not be read ahead; little room is for one chunk at a time.
+    if (cached || account.room < want) await writing;
     const taken = account.takeSome(want);
     try {
       const free = this.#free.pop();
       const memory = free !== undefined && free.length >= taken ? free : allocateReadBuffer(taken);
-      const { bytesRead } = await handle.read(memory, 0, taken, position);
+      if (cached) await turn.take(taken);
+      const bytesRead = cached
+        ? readSync(handle.fd, memory, 0, taken, position)
+        : (await handle.read(memory, 0, taken, position)).bytesRead;
       if (bytesRead === 0) throw becameShorter();
       return { memory, taken, bytes: bytesRead };
     } catch (error) {

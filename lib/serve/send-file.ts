@@ -64,7 +64,7 @@ async function sendParts(
   // The head must be with the kernel first, or what is sent without a copy would overtake it.
   if (parts[0]?.kind !== 'list') await written(file.socket, NOTHING);
   const zeroCopy = kernel === undefined ? undefined : ZeroCopySender.open(kernel, file);
-  const sender = zeroCopy ?? new StreamSender(file);
+  const sender = zeroCopy ?? new StreamSender(kernel, file);
   try {
     for (const part of parts) {
       if (part.kind === 'list') {

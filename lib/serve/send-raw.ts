@@ -30,7 +30,7 @@ export async function sendRaw(
   const outgoing = { ...file, handle };
   const sender =
     (kernel === undefined ? undefined : ZeroCopySender.open(kernel, outgoing)) ??
-    new StreamSender(outgoing);
+    new StreamSender(kernel, outgoing);
   const check = async (): Promise<void> => {
     const now = identityOf(await handle.stat({ bigint: true }));
     if (!sameContent(now, identity)) throw new PeerError('ERR_CHANGED', 'the file has changed');
