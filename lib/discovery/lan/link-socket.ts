@@ -3,6 +3,7 @@ import { createSocket, type RemoteInfo } from 'node:dgram';
 import { once } from 'node:events';
 import mdns, { type MulticastDNS } from 'multicast-dns';
 import { asError } from '../../errors.js';
+import { KeyedRateLimit } from '../../limits/keyed-rate-limit.js';
 import { TokenBucket } from '../../limits/token-bucket.js';
 import type { LanLink } from './links.js';
 import type { Query, Received, Response } from './packet.js';
@@ -13,6 +14,8 @@ const GROUPS = { 4: '224.0.0.251', 6: 'ff02::fb' } as const;
 /** Bytes a second that are read of a link, and at once: 200 nodes answer at the same time with 350 bytes each. */
 const READ_RATE = 128 * 1024;
 const READ_BURST = 256 * 1024;
+/** Packets of one address that are read: one that floods the link shall not silence the others. */
+const HOST_PACKETS = { rate: 10, burst: 50, maxKeys: 1024 };
 /** Bytes of a packet at most (RFC 6762, section 17), and records in one: reading a name costs as much as a label many. */
 const MAX_PACKET = 9000;
 const MAX_RECORDS = 128;
@@ -35,6 +38,7 @@ export class LinkSocket {
   readonly #mdns: MulticastDNS;
   readonly #ready: Promise<unknown>;
   readonly #bytes = new TokenBucket(READ_RATE, READ_BURST, performance.now());
+  readonly #hosts = new KeyedRateLimit(HOST_PACKETS);
   #closed = false;
 
   constructor(link: LanLink, { onPacket, onError }: LinkSocketEvents) {
@@ -97,6 +101,7 @@ export class LinkSocket {
    */
   #admits(bytes: Buffer, { address }: RemoteInfo): boolean {
     if (bytes.length < 12 || bytes.length > MAX_PACKET || !this.link.has(address)) return false;
+    if (!this.#hosts.admits(address)) return false;
     this.#bytes.fill(performance.now());
     if (this.#bytes.tokens < bytes.length) return false;
     this.#bytes.spend(bytes.length);
