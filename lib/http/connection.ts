@@ -11,7 +11,7 @@ import { Deadline } from '../net/deadline.js';
 import { kernelQueue } from '../net/kernel-queue.js';
 import { sayLast } from '../net/refusals.js';
 import { SendProgress } from '../net/send-progress.js';
-import type { RawConnection } from '../serve/uploads.js';
+import type { RawConnection } from '../serve/raw-transfer.js';
 
 export interface HttpConnectionOptions {
   readonly account: ByteAccount;

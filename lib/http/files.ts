@@ -9,6 +9,7 @@ import { folderPage } from './page/folder-page.js';
 import { PAGE_POLICY } from './page/html.js';
 import { JSON_TYPE, reply } from './reply.js';
 import { encodedPath, numberOf, type HttpRequest } from './request.js';
+import { MAX_ARCHIVED, sendArchive, type ArchiveKind } from './send-archive.js';
 import { sendFile } from './send-file.js';
 
 export interface FilesOptions {
@@ -76,9 +77,15 @@ export async function answerHash(request: HttpRequest, options: FilesOptions): P
 async function answerFolder(
   request: HttpRequest,
   path: string,
-  { share }: FilesOptions,
+  options: FilesOptions,
 ): Promise<void> {
+  const { share } = options;
   const { query, response, message, connection } = request;
+  for (const kind of ['zip', 'tar'] as const) {
+    if (!query.has(kind)) continue;
+    await answerArchive(request, path, kind, options);
+    return;
+  }
   const max = numberOf(query, 'max', { least: 1, most: PAGE_ENTRIES, otherwise: PAGE_ENTRIES });
   const after = query.get('after') ?? undefined;
   const found =
@@ -95,6 +102,28 @@ async function answerFolder(
   const policy = { 'Content-Security-Policy': PAGE_POLICY };
   const type = 'text/html; charset=utf-8';
   reply(response, folderPage(found), { type, headers: { ...headers, ...policy } });
+}
+
+/** All of a folder as one file. */
+async function answerArchive(
+  request: HttpRequest,
+  path: string,
+  kind: ArchiveKind,
+  { share, uploads }: FilesOptions,
+): Promise<void> {
+  const client = request.connection.closed;
+  for (const folder of spellings(path)) {
+    const files = await share.below(folder, MAX_ARCHIVED, client);
+    if (files === undefined) {
+      throw new PeerError('ERR_TOO_LARGE', `more than ${MAX_ARCHIVED} files: take a folder of it`);
+    }
+    if (files.length === 0 && path !== '') continue;
+    const name = folder.slice(folder.lastIndexOf('/') + 1) || 'files';
+    const base = folder === '' ? '' : `${folder}/`;
+    await sendArchive(request, uploads, { kind, files, name, base });
+    return;
+  }
+  throw missing(share, 'no folder with this name');
 }
 
 async function listOf(

@@ -9,6 +9,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ERR_USAGE: 400,
   ERR_FORBIDDEN: 403,
   ERR_NOT_FOUND: 404,
+  ERR_TOO_LARGE: 403,
   ERR_BUSY: 503,
   ERR_CHANGED: 503,
   ERR_HASHING: 503,

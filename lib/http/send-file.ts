@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { Uploads } from '../serve/uploads.js';
-import { written } from '../serve/range-sender.js';
 import type { SharedFile } from '../share/catalog.js';
 import { conditionStatus, rangeCounts, type Validators } from './conditions.js';
 import { SAFE_HEADERS, contentHeaders } from './content.js';
@@ -80,24 +79,34 @@ export async function sendFile(
     response.end();
     return;
   }
-  await uploads.sendBytes(file, bytes, connection, async (whole, send) => {
-    writeHead();
-    if (whole !== undefined) {
-      const pieces = parts.flatMap(({ before, start, end }) => [
-        before,
-        whole.subarray(start, end),
-      ]);
-      response.end(pieces.length === 2 ? pieces[1] : Buffer.concat([...pieces, after]));
-      await connection.answered(response);
+  await uploads.raw(connection, async (transfer) => {
+    const wanted = { hash: file.hash, size };
+    const small = await transfer.small(wanted);
+    if (small !== undefined) {
+      try {
+        await transfer.pay(bytes);
+        writeHead();
+        const pieces = parts.flatMap(({ before, start, end }) => [
+          before,
+          small.bytes.subarray(start, end),
+        ]);
+        response.end(pieces.length === 2 ? pieces[1] : Buffer.concat([...pieces, after]));
+        await connection.answered(response);
+      } finally {
+        small.give();
+      }
       return;
     }
-    response.flushHeaders();
-    for (const { before, start, end } of parts) {
-      if (before.length > 0) await written(connection.socket, before);
-      await send(start, end - start);
-    }
-    if (after.length > 0) await written(connection.socket, after);
-    response.end();
+    await transfer.send(wanted, async (send) => {
+      writeHead();
+      response.flushHeaders();
+      for (const { before, start, end } of parts) {
+        await transfer.write(before);
+        await send(start, end - start);
+      }
+      await transfer.write(after);
+      response.end();
+    });
   });
 }
 

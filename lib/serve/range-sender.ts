@@ -22,6 +22,8 @@ export interface Outgoing {
   crowded?: boolean | undefined;
   /** Asked before every piece; undefined: nothing limits the rate. */
   rate?: ClientRate | undefined;
+  /** Shown what is sent, before it is: then it is read, and not sent without a copy. */
+  see?: ((bytes: Uint8Array) => void) | undefined;
   /** Told how many bytes of the file have been sent, or read to be sent: `copied`, or by the kernel. */
   onBytes: (bytes: number, copied: boolean) => void;
 }
@@ -219,6 +221,7 @@ export class StreamSender implements RangeSender {
           const chunk = await this.#read(at, chunkEnd - at, writing);
           await writing;
           closed.throwIfAborted();
+          this.#file.see?.(chunk.memory.subarray(0, chunk.bytes));
           writing = this.#write(chunk);
           // Its failure shows when it is awaited.
           writing.catch(() => undefined);

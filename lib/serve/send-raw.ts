@@ -26,7 +26,7 @@ export async function sendRaw(
   zeroCopy: boolean,
   write: (send: SendRange) => Promise<void>,
 ): Promise<void> {
-  const kernel = zeroCopy ? await loadKernel() : undefined;
+  const kernel = zeroCopy && file.see === undefined ? await loadKernel() : undefined;
   const outgoing = { ...file, handle };
   const sender =
     (kernel === undefined ? undefined : ZeroCopySender.open(kernel, outgoing)) ??

@@ -1,7 +1,5 @@
 /** Answers requests for files: takes an upload slot, opens the file, sends it, counts what was sent. */
-import type { Socket } from 'node:net';
 import { PeerError } from '../errors.js';
-import type { ByteAccount } from '../limits/byte-budget.js';
 import type { RateLimiter } from '../limits/rate-limiter.js';
 import type { Exchange } from '../net/exchange.js';
 import type { OpenConnection } from '../net/inbound-connections.js';
@@ -12,17 +10,10 @@ import { onAbort } from '../support/signal.js';
 import { bodyBytes } from '../wire/body.js';
 import type { FileHead, GetFile, Hash } from '../wire/messages.js';
 import { grantRange } from '../wire/range.js';
+import { RawTransfer, type RawConnection } from './raw-transfer.js';
 import { readWhole, sendInPieces, type SendOptions, type HashedFile } from './send-file.js';
-import { sendRaw, type SendRange } from './send-raw.js';
 import { Serving } from './serving.js';
 import { UploadSlots } from './upload-slots.js';
-
-/** A connection over which files are sent as they are. */
-export interface RawConnection extends OpenConnection {
-  readonly socket: Socket;
-  /** Counts what it has in memory to be sent. */
-  readonly account: ByteAccount;
-}
 
 export interface UploadsOptions {
   share: Share;
@@ -136,44 +127,19 @@ export class Uploads {
   }
 
   /**
-   * Send bytes of a file as they are.
+   * Send files as they are.
    *
-   * @param bytes how many are wanted
-   * @param write writes them, and what stands around them: all of a small file is in memory, of any other it sends
-   *   ranges
-   * @throws PeerError as `answer`; and what `write` threw
+   * @throws PeerError ERR_BUSY; what `send` threw
    */
-  async sendBytes(
-    file: SharedFile,
-    bytes: number,
+  async raw(
     connection: RawConnection,
-    write: (whole: Uint8Array | undefined, send: SendRange) => Promise<void>,
+    send: (transfer: RawTransfer) => Promise<void>,
   ): Promise<void> {
-    const { socket, closed, account } = connection;
-    const { size } = file.identity;
     await this.#inSlot(connection, async ({ rate, onBytes }) => {
-      const isShort = size <= Math.min(SMALL_BYTES, rate?.pieceBytes ?? Infinity);
-      if (!isShort || !account.take(size)) {
-        const crowded = this.#slots.active > CROWD;
-        await this.#withFile(file.hash, closed, (source) =>
-          sendRaw(
-            source,
-            { socket, closed, account, crowded, rate, onBytes },
-            this.#options.zeroCopy,
-            (send) => write(undefined, send),
-          ),
-        );
-        return;
-      }
-      try {
-        const whole = await this.#serving.read(file.hash, SMALL_BYTES, closed);
-        if (whole?.length !== size) throw this.#serving.missing();
-        await rate?.take(bytes, closed);
-        await write(whole, () => Promise.reject(new TypeError('all of it is there')));
-        onBytes(bytes, true);
-      } finally {
-        account.give(size);
-      }
+      const { zeroCopy } = this.#options;
+      const crowded = (): boolean => this.#slots.active > CROWD;
+      const serving = this.#serving;
+      await send(new RawTransfer(connection, { serving, zeroCopy, crowded, rate, onBytes }));
     });
   }
 

@@ -202,6 +202,25 @@ export class Catalog {
     return yield* folderPage(folder, { folders, slots, pathOf, matchAt }, max, after);
   }
 
+  /** Files in a folder and below it, in steps; undefined: there are more than `max`. */
+  *allBelow(folder: string, max: number): Generator<void, FileMatch[] | undefined> {
+    const slots: number[] = [];
+    for (const slot of this.#folders.below(folder)) {
+      if (slots.length === max) return undefined;
+      slots.push(slot);
+    }
+    const prefix = folder === '' ? '' : `${folder}/`;
+    const files: FileMatch[] = [];
+    for (const [i, slot] of slots.entries()) {
+      if (i % 64 === 63) yield;
+      // Files come and go between the steps.
+      if (this.#states[slot] !== PUBLISHED) continue;
+      const file = this.match(slot);
+      if (file.path.startsWith(prefix)) files.push(file);
+    }
+    return files;
+  }
+
   /** Begin a scan: what it does not see is gone. */
   beginScan(): void {
     this.#scan++;

@@ -5,7 +5,7 @@
 import { EventEmitter } from 'node:events';
 import { PeerError, asError } from '../errors.js';
 import { HashPool } from '../hash/pool.js';
-import type { Hash, ShareState } from '../wire/messages.js';
+import type { FileMatch, Hash, ShareState } from '../wire/messages.js';
 import { Catalog } from './catalog.js';
 import { NOTHING_YET, type Progress, type ShareEvents, type ShareOptions } from './share-types.js';
 import { Indexer } from './indexer.js';
@@ -195,6 +195,12 @@ export class Share extends EventEmitter<ShareEvents> {
   ): Promise<FolderPage | undefined> {
     if (this.#catalog === undefined) return undefined;
     return this.#scheduler.run(this.#catalog.list(folder, max, after), client);
+  }
+
+  /** Files in a folder and below it; undefined: more than `max`. As `list`. */
+  async below(folder: string, max: number, client: AbortSignal): Promise<FileMatch[] | undefined> {
+    if (this.#catalog === undefined) return [];
+    return this.#scheduler.run(this.#catalog.allBelow(folder, max), client);
   }
 
   /** Files with this content: some of them, if they are many. */
