@@ -109,6 +109,13 @@ export function isConnectionLoss({ code }: PeerError): boolean {
   return code === 'ERR_CLOSED' || code === 'ERR_TIMED_OUT' || code === 'ERR_UNREACHABLE';
 }
 
+/** Whether something was closed, or was given up, while it was under way: that is nobody's fault. */
+export function isEnding(error: unknown): error is PeerError {
+  return (
+    error instanceof PeerError && (error.code === 'ERR_CLOSED' || error.code === 'ERR_ABORTED')
+  );
+}
+
 /** Whether the peer sent what no honest peer sends: it must not be asked again. */
 export function isPeerFault({ code }: PeerError): boolean {
   return code === 'ERR_MISMATCH' || code === 'ERR_MALFORMED';

@@ -14,6 +14,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ERR_CHANGED: 503,
   ERR_HASHING: 503,
   ERR_CLOSED: 503,
+  ERR_ABORTED: 503,
   ERR_TIMED_OUT: 504,
 };
 /** Seconds after which it is worth while to ask again. */

@@ -1,5 +1,5 @@
 /** The answering half of a connection: hands requests to the handler, and sends what it answers. */
-import { PeerError, asError, isWireErrorCode } from '../errors.js';
+import { PeerError, asError, isEnding, isWireErrorCode } from '../errors.js';
 import { RequestQuota } from '../limits/request-quota.js';
 import type { ByteAccount } from '../limits/byte-budget.js';
 import type { RequestId } from '../wire/frame.js';
@@ -137,9 +137,13 @@ export class Responder {
     this.#options.quota.end(1);
   };
 
-  /** Send ERRR: a PeerError with a wire code under that code, everything else as internal, without its text. */
+  /**
+   * Send ERRR: a PeerError with a wire code under that code, that something is being closed as busy, everything else as
+   * internal, without its text.
+   */
   sendError(tag: number, thrown: unknown): void {
-    const known = thrown instanceof PeerError && isWireErrorCode(thrown.code) ? thrown : undefined;
+    const error = isEnding(thrown) ? new PeerError('ERR_BUSY', 'this peer is closing') : thrown;
+    const known = error instanceof PeerError && isWireErrorCode(error.code) ? error : undefined;
     if (known === undefined) this.#options.onInternalError?.(asError(thrown));
     const { code, message } = known ?? { code: 'ERR_INTERNAL', message: 'internal error' };
     if (!isWireErrorCode(code)) return;

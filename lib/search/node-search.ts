@@ -1,7 +1,7 @@
 /** Runs the relay on real connections: searches go out over links and come in as requests. */
 import { systemClock } from '../support/clock.js';
 import { onAbort } from '../support/signal.js';
-import { PeerError } from '../errors.js';
+import { PeerError, isEnding } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import type { Exchange } from '../net/exchange.js';
 import type { FileList, PeerContact, PeerId, Search, Wanted } from '../wire/messages.js';
@@ -150,9 +150,10 @@ export class NodeSearch {
       try {
         await this.#host.answer(shortened(search, ample), asker?.signal, then);
       } catch (error) {
-        // An asker that is gone needs no answer, and overload is not an internal error.
+        // An asker that is gone needs no answer, and neither overload nor an end is an internal error.
         const isBusy = error instanceof PeerError && error.code === 'ERR_BUSY';
-        if (asker?.signal?.aborted !== true && !isBusy) this.#host.onError(error);
+        const isInternal = !isBusy && !isEnding(error) && asker?.signal?.aborted !== true;
+        if (isInternal) this.#host.onError(error);
         then(NOTHING);
       }
     };

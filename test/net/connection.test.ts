@@ -1,6 +1,7 @@
 /** A connection's rules, seen by a peer that keeps to none, on either end. */
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { PeerError } from '../../lib/errors.js';
 import t from '../fixtures/tap.js';
 import { connect } from '../../lib/fetch/peer.js';
 import { dial } from '../../lib/net/dialer.js';
@@ -332,6 +333,30 @@ t.test('a wrong handler is an internal error, without its text', async (t) => {
   if (!connection.closed.aborted) await once(connection.closed, 'abort');
   t.same(errors, ['secret']);
 });
+
+t.test(
+  'what a handler cannot do because something is being closed is no internal error',
+  async (t) => {
+    const errors: string[] = [];
+    const { address } = await startFake(t, (socket) => {
+      void (async () => {
+        const peer = new RawPeer(socket).send(ping, 5);
+        t.match(await peer.next(), { tag: 5, message: { code: 'ERR_BUSY' } });
+        socket.end();
+      })();
+    });
+    const connection = await dial(address, {
+      handler: () => {
+        throw new PeerError('ERR_CLOSED', 'closed');
+      },
+      connectTimeout: 1000,
+      answerTimeout: 1000,
+      onInternalError: (error) => errors.push(error.message),
+    });
+    if (!connection.closed.aborted) await once(connection.closed, 'abort');
+    t.same(errors, []);
+  },
+);
 
 t.test('nothing is left of a body when it has been sent', async (t) => {
   const folder = t.testdir();

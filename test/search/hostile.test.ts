@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { ByteBudget } from '../../lib/limits/byte-budget.js';
 import t, { type Test } from 'tap';
+import { PeerError } from '../../lib/errors.js';
 import { formatAddress } from '../../lib/net/address.js';
 import { Connection } from '../../lib/net/connection.js';
 import type { Exchange } from '../../lib/net/exchange.js';
@@ -11,7 +12,12 @@ import type { PeerNode } from '../../lib/node.js';
 import { NodeSearch } from '../../lib/search/node-search.js';
 import type { NetworkSearchOptions } from '../../lib/search/results.js';
 
-import { encodeMessage, type Message, type Search } from '../../lib/wire/messages.js';
+import {
+  encodeMessage,
+  type FileList,
+  type Message,
+  type Search,
+} from '../../lib/wire/messages.js';
 import { provableId } from '../fixtures/certificates.js';
 import { startNeighbour, type ReceivedSearch } from '../fixtures/fake-neighbour.js';
 import { outcomeOf, startSharing, type SearchRun } from '../fixtures/network.js';
@@ -352,9 +358,12 @@ t.test('an asker that does not read: what does not fit is dropped and counted', 
   t.same([kinds[0], kinds.at(-1), count(kinds, 'TPHF')], ['RPFL', 'ACKN', relayed]);
 });
 
-t.test('a search leaves no listener behind, refused or not', async (t) => {
-  const closing = new AbortController();
-  const { signal: closed } = closing;
+/** A node's searches alone, and an asker that notes what it is sent. */
+function playSearches(
+  t: Test,
+  closed: AbortSignal,
+  answer: (then: (list: FileList) => void) => Promise<void>,
+): { searches: NodeSearch; sent: string[]; ask: (n: number, ttl: number) => Promise<void> } {
   const sent: string[] = [];
   const exchange: Exchange = {
     from: 'test',
@@ -377,15 +386,21 @@ t.test('a search leaves no listener behind, refused or not', async (t) => {
     links: () => [],
     keyOf: () => undefined,
     peerIdsOf: () => Promise.resolve(new Set()),
-    answer: (_search, _client, then) => {
-      then(fileList(1));
-      return Promise.resolve();
-    },
+    answer: (_search, _client, then) => answer(then),
     onError: (error) => t.fail(String(error)),
     limits: { burst: 2, rate: 1e-9 },
   });
   const ask = (n: number, ttl: number): Promise<void> =>
     searches.handle(search({ ttl, queryId: queryId(n) }), exchange, connection);
+  return { searches, sent, ask };
+}
+
+t.test('a search leaves no listener behind, refused or not', async (t) => {
+  const { signal: closed } = new AbortController();
+  const { searches, sent, ask } = playSearches(t, closed, (then) => {
+    then(fileList(1));
+    return Promise.resolve();
+  });
   await ask(1, 2);
   await ask(1, 2);
   t.same(sent, ['RPFL', 'ACKN', 'RPFL', 'ACKN']);
@@ -393,4 +408,12 @@ t.test('a search leaves no listener behind, refused or not', async (t) => {
   await t.rejects(ask(3, 0), { code: 'ERR_BUSY' });
   t.equal(getEventListeners(closed, 'abort').length, 0);
   t.match(searches.stats, { open: 0, refused: 2 });
+});
+
+t.test('that the index is being closed is no internal error', async (t) => {
+  const { sent, ask } = playSearches(t, new AbortController().signal, () =>
+    Promise.reject(new PeerError('ERR_CLOSED', 'closed')),
+  );
+  await ask(1, 2);
+  t.same(sent, ['RPFL', 'ACKN']);
 });
