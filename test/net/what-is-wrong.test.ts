@@ -80,7 +80,7 @@ async function continues(t: Test, peer: RawPeer): Promise<void> {
 
 const ROWS: Record<string, (t: Test) => Promise<void>> = {
   'an `id` that is not four of A-Z 0-9': async (t) => {
-    for (const bytes of ['GET / HTTP/1.1\r\n\r\n', 'ping', '\0\0\0\0']) {
+    for (const bytes of ['GET/ HTTP/1.1\r\n\r\n', 'ping', '\0\0\0\0']) {
       await ends(t, (await served(t)).raw(bytes));
     }
   },
